@@ -1,0 +1,71 @@
+# One static library per room of src/ (docs/architecture.md). The libraries a room links are the rooms it may include,
+# so an include that breaks the house rules also fails to link; scripts/check_includes.py checks the headers themselves.
+
+add_library(halftone_flags INTERFACE)
+target_compile_options(halftone_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wno-unknown-pragmas
+  $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>  # lets ccache see through the precompiled header
+  $<$<BOOL:${HALFTONE_WERROR}>:-Werror>
+  $<$<BOOL:${HALFTONE_SANITIZE}>:-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer>)
+target_link_options(halftone_flags INTERFACE
+  $<$<BOOL:${HALFTONE_SANITIZE}>:-fsanitize=address,undefined>)
+target_include_directories(halftone_flags INTERFACE "${CMAKE_SOURCE_DIR}/src")
+target_compile_definitions(halftone_flags INTERFACE HALFTONE_VERSION="${PROJECT_VERSION}")
+
+# fmt comes from libtorch's own include folder where that has it: its headers come first on the include path anyway.
+# Symbolically linked into a folder of its own, so that rooms without torch see fmt and nothing else of torch.
+function(halftone_fmt)
+  set(dir "${CMAKE_BINARY_DIR}/fmt_only")
+  file(MAKE_DIRECTORY "${dir}")
+  file(CREATE_LINK "${FMT_INCLUDE_DIR}/fmt" "${dir}/fmt" SYMBOLIC)
+  add_library(halftone_fmt INTERFACE)
+  target_include_directories(halftone_fmt SYSTEM INTERFACE "${dir}")
+  target_compile_definitions(halftone_fmt INTERFACE FMT_HEADER_ONLY=1)
+endfunction()
+
+# One precompiled header shared by every target that uses ATen (ATen costs about 9 s a file without it).
+function(halftone_torch_header)
+  file(WRITE "${CMAKE_BINARY_DIR}/torch_pch.cpp.in" "// carries the shared precompiled header\n")
+  configure_file("${CMAKE_BINARY_DIR}/torch_pch.cpp.in" "${CMAKE_BINARY_DIR}/torch_pch.cpp" COPYONLY)
+  add_library(halftone_torch_pch STATIC "${CMAKE_BINARY_DIR}/torch_pch.cpp")
+  target_link_libraries(halftone_torch_pch PUBLIC halftone_flags halftone_fmt LibTorch::LibTorch)
+  target_precompile_headers(halftone_torch_pch PRIVATE <ATen/ATen.h> <string> <vector> <map> <fmt/format.h>)
+endfunction()
+
+# halftone_room(NAME [TORCH] ROOMS ... LIBRARIES ...)
+function(halftone_room name)
+  cmake_parse_arguments(ROOM "TORCH" "" "ROOMS;LIBRARIES" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/${name}/*.cpp")
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  if(name STREQUAL "kernels")
+    halftone_kernel_sources(sources)
+  endif()
+  add_library(halftone_${name} STATIC ${sources})
+  target_link_libraries(halftone_${name} PUBLIC halftone_flags ${ROOM_LIBRARIES})
+  foreach(room ${ROOM_ROOMS})
+    target_link_libraries(halftone_${name} PUBLIC halftone_${room})
+  endforeach()
+  if(ROOM_TORCH)
+    target_link_libraries(halftone_${name} PUBLIC halftone_torch_pch)
+    target_precompile_headers(halftone_${name} REUSE_FROM halftone_torch_pch)
+  endif()
+endfunction()
+
+# src/kernels/cpu: FILE_avx2.cpp and FILE_avx512.cpp get their instruction set; without them (other processors, the
+# `scalar` preset) FILE_no_x86.cpp stands in.
+function(halftone_kernel_sources list_name)
+  set(sources ${${list_name}})
+  if(HALFTONE_PORTABLE_KERNELS OR NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    list(FILTER sources EXCLUDE REGEX "_(avx2|avx512|x86)\\.cpp$")
+  else()
+    list(FILTER sources EXCLUDE REGEX "_no_x86\\.cpp$")
+    foreach(source ${sources})
+      if(source MATCHES "_avx2\\.cpp$")
+        set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
+      elseif(source MATCHES "_avx512\\.cpp$")
+        set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
+          "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx2;-mfma;-mf16c;-mprefer-vector-width=512")
+      endif()
+    endforeach()
+  endif()
+  set(${list_name} ${sources} PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,201 @@
+#include "base/files.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "base/error.h"
+
+namespace halftone {
+namespace fs = std::filesystem;
+namespace {
+
+std::string shown(const fs::path& path) {
+  return printable(path.string(), 400);
+}
+
+std::string last_error() {
+  return std::strerror(errno);
+}
+
+// A closed-on-exit descriptor of an existing regular file.
+class Descriptor {
+ public:
+  explicit Descriptor(const fs::path& path) : value_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    require(value_ >= 0, "{}: cannot be opened: {}", shown(path), last_error());
+    struct stat info {};
+    require(::fstat(value_, &info) == 0, "{}: {}", shown(path), last_error());
+    if (!S_ISREG(info.st_mode)) {
+      ::close(value_);
+      fail("{}: expected a file, found {}", shown(path),
+           S_ISDIR(info.st_mode) ? "a folder" : "something else");
+    }
+    size_ = static_cast<size_t>(info.st_size);
+  }
+  ~Descriptor() { ::close(value_); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int value() const { return value_; }
+  size_t size() const { return size_; }
+
+ private:
+  int value_;
+  size_t size_ = 0;
+};
+
+fs::path beside(const fs::path& path) {
+  fs::path normal = path.lexically_normal();
+  if (!normal.has_filename()) normal = normal.parent_path();
+  return normal.parent_path() /
+         fmt::format(".{}.partial-{}", normal.filename().string(), ::getpid());
+}
+
+void sync_folder(const fs::path& folder) {
+  const int descriptor = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
+}  // namespace
+
+MappedFile::MappedFile(const fs::path& path) : path_(path) {
+  const Descriptor file(path);
+  size_ = file.size();
+  if (size_ == 0) return;
+  void* data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.value(), 0);
+  require(data != MAP_FAILED, "{}: cannot be mapped: {}", shown(path), last_error());
+  data_ = std::shared_ptr<const std::byte>(
+      static_cast<const std::byte*>(data),
+      [size = size_](const std::byte* begin) { ::munmap(const_cast<std::byte*>(begin), size); });
+}
+
+void MappedFile::require_unchanged() const {
+  std::error_code error;
+  const auto now = fs::file_size(path_, error);
+  require(!error && now >= size_,
+          "{}: had {} bytes when it was opened and {} now: changed while in use", shown(path_),
+          size_, error ? 0 : now);
+}
+
+void MappedFile::release_pages(std::span<const std::byte> part) const {
+  if (part.empty()) return;
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page * page;
+  const auto end = reinterpret_cast<uintptr_t>(part.data() + part.size()) / page * page;
+  if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
+std::string read_file(const fs::path& path, size_t limit) {
+  const Descriptor file(path);
+  require(file.size() <= limit, "{}: expected at most {} bytes, found {}", shown(path), limit,
+          file.size());
+  std::string content(file.size(), '\0');
+  size_t done = 0;
+  while (done < content.size()) {
+    const ssize_t got = ::read(file.value(), content.data() + done, content.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    require(got >= 0, "{}: cannot be read: {}", shown(path), last_error());
+    if (got == 0) break;
+    done += static_cast<size_t>(got);
+  }
+  content.resize(done);
+  return content;
+}
+
+void write_file_atomically(const fs::path& path, std::string_view content) {
+  PendingOutput output(path, PendingOutput::Kind::kFile, true);
+  OutputFile file(output.staging());
+  file.write(content);
+  file.close();
+  output.commit();
+}
+
+OutputFile::OutputFile(const fs::path& path)
+    : path_(path),
+      descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
+  require(descriptor_ >= 0, "{}: cannot be written: {}", shown(path), last_error());
+}
+
+OutputFile::~OutputFile() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  ::unlink(path_.c_str());
+}
+
+void OutputFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t put = ::write(descriptor_, bytes.data(), std::min(bytes.size(), size_t{1} << 30));
+    if (put < 0 && errno == EINTR) continue;
+    require(put > 0, "{}: cannot be written: {}", shown(path_), last_error());
+    bytes = bytes.subspan(static_cast<size_t>(put));
+  }
+}
+
+void OutputFile::close() {
+  require(::fsync(descriptor_) == 0, "{}: cannot be written: {}", shown(path_), last_error());
+  const int result = ::close(descriptor_);
+  descriptor_ = -1;
+  require(result == 0, "{}: cannot be written: {}", shown(path_), last_error());
+}
+
+PendingOutput::PendingOutput(fs::path path, Kind kind, bool overwrite)
+    : path_(path.lexically_normal()), staging_(beside(path)), overwrite_(overwrite) {
+  if (!path_.has_filename()) path_ = path_.parent_path();
+  std::error_code error;
+  const fs::path parent = path_.has_parent_path() ? path_.parent_path() : fs::path(".");
+  require(fs::is_directory(parent, error), "{}: the folder {} does not exist", shown(path_),
+          shown(parent));
+  require(overwrite_ || !fs::exists(fs::symlink_status(path_, error)),
+          "{}: already exists; --overwrite replaces it", shown(path_));
+  fs::remove_all(staging_, error);
+  if (kind == Kind::kFolder) {
+    require(fs::create_directory(staging_, error), "{}: cannot be created: {}", shown(staging_),
+            error.message());
+  }
+}
+
+PendingOutput::~PendingOutput() {
+  std::error_code error;
+  if (!committed_) fs::remove_all(staging_, error);
+}
+
+void PendingOutput::commit() {
+  std::error_code error;
+  fs::path old = staging_;
+  old += "-old";
+  const bool replaces = fs::exists(fs::symlink_status(path_, error));
+  require(!replaces || overwrite_, "{}: already exists; --overwrite replaces it", shown(path_));
+  // a folder cannot be renamed over a full one: move the old one aside first, back again if that
+  // fails
+  if (replaces) {
+    fs::rename(path_, old, error);
+    require(!error, "{}: cannot be replaced: {}", shown(path_), error.message());
+  }
+  fs::rename(staging_, path_, error);
+  if (error) {
+    std::error_code ignored;
+    if (replaces) fs::rename(old, path_, ignored);
+    fail("{}: cannot be put in place: {}", shown(path_), error.message());
+  }
+  committed_ = true;
+  sync_folder(path_.parent_path());
+  if (replaces) fs::remove_all(old, error);
+}
+
+size_t free_disk_bytes(const fs::path& path) {
+  std::error_code error;
+  fs::path place = fs::absolute(path, error);
+  while (!fs::exists(place, error) && place.has_parent_path() && place != place.parent_path())
+    place = place.parent_path();
+  const auto info = fs::space(place, error);
+  return error ? SIZE_MAX : static_cast<size_t>(info.available);
+}
+
+}  // namespace halftone
