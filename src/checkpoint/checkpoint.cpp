@@ -1,0 +1,170 @@
+#include "checkpoint/checkpoint.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include "base/error.h"
+#include "checkpoint/shard_index.h"
+
+namespace halftone {
+namespace fs = std::filesystem;
+namespace {
+
+using Files = std::vector<std::shared_ptr<const SafetensorsFile>>;
+
+std::string shown(const fs::path& path) {
+  return printable(path.string(), 400);
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+nlohmann::json read_config(const fs::path& folder) {
+  std::error_code error;
+  require(fs::is_directory(folder, error), "{}: expected a model folder, found {}", shown(folder),
+          is_there(folder) ? "a file" : "nothing");
+  const fs::path path = folder / "config.json";
+  require(is_there(path), "{}: expected a model folder, found no config.json", shown(folder));
+  nlohmann::json config = read_json(path);
+  require(config.is_object(), "{}: expected an object, found {}", shown(path), config.type_name());
+  return config;
+}
+
+[[noreturn]] void fail_without_weights(const fs::path& folder) {
+  const bool pickled =
+      is_there(folder / "pytorch_model.bin") || is_there(folder / "pytorch_model.bin.index.json");
+  fail("{}: expected {} or {}, found neither{}", shown(folder), kSingleFile, kIndexFile,
+       pickled ? "; pytorch_model.bin has to be converted to safetensors first" : "");
+}
+
+// Every tensor is where the index says, nowhere else, and the sizes add up.
+void require_honest(const ShardIndex& index, const Files& files) {
+  size_t found = 0, bytes = 0;
+  for (const auto& file : files) {
+    const std::string shard = file->file().path().filename().string();
+    for (const StoredTensor& tensor : file->tensors()) {
+      const auto entry = index.shard_of.find(tensor.name);
+      require(entry != index.shard_of.end() && entry->second == shard,
+              "tensor \"{}\": expected in {}, found in {}", printable(tensor.name, 200),
+              entry == index.shard_of.end() ? "no shard" : printable(entry->second),
+              printable(shard));
+      found += 1;
+      bytes += tensor.end - tensor.begin;
+    }
+  }
+  for (const auto& [tensor, shard] : index.shard_of) {
+    if (found == index.shard_of.size()) break;
+    const auto holds = [&](const auto& file) { return file->find(tensor) != nullptr; };
+    require(std::any_of(files.begin(), files.end(), holds),
+            "tensor \"{}\": expected in {}, which does not hold it", printable(tensor, 200),
+            printable(shard));
+  }
+  require(index.total_size.value_or(bytes) == bytes,
+          "total_size: expected {} bytes, found {} in the shards; likely a shard of another model",
+          index.total_size.value_or(0), bytes);
+}
+
+Files open_shards(const fs::path& folder) {
+  const fs::path path = folder / kIndexFile;
+  const ShardIndex index = read_shard_index(path);
+  std::set<std::string> names;
+  for (const auto& [tensor, shard] : index.shard_of) names.insert(shard);
+  Files files;
+  for (const std::string& name : names) {
+    require(is_there(folder / name), "{}: the shard {} is missing", shown(path), printable(name));
+    files.push_back(std::make_shared<SafetensorsFile>(folder / name));
+  }
+  require(!files.empty(), "{}: weight_map: expected tensors, found none", shown(path));
+  with_context(shown(path), [&] { require_honest(index, files); });
+  return files;
+}
+
+// Levenshtein's.
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i + 1);
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t changed = diagonal + (a[i] != b[j]);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({changed, diagonal + 1, row[j] + 1});
+    }
+  }
+  return row.back();
+}
+
+std::string closest_names(std::string_view name, const std::vector<std::string>& known) {
+  constexpr size_t kShown = 3, kCompared = 200;
+  std::set<std::pair<size_t, std::string>> closest;
+  for (const std::string& other : known) {
+    closest.emplace(edit_distance(name.substr(0, kCompared), other.substr(0, kCompared)), other);
+    if (closest.size() > kShown) closest.erase(std::prev(closest.end()));
+  }
+  std::string text;
+  for (const auto& [distance, other] : closest)
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", printable(other));
+  return text;
+}
+
+}  // namespace
+
+Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder), config_(read_config(folder)) {
+  // a single file goes before an index, as in transformers
+  if (is_there(folder / kSingleFile))
+    files_.push_back(std::make_shared<SafetensorsFile>(folder / kSingleFile));
+  else if (is_there(folder / kIndexFile))
+    files_ = open_shards(folder);
+  else
+    fail_without_weights(folder);
+  for (size_t file = 0; file < files_.size(); ++file)
+    for (size_t i = 0; i < files_[file]->tensors().size(); ++i)
+      places_.emplace(files_[file]->tensors()[i].name, Place{file, i});
+}
+
+const std::map<std::string, std::string>& Checkpoint::metadata() const {
+  return files_.front()->metadata();
+}
+
+bool Checkpoint::contains(std::string_view name) const {
+  return places_.contains(name);
+}
+
+std::vector<std::string> Checkpoint::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, place] : places_) names.push_back(name);
+  return names;
+}
+
+Checkpoint::Place Checkpoint::find(std::string_view name) const {
+  const auto found = places_.find(name);
+  require(found != places_.end(), "{}: no tensor \"{}\"; closest: {}", shown(folder_),
+          printable(name, 200), closest_names(name, names()));
+  return found->second;
+}
+
+const StoredTensor& Checkpoint::info(std::string_view name) const {
+  const Place place = find(name);
+  return files_[place.file]->tensors()[place.tensor];
+}
+
+at::Tensor Checkpoint::load(std::string_view name) const {
+  return files_[find(name).file]->view(info(name));
+}
+
+void Checkpoint::release(std::string_view name) const {
+  const SafetensorsFile& file = *files_[find(name).file];
+  file.file().release_pages(file.bytes(info(name)));
+}
+
+size_t Checkpoint::stored_bytes() const {
+  size_t bytes = 0;
+  for (const auto& file : files_)
+    for (const StoredTensor& tensor : file->tensors()) bytes += tensor.end - tensor.begin;
+  return bytes;
+}
+
+}  // namespace halftone

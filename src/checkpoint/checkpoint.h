@@ -1,0 +1,55 @@
+// A model folder as named tensors: config.json and model.safetensors, or shards with an index.
+// Weights are mapped, not read, until they are asked for.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "checkpoint/safetensors.h"
+#include "checkpoint/weight_source.h"
+
+namespace halftone {
+
+class Checkpoint final : public WeightSource {
+ public:
+  // Errors: not a folder with config.json and safetensors; an index that lies (missing shard, a
+  // tensor that is not in its shard or in two, a shard name that is a path, total_size that does
+  // not add up where it is given).
+  explicit Checkpoint(const std::filesystem::path& folder);
+
+  const std::filesystem::path& folder() const { return folder_; }
+  const nlohmann::json& config() const override { return config_; }
+  // safetensors metadata of the first file.
+  const std::map<std::string, std::string>& metadata() const;
+
+  bool contains(std::string_view name) const override;
+  std::vector<std::string> names() const;  // sorted
+  // Error naming the tensor (and the closest names) if absent.
+  const StoredTensor& info(std::string_view name) const;
+  at::Tensor load(std::string_view name) const override;  // see SafetensorsFile::view
+  void release(std::string_view name) const override;
+  size_t stored_bytes() const;  // of all tensors
+
+ private:
+  struct Place {
+    size_t file, tensor;
+  };
+  Place find(std::string_view name) const;
+
+  std::filesystem::path folder_;
+  nlohmann::json config_;
+  std::vector<std::shared_ptr<const SafetensorsFile>> files_;
+  std::map<std::string, Place, std::less<>> places_;
+};
+
+// JSON from a file, strict: duplicate keys, trailing text and deep nesting are errors that name
+// file and place.
+nlohmann::json read_json(const std::filesystem::path& path);
+
+}  // namespace halftone

@@ -1,0 +1,24 @@
+// model.safetensors.index.json: which shard of a model folder holds which tensor (FORMATS 2).
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace halftone {
+
+inline constexpr std::string_view kSingleFile = "model.safetensors";
+inline constexpr std::string_view kIndexFile = "model.safetensors.index.json";
+
+struct ShardIndex {
+  std::map<std::string, std::string> shard_of;  // tensor -> file name
+  std::optional<size_t> total_size;             // bytes of all tensors, where the file says
+};
+
+// Errors: malformed, or a shard that is not a plain file name (a separator, "..", an absolute
+// path).
+ShardIndex read_shard_index(const std::filesystem::path& path);
+
+}  // namespace halftone

@@ -1,0 +1,77 @@
+// The sharding half of safetensors.h: the file names and the index of Hugging Face (FORMATS 2).
+#include <ATen/ATen.h>
+
+#include <cassert>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "checkpoint/dtype.h"
+#include "checkpoint/safetensors.h"
+#include "checkpoint/shard_index.h"
+
+namespace halftone {
+namespace fs = std::filesystem;
+namespace {
+
+fs::path temporary_shard(const fs::path& folder, size_t shard) {
+  return folder / fmt::format(".shard-{:05}.partial", shard);
+}
+
+std::string final_name(size_t shard, size_t shards) {
+  return shards == 1 ? std::string(kSingleFile)
+                     : fmt::format("model-{:05}-of-{:05}.safetensors", shard + 1, shards);
+}
+
+void rename_shard(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  fs::rename(from, to, error);
+  require(!error, "{}: cannot be put in place: {}", printable(to.string(), 400), error.message());
+}
+
+}  // namespace
+
+ShardedWriter::ShardedWriter(fs::path folder, std::map<std::string, std::string> metadata,
+                             size_t shard_bytes)
+    : folder_(std::move(folder)), metadata_(std::move(metadata)), shard_bytes_(shard_bytes) {}
+
+ShardedWriter::~ShardedWriter() {
+  std::error_code ignored;
+  for (size_t shard = 0; shard < shards_ && !finished_; ++shard)
+    fs::remove(temporary_shard(folder_, shard), ignored);
+}
+
+void ShardedWriter::add(const std::string& name, const at::Tensor& tensor) {
+  assert(!finished_);
+  require(find_dtype(tensor.scalar_type()), "tensor \"{}\": safetensors has no dtype {}",
+          printable(name, 200), c10::toString(tensor.scalar_type()));
+  require(!shard_of_.contains(name), "tensor \"{}\": written twice", printable(name, 200));
+  if (!pending_.empty() && pending_bytes_ + tensor.nbytes() > shard_bytes_) flush();
+  pending_.emplace(name, tensor.detach().cpu().contiguous().resolve_conj().resolve_neg());
+  shard_of_.emplace(name, shards_);
+  pending_bytes_ += tensor.nbytes();
+  total_bytes_ += tensor.nbytes();
+}
+
+void ShardedWriter::flush() {
+  write_safetensors(temporary_shard(folder_, shards_), pending_, metadata_);
+  shards_ += 1;
+  pending_.clear();
+  pending_bytes_ = 0;
+}
+
+void ShardedWriter::finish() {
+  assert(!finished_);
+  if (!pending_.empty() || shards_ == 0) flush();
+  for (size_t shard = 0; shard < shards_; ++shard)
+    rename_shard(temporary_shard(folder_, shard), folder_ / final_name(shard, shards_));
+  if (shards_ > 1) {
+    nlohmann::json index = {{"metadata", {{"total_size", total_bytes_}}},
+                            {"weight_map", nlohmann::json::object()}};
+    for (const auto& [name, shard] : shard_of_)
+      index["weight_map"][name] = final_name(shard, shards_);
+    write_file_atomically(folder_ / kIndexFile, index.dump(2) + "\n");
+  }
+  finished_ = true;
+}
+
+}  // namespace halftone
