@@ -1,0 +1,43 @@
+// The tokenizer that tokenizer.json describes: added tokens -> normalizer -> pre-tokenizer -> BPE
+// -> post-processor.
+#pragma once
+
+#include "text/added_tokens.h"
+#include "text/bpe.h"
+#include "text/decoder.h"
+#include "text/json_fields.h"
+#include "text/normalizer.h"
+#include "text/pre_tokenizer.h"
+#include "text/special_ids.h"
+#include "text/tokenizer.h"
+#include "text/tokenizer_settings.h"
+
+namespace halftone {
+
+class BpeTokenizer final : public Tokenizer {
+ public:
+  // Errors: a part that is not supported (it is named), a wrong or missing field, ids that
+  // contradict each other.
+  BpeTokenizer(const Json& description, const TokenizerSettings& settings);
+
+  std::vector<TokenId> encode(std::string_view text, bool special) const override;
+  std::string decode(std::span<const TokenId> ids, bool skip_special) const override;
+  std::string piece(TokenId id) const override;
+  int64_t vocabulary_size() const override;
+  std::string description() const override;
+
+ private:
+  void encode_ordinary(std::string_view text, bool at_start, BpeScratch& scratch,
+                       std::vector<TokenId>& ids) const;
+  void apply(const TokenizerSettings& settings);
+  std::vector<TokenId> special_id(const char* name, const std::optional<std::string>& text) const;
+
+  Normalizers normalizers_;
+  PreTokenizers pre_tokenizers_;
+  Bpe bpe_;
+  AddedTokens added_;
+  Decoders decoders_;
+  SpecialIds around_;
+};
+
+}  // namespace halftone

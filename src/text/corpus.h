@@ -1,0 +1,49 @@
+// Text files -> token ids -> windows.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "text/tokenizer.h"
+
+namespace halftone {
+
+// A text file as one string: UTF-8 text as it is, or the `text` fields of a .jsonl joined by a
+// blank line. Errors: empty, not UTF-8 (with the offset), a line that is not JSON or has no `text`.
+std::string read_text(const std::filesystem::path& path);
+
+struct Corpus {
+  std::vector<TokenId> ids;
+  std::string name;         // file name, without folders
+  std::string ids_sha256;   // of the ids as little-endian int32
+  std::string description;  // tokenizer, or "token ids"
+  bool round_trip = true;   // decode(encode(text)) == text; true where there is no text
+  bool bos = false;         // the tokenizer put a token in front
+};
+
+// Tokenizes a text once, with special tokens as the tokenizer gives them; a .tokens file holds
+// little-endian int32 ids. Errors: ids outside [0, vocabulary_size), plus those of read_text.
+// `tokenizer` may be null for .tokens.
+Corpus read_corpus(const std::filesystem::path& path, const Tokenizer* tokenizer,
+                   int64_t vocabulary_size);
+
+// Windows of equal length, as a plain row-major array.
+struct TokenWindows {
+  int64_t count = 0, length = 0;
+  std::vector<TokenId> ids;  // (count, length)
+};
+
+// Calibration: `count` windows at offsets drawn uniformly from [0, ids - length] by base/random.h
+// (SplitMix64 seeded with `seed`), overlap allowed, in the order drawn. If the text adds BOS, every
+// window starts with it (its first id is replaced). Error: fewer than half of count * length ids;
+// the message says how many windows the text holds.
+TokenWindows random_windows(const Corpus& corpus, int64_t count, int64_t length, uint64_t seed);
+
+// Evaluation: disjoint windows from the start, tail dropped, at most `limit` (0: all). Error: not
+// one whole window.
+TokenWindows disjoint_windows(const Corpus& corpus, int64_t length, int64_t limit);
+
+}  // namespace halftone

@@ -1,0 +1,191 @@
+#include "text/corpus.h"
+
+#include <cstring>
+#include <set>
+
+#include "base/random.h"
+#include "base/sha256.h"
+#include "text/library_texts.h"
+#include "text/tiny_tokenizer.h"
+
+namespace halftone::testing {
+namespace {
+
+void write_ids(const std::filesystem::path& path, const Ids& ids) {
+  std::string bytes(ids.size() * sizeof(TokenId), '\0');
+  std::memcpy(bytes.data(), ids.data(), bytes.size());
+  write_text(path, bytes);
+}
+
+Corpus counting_corpus(TokenId count, bool bos = false) {
+  Corpus corpus;
+  corpus.name = "count.txt";
+  corpus.bos = bos;
+  for (TokenId id = 0; id < count; ++id) corpus.ids.push_back(id);
+  return corpus;
+}
+
+TEST(ReadText, PlainFilesComeAsTheyAre) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.txt", "one\r\n\ntwo \u00e9");
+  EXPECT_EQ(read_text(folder / "a.txt"), "one\r\n\ntwo \u00e9");
+}
+
+TEST(ReadText, JsonLinesAreJoinedByABlankLine) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.jsonl", "{\"text\": \"one\\n\"}\r\n\n{\"id\": 1, \"text\": \"two\"}");
+  EXPECT_EQ(read_text(folder / "a.jsonl"), "one\n\n\ntwo");
+}
+
+TEST(ReadText, WhatCannotBeReadIsAnErrorThatSaysWhere) {
+  const TemporaryFolder folder;
+  const auto message = [&](const char* name, std::string_view content) {
+    write_text(folder / name, content);
+    return message_of([&] { read_text(folder / name); });
+  };
+  EXPECT_NE(message("a.txt", "").find("a.txt: there is no text in this file"), std::string::npos);
+  EXPECT_NE(message("a.txt", "ab\xff").find("not UTF-8 at byte 2"), std::string::npos);
+  EXPECT_NE(message("a.jsonl", "\n\n").find("no text"), std::string::npos);
+  EXPECT_NE(message("a.jsonl", "{\"text\": \"\"}\n{").find("line 2: not valid JSON"),
+            std::string::npos);
+  EXPECT_NE(message("a.jsonl", "{}").find("line 1: \"text\" is missing"), std::string::npos);
+  EXPECT_NE(message("a.jsonl", "{\"text\": 1}").find("line 1: \"text\": expected a string"),
+            std::string::npos);
+  EXPECT_NE(message("a.jsonl", "[1]").find("line 1: expected a JSON object"), std::string::npos);
+  EXPECT_NE(message_of([&] { read_text(folder / "none.txt"); }).find("none.txt"),
+            std::string::npos);
+}
+
+TEST(ReadCorpus, TextIsTokenizedWithSpecialTokens) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.txt", "Once upon a time");
+  const auto tokenizer = open_tokenizer(test_data("tokenizers/stories260k"));
+  const Corpus corpus = read_corpus(folder / "a.txt", tokenizer.get(), 512);
+  EXPECT_EQ(corpus.ids, tokenizer->encode("Once upon a time", true));
+  EXPECT_EQ(corpus.name, "a.txt");
+  EXPECT_EQ(corpus.ids_sha256, sha256_of(corpus.ids));
+  EXPECT_EQ(corpus.description, tokenizer->description());
+  EXPECT_TRUE(corpus.bos);
+  EXPECT_TRUE(corpus.round_trip);
+}
+
+TEST(ReadCorpus, TextThatDoesNotComeBackIsReported) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.txt", "two  spaces");  // this model collapses them
+  const auto tokenizer = open_tokenizer(test_data("tokenizers/tok105"));
+  EXPECT_FALSE(read_corpus(folder / "a.txt", tokenizer.get(), 105).round_trip);
+}
+
+TEST(ReadCorpus, TokenizerWithoutBosSaysSo) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.txt", "abab");
+  const auto tokenizer =
+      make_tokenizer({{"model", bpe_model({"a", "b"})}, {"decoder", {{"type", "Fuse"}}}});
+  const Corpus corpus = read_corpus(folder / "a.txt", tokenizer.get(), 2);
+  EXPECT_EQ(corpus.ids, (Ids{0, 1, 0, 1}));
+  EXPECT_FALSE(corpus.bos);
+  EXPECT_TRUE(corpus.round_trip);
+}
+
+TEST(ReadCorpus, TokenFilesHoldLittleEndianIds) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.tokens", std::string("\x01\0\0\0\x00\x02\0\0", 8));
+  const Corpus corpus = read_corpus(folder / "a.tokens", nullptr, 513);
+  EXPECT_EQ(corpus.ids, (Ids{1, 512}));
+  EXPECT_EQ(corpus.description, "token ids");
+  EXPECT_FALSE(corpus.bos);
+  EXPECT_TRUE(corpus.round_trip);
+}
+
+TEST(ReadCorpus, IdsOutsideTheModelsVocabularyAreErrors) {
+  const TemporaryFolder folder;
+  write_ids(folder / "a.tokens", {0, 511, 512});
+  EXPECT_NE(message_of([&] {
+              read_corpus(folder / "a.tokens", nullptr, 512);
+            }).find("token 2 has id 512, but the model's vocabulary has 512 tokens"),
+            std::string::npos);
+  write_ids(folder / "b.tokens", {0, -1});
+  EXPECT_NE(message_of([&] { read_corpus(folder / "b.tokens", nullptr, 512); }).find("id -1"),
+            std::string::npos);
+  write_text(folder / "a.txt", "Once upon a time");
+  const auto tokenizer = open_tokenizer(test_data("tokenizers/stories260k"));
+  EXPECT_NE(message_of([&] {
+              read_corpus(folder / "a.txt", tokenizer.get(), 100);
+            }).find("do not belong together"),
+            std::string::npos);
+}
+
+TEST(ReadCorpus, BrokenTokenFilesAreErrors) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.tokens", "12345");
+  EXPECT_NE(message_of([&] { read_corpus(folder / "a.tokens", nullptr, 512); }).find("5 bytes"),
+            std::string::npos);
+  write_text(folder / "a.tokens", "");
+  EXPECT_NE(message_of([&] { read_corpus(folder / "a.tokens", nullptr, 512); }).find("empty"),
+            std::string::npos);
+  write_text(folder / "a.txt", "text");
+  EXPECT_NE(message_of([&] { read_corpus(folder / "a.txt", nullptr, 512); }).find("no tokenizer"),
+            std::string::npos);
+}
+
+TEST(RandomWindows, AreCutAtTheOffsetsThatTheGeneratorDraws) {
+  const TokenWindows windows = random_windows(counting_corpus(100), 12, 10, 5);
+  ASSERT_EQ(windows.ids.size(), 120U);
+  Random random(5);
+  for (size_t window = 0; window < 12; ++window) {
+    const auto offset = static_cast<TokenId>(random.below(91));
+    for (TokenId i = 0; i < 10; ++i)
+      EXPECT_EQ(windows.ids[window * 10 + static_cast<size_t>(i)], offset + i);
+  }
+}
+
+TEST(RandomWindows, ReachTheFirstAndTheLastOffset) {
+  const TokenWindows windows = random_windows(counting_corpus(11), 2, 10, 0);
+  std::set<TokenId> firsts;
+  for (uint64_t seed = 0; seed < 20; ++seed)
+    firsts.insert(random_windows(counting_corpus(11), 1, 10, seed).ids.front());
+  EXPECT_EQ(firsts, (std::set<TokenId>{0, 1}));
+}
+
+TEST(RandomWindows, BeginWithBosWhereTheTextDoes) {
+  Corpus corpus = counting_corpus(100, true);
+  corpus.ids[0] = 777;
+  const TokenWindows windows = random_windows(corpus, 8, 10, 3);
+  for (size_t window = 0; window < 8; ++window) {
+    EXPECT_EQ(windows.ids[window * 10], 777);
+    EXPECT_EQ(windows.ids[window * 10 + 9], windows.ids[window * 10 + 1] + 8);
+  }
+}
+
+TEST(RandomWindows, TooShortTextsAreErrorsThatSayHowManyWindowsTheyHold) {
+  EXPECT_EQ(random_windows(counting_corpus(50), 10, 10, 0).count, 10);
+  const auto message = [](TokenId size, int64_t count, int64_t length) {
+    return message_of([&] { random_windows(counting_corpus(size), count, length, 0); });
+  };
+  EXPECT_EQ(message(49, 10, 10),
+            "count.txt: 10 windows of 10 tokens are wanted, but its 49 tokens hold only 4: at "
+            "least half as many are needed");
+  EXPECT_NE(message(9, 1, 10).find("hold only 0"), std::string::npos);
+  EXPECT_NE(message(9, INT64_MAX, 3).find("hold only 3"), std::string::npos);
+  EXPECT_NE(message(9, 0, 3).find("must be positive"), std::string::npos);
+}
+
+TEST(DisjointWindows, RunFromTheStartAndDropTheTail) {
+  const TokenWindows windows = disjoint_windows(counting_corpus(10), 3, 0);
+  EXPECT_EQ(windows.count, 3);
+  EXPECT_EQ(windows.length, 3);
+  EXPECT_EQ(windows.ids, (Ids{0, 1, 2, 3, 4, 5, 6, 7, 8}));
+}
+
+TEST(DisjointWindows, AreAtMostAsManyAsAsked) {
+  EXPECT_EQ(disjoint_windows(counting_corpus(10), 3, 2).ids, (Ids{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(disjoint_windows(counting_corpus(10), 3, 9).count, 3);
+}
+
+TEST(DisjointWindows, TextShorterThanAWindowIsAnError) {
+  EXPECT_EQ(message_of([] { disjoint_windows(counting_corpus(9), 10, 0); }),
+            "count.txt: its 9 tokens hold not one window of 10 tokens");
+}
+
+}  // namespace
+}  // namespace halftone::testing
