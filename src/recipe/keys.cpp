@@ -1,0 +1,237 @@
+#include "recipe/keys.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+#include "recipe/closest.h"
+
+namespace halftone {
+namespace {
+
+constexpr int kMostBitsOfAutomaticClipSearch = 4;
+
+template <class Number>
+std::optional<Number> parse_number(std::string_view text) {
+  Number value{};
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (text.empty() || error != std::errc() || stop != end) return std::nullopt;
+  return value;
+}
+
+// 1.0 stays a TOML float, shortest form that reads back to the same value.
+std::string float_text(double value) {
+  std::string text = fmt::format("{}", value);
+  return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
+}
+
+// `field` maps settings to the member (const or not).
+template <class Field>
+RecipeKey integer_key(std::string name, std::string help, std::string expected,
+                      bool (*allowed)(int64_t), Field field) {
+  return {std::move(name),
+          std::move(help),
+          std::move(expected),
+          false,
+          [=](LinearSettings& settings, std::string_view text) {
+            const auto value = parse_number<int64_t>(text);
+            if (!value || !allowed(*value)) return false;
+            field(settings) = static_cast<std::decay_t<decltype(field(settings))>>(*value);
+            return true;
+          },
+          [=](const LinearSettings& settings) { return fmt::format("{}", field(settings)); }};
+}
+
+template <class Field>
+RecipeKey number_key(std::string name, std::string help, std::string expected,
+                     bool (*allowed)(double), Field field) {
+  return {std::move(name),
+          std::move(help),
+          std::move(expected),
+          false,
+          [=](LinearSettings& settings, std::string_view text) {
+            const auto value = parse_number<double>(text);
+            if (!value || !allowed(*value)) return false;
+            field(settings) = *value;
+            return true;
+          },
+          [=](const LinearSettings& settings) { return float_text(field(settings)); }};
+}
+
+template <class Field>
+RecipeKey boolean_key(std::string name, std::string help, Field field) {
+  return {std::move(name),
+          std::move(help),
+          "true or false",
+          false,
+          [=](LinearSettings& settings, std::string_view text) {
+            if (text != "true" && text != "false") return false;
+            field(settings) = text == "true";
+            return true;
+          },
+          [=](const LinearSettings& settings) { return field(settings) ? "true" : "false"; }};
+}
+
+template <class Kind>
+using Words = std::vector<std::pair<std::string_view, Kind>>;
+
+// One of the listed words; new kinds are one more pair in the list at the call.
+template <class Kind, class Field>
+RecipeKey word_key(std::string name, std::string help, Words<Kind> words, Field field) {
+  std::string list;
+  for (const auto& [word, kind] : words)
+    list += fmt::format("{}\"{}\"", list.empty() ? "" : " or ", word);
+  return {std::move(name),
+          std::move(help),
+          list,
+          true,
+          [=](LinearSettings& settings, std::string_view text) {
+            for (const auto& [word, kind] : words)
+              if (word == text) return field(settings) = kind, true;
+            return false;
+          },
+          [=](const LinearSettings& settings) {
+            const auto known = [&](const auto& word) { return word.second == field(settings); };
+            return fmt::format("\"{}\"", std::find_if(words.begin(), words.end(), known)->first);
+          }};
+}
+
+RecipeKey clip_search_key() {
+  return {"grid.clip_search",
+          "shrink ranges to the least error; auto = at 2, 3 and 4 bits",
+          "true, false or \"auto\"",
+          true,
+          [](LinearSettings& settings, std::string_view text) {
+            if (text != "true" && text != "false" && text != "auto") return false;
+            settings.automatic_clip_search = text == "auto";
+            settings.linear.grid.clip_search = text == "true";
+            return true;
+          },
+          [](const LinearSettings& settings) {
+            if (settings.automatic_clip_search) return "\"auto\"";
+            return settings.linear.grid.clip_search ? "true" : "false";
+          }};
+}
+
+void add_objective_keys(std::vector<RecipeKey>& keys) {
+  keys.push_back(word_key<ObjectiveKind>(
+      "objective.kind", "which matrix measures the error; none = nearest value, no calibration",
+      {{"none", ObjectiveKind::kNone}, {"input", ObjectiveKind::kInput}},
+      [](auto& s) -> auto& { return s.linear.objective.kind; }));
+  keys.push_back(number_key(
+      "objective.damping", "added to the Hessian's diagonal, as a share of its mean or median",
+      "a number in 0 .. 10", [](double v) { return v >= 0 && v <= 10; },
+      [](auto& s) -> auto& { return s.linear.objective.damping; }));
+  keys.push_back(word_key<DampingReference>(
+      "objective.damping_reference", "what damping is a share of",
+      {{"mean", DampingReference::kMean}, {"median", DampingReference::kMedian}},
+      [](auto& s) -> auto& { return s.linear.objective.damping_reference; }));
+}
+
+void add_grid_keys(std::vector<RecipeKey>& keys) {
+  keys.push_back(word_key<GridKind>(
+      "grid.kind", "which values a code can mean", {{"uniform", GridKind::kUniform}},
+      [](auto& s) -> auto& { return s.linear.grid.kind; }));
+  keys.push_back(integer_key(
+      "grid.bits", "bits of a code", "an integer in 2 .. 8",
+      [](int64_t v) { return v >= 2 && v <= 8; },
+      [](auto& s) -> auto& { return s.linear.grid.bits; }));
+  keys.push_back(integer_key(
+      "grid.group_size", "input columns that share a scale; 0 = the whole row",
+      "0 or an integer in 16 .. 1024", [](int64_t v) { return v == 0 || (v >= 16 && v <= 1024); },
+      [](auto& s) -> auto& { return s.linear.grid.group_size; }));
+  keys.push_back(boolean_key(
+      "grid.symmetric", "values symmetric about 0, no zero point",
+      [](auto& s) -> auto& { return s.linear.grid.symmetric; }));
+  keys.push_back(clip_search_key());
+  keys.push_back(number_key(
+      "grid.clip_norm", "exponent of the error in that search", "a number in 0.5 .. 8",
+      [](double v) { return v >= 0.5 && v <= 8; },
+      [](auto& s) -> auto& { return s.linear.grid.clip_norm; }));
+  keys.push_back(integer_key(
+      "grid.zero_min", "least zero point of an asymmetric grid (files of gptq v1: 1)", "0 or 1",
+      [](int64_t v) { return v == 0 || v == 1; },
+      [](auto& s) -> auto& { return s.linear.grid.zero_min; }));
+  keys.push_back(integer_key(
+      "grid.scale_bits", "significant bits of a scale; -1 = by grid, 0 = unrounded float32",
+      "-1, 0 or an integer in 4 .. 11",
+      [](int64_t v) { return v == -1 || v == 0 || (v >= 4 && v <= 11); },
+      [](auto& s) -> auto& { return s.linear.grid.scale_bits; }));
+}
+
+void add_target_keys(std::vector<RecipeKey>& keys) {
+  const auto share = [](double v) { return v >= 0 && v <= 2; };
+  keys.push_back(number_key(
+      "target.alpha", "share of the input drift compensated in the sweep (GPTAQ)",
+      "a number in 0 .. 2", share, [](auto& s) -> auto& { return s.linear.target.alpha; }));
+  keys.push_back(number_key(
+      "target.alpha2", "share of the residual fed back against the original weights (ResComp)",
+      "a number in 0 .. 2", share, [](auto& s) -> auto& { return s.linear.target.alpha2; }));
+  keys.push_back(number_key(
+      "target.preshift", "share of the input drift moved into the weights before the sweep (QEP)",
+      "a number in 0 .. 2", share, [](auto& s) -> auto& { return s.linear.target.preshift; }));
+}
+
+void add_transform_keys(std::vector<RecipeKey>& keys) {
+  keys.push_back(word_key<RotationKind>(
+      "transform.rotation", "rotate weights and activations first, for the whole model",
+      {{"none", RotationKind::kNone}, {"quarot", RotationKind::kQuaRot}},
+      [](auto& s) -> auto& { return s.linear.transform.rotation; }));
+}
+
+void add_order_keys(std::vector<RecipeKey>& keys) {
+  keys.push_back(word_key<OrderKind>(
+      "order.kind", "order in which columns are rounded; activation = largest diagonal first",
+      {{"natural", OrderKind::kNatural}, {"activation", OrderKind::kActivation}},
+      [](auto& s) -> auto& { return s.linear.order.kind; }));
+  keys.push_back(boolean_key(
+      "order.static_groups", "scales fitted to the original weights, before the sweep",
+      [](auto& s) -> auto& { return s.linear.order.static_groups; }));
+}
+
+std::vector<RecipeKey> make_keys() {
+  std::vector<RecipeKey> keys;
+  add_objective_keys(keys);
+  add_target_keys(keys);
+  add_grid_keys(keys);
+  add_order_keys(keys);
+  add_transform_keys(keys);
+  return keys;
+}
+
+}  // namespace
+
+const std::vector<RecipeKey>& recipe_keys() {
+  static const std::vector<RecipeKey> keys = make_keys();
+  return keys;
+}
+
+std::string_view table_of(std::string_view key) {
+  return key.substr(0, key.find('.'));
+}
+
+const RecipeKey& find_recipe_key(std::string_view name) {
+  std::vector<std::string> known;
+  for (const RecipeKey& key : recipe_keys()) {
+    if (key.name == name) return key;
+    known.push_back(key.name);
+  }
+  fail("unknown key {}{}; known keys: {}", printable(name), did_you_mean(name, known),
+       fmt::join(known, ", "));
+}
+
+void set_recipe_key(LinearSettings& settings, std::string_view name, std::string_view text) {
+  const RecipeKey& key = find_recipe_key(name);
+  require(key.set(settings, text), "{}: expected {}, found {}", key.name, key.expected,
+          text.empty() ? "nothing" : printable(text));
+  GridOptions& grid = settings.linear.grid;
+  if (settings.automatic_clip_search)
+    grid.clip_search = grid.bits <= kMostBitsOfAutomaticClipSearch;
+}
+
+}  // namespace halftone

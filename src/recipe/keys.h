@@ -1,0 +1,44 @@
+// Every number and word of a recipe, declared once: name, range, parser, printer, help. The TOML
+// parser, --set, to_toml and `halftone recipes NAME` all go through this list.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "recipe/linear_recipe.h"
+
+namespace halftone {
+
+// The numbers of one linear before "auto" is replaced by a value.
+struct LinearSettings {
+  LinearRecipe linear;
+  bool automatic_clip_search = true;  // METHODS 4.1: on at 2, 3 and 4 bits
+};
+
+struct RecipeKey {
+  std::string name;      // "grid.bits"
+  std::string help;      // "bits of a code"
+  std::string expected;  // "an integer in 2 .. 8"
+  bool takes_text;       // the TOML value may be a string
+  // False if `text` is not what is expected; the settings are then unchanged.
+  std::function<bool(LinearSettings&, std::string_view text)> set;
+  // As a TOML value: 4, 0.01, true, "natural".
+  std::function<std::string(const LinearSettings&)> print;
+};
+
+// In the order in which a recipe is printed; keys of one table are adjacent.
+const std::vector<RecipeKey>& recipe_keys();
+
+// "grid" of "grid.bits".
+std::string_view table_of(std::string_view key);
+
+// Error: unknown; it names the closest key and lists all.
+const RecipeKey& find_recipe_key(std::string_view name);
+
+// Parses `text` into the key and resolves what is automatic. Error: unknown key, value not as
+// expected.
+void set_recipe_key(LinearSettings& settings, std::string_view name, std::string_view text);
+
+}  // namespace halftone

@@ -1,0 +1,150 @@
+// TOML -> Recipe.
+
+#include <fmt/ranges.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "base/error.h"
+#include "recipe/closest.h"
+#include "recipe/keys.h"
+#include "recipe/recipe.h"
+
+namespace halftone {
+namespace {
+
+std::string line_of(const toml::node& node) {
+  return fmt::format("line {}", node.source().begin.line);
+}
+
+std::string kind_of(const toml::node& node) {
+  if (node.is_table()) return "a table";
+  if (node.is_array()) return "a list";
+  if (node.is_string()) return "a string";
+  return node.is_number() || node.is_boolean() ? "a value" : "a date or time";
+}
+
+// A value as --set would write it; nothing for tables, lists and dates.
+std::optional<std::string> text_of(const toml::node& node) {
+  if (const auto* value = node.as_integer()) return std::to_string(value->get());
+  if (const auto* value = node.as_floating_point()) return fmt::format("{}", value->get());
+  if (const auto* value = node.as_boolean()) return value->get() ? "true" : "false";
+  if (const auto* value = node.as_string()) return value->get();
+  return std::nullopt;
+}
+
+std::string string_at(const toml::table& table, std::string_view key) {
+  const toml::node* node = table.get(key);
+  if (node == nullptr) return "";
+  require(node->is_string(), "{}: {}: expected a string, found {}", line_of(*node), key,
+          kind_of(*node));
+  return node->as_string()->get();
+}
+
+// Sets one key from its node; returns the value's text.
+std::string set_from_node(LinearSettings& settings, const std::string& name,
+                          const toml::node& node) {
+  return with_context(line_of(node), [&] {
+    const RecipeKey& key = find_recipe_key(name);
+    const auto text = text_of(node);
+    require(text && (key.takes_text || !node.is_string()), "{}: expected {}, found {}", name,
+            key.expected, kind_of(node));
+    set_recipe_key(settings, name, *text);
+    return *text;
+  });
+}
+
+void require_known_table(const std::string& name, const toml::node& node) {
+  std::vector<std::string> known;
+  for (const RecipeKey& key : recipe_keys())
+    if (const std::string table(table_of(key.name)); known.empty() || known.back() != table)
+      known.push_back(table);
+  if (std::find(known.begin(), known.end(), name) != known.end()) return;
+  fail("{}: unknown table [{}]{}; known tables: {}, and [[rule]]", line_of(node), printable(name),
+       did_you_mean(name, known), fmt::join(known, ", "));
+}
+
+// Sets all keys of the tables in `table` and returns them as {name, text} in the order of
+// recipe_keys(). `own` are the keys that belong to the table itself.
+std::vector<std::pair<std::string, std::string>> set_all(LinearSettings& settings,
+                                                         const toml::table& table,
+                                                         const std::set<std::string_view>& own) {
+  std::vector<std::pair<std::string, std::string>> set;
+  for (const auto& [part, node] : table) {
+    if (own.contains(part.str())) continue;
+    const std::string prefix(part.str());
+    if (!node.is_table()) {
+      set_from_node(settings, prefix, node);  // no key is without a table: says so
+      continue;
+    }
+    require_known_table(prefix, node);
+    for (const auto& [key, value] : *node.as_table()) {
+      const std::string name = fmt::format("{}.{}", prefix, key.str());
+      set.emplace_back(name, set_from_node(settings, name, value));
+    }
+  }
+  const auto place = [](const std::string& name) { return &find_recipe_key(name); };
+  std::sort(set.begin(), set.end(),
+            [&](const auto& a, const auto& b) { return place(a.first) < place(b.first); });
+  return set;
+}
+
+RecipeRule parse_rule(const toml::node& node) {
+  require(node.is_table(), "{}: rule: expected [[rule]] tables, found {}", line_of(node),
+          kind_of(node));
+  const toml::table& table = *node.as_table();
+  RecipeRule rule;
+  rule.match = string_at(table, "match");
+  require(!rule.match.empty(), "{}: [[rule]]: expected match = \"GLOB\"", line_of(node));
+  LinearSettings scratch;
+  rule.settings = set_all(scratch, table, {"match"});
+  for (const auto& [name, text] : rule.settings)
+    require(table_of(name) != "transform",
+            "{}: [[rule]]: {} holds for the whole model, not for single linears", line_of(node),
+            name);
+  require(!rule.settings.empty(), "{}: [[rule]]: expected a key to set, such as grid.bits = 3",
+          line_of(node));
+  return rule;
+}
+
+std::vector<RecipeRule> parse_rules(const toml::table& table) {
+  const toml::node* node = table.get("rule");
+  if (node == nullptr) return {};
+  require(node->is_array(), "{}: rule: expected [[rule]] (two brackets), found {}", line_of(*node),
+          kind_of(*node));
+  std::vector<RecipeRule> rules;
+  for (const toml::node& element : *node->as_array()) rules.push_back(parse_rule(element));
+  return rules;
+}
+
+Recipe read_recipe(const toml::table& table, std::string name) {
+  Recipe recipe;
+  recipe.name = std::move(name);
+  recipe.summary = string_at(table, "summary");
+  recipe.paper = string_at(table, "paper");
+  LinearSettings settings;
+  set_all(settings, table, {"summary", "paper", "rule"});
+  // "auto" is resolved even where the recipe sets no key at all
+  set_recipe_key(settings, "grid.bits", std::to_string(settings.linear.grid.bits));
+  recipe.common = settings.linear;
+  recipe.automatic_clip_search = settings.automatic_clip_search;
+  recipe.rules = parse_rules(table);
+  return recipe;
+}
+
+}  // namespace
+
+Recipe parse_recipe(std::string_view text, std::string name) {
+  return with_context(fmt::format("recipe {}", printable(name)), [&] {
+    try {
+      return read_recipe(toml::parse(text), name);
+    } catch (const toml::parse_error& error) {
+      fail("line {}: not TOML: {}", error.source().begin.line, printable(error.description(), 300));
+    }
+  });
+}
+
+}  // namespace halftone
