@@ -1,0 +1,200 @@
+// Uniform grids, lane by lane (METHODS 4.1, 4.6): min-max fit, clip search, rounding. Included once
+// per instruction set; see vector.h.
+#pragma once
+
+#include "kernels/cpu/vector.h"
+#include "kernels/lane_kernels.h"
+
+namespace halftone::cpu {
+
+inline constexpr double kLeastScale = 1.0 / 16384;  // 2^-14, the smallest normal float16
+
+template <class T, int kBytes>
+struct UniformLanes {
+  using V = Vector<T, kBytes>;
+  using Reals = typename V::Reals;
+  using Integers = typename V::Integers;
+
+  struct Range {
+    Reals low, high;  // least and greatest weight
+  };
+  struct Grid {
+    Reals scale, zero;
+  };
+
+  // Keeps `bits` significant bits (0: those of a float32), to nearest, half to even; at least
+  // 2^-14.
+  static Reals round_scale(Reals scale, int bits) {
+    const int drop = Bits<T>::mantissa + 1 - (bits == 0 ? 24 : bits);
+    if (drop > 0) {
+      const auto raw = V::bits_of(scale);
+      const auto one = static_cast<typename V::Integer>(1);
+      const auto odd = (raw >> drop) & one;
+      scale = V::reals_of((raw + ((one << (drop - 1)) - one) + odd) & ~((one << drop) - one));
+    }
+    return V::larger(scale, V::all(static_cast<T>(kLeastScale)));
+  }
+
+  static Grid grid_of(const UniformRule& rule, Range range) {
+    const T top = static_cast<T>(rule.top);
+    if (rule.symmetric) {
+      const Reals reach = V::larger(V::magnitude(range.low), V::magnitude(range.high));
+      return {round_scale((reach + reach) / top, rule.scale_bits), V::all((top + 1) / 2)};
+    }
+    const Reals low = V::smaller(range.low, Reals{}), high = V::larger(range.high, Reals{});
+    Grid grid{round_scale((high - low) / top, rule.scale_bits), {}};
+    grid.zero = V::rint(V::smaller(-low / grid.scale, V::all(top)));
+    if (rule.zero_min >
+        0) {  // codes below the least zero are lost to positive weights: widen the steps
+      const T least = static_cast<T>(rule.zero_min);
+      const Integers raise = grid.zero < least;
+      const Reals wider = round_scale(high / (top - least), rule.scale_bits);
+      grid.scale = V::select(raise, V::larger(wider, grid.scale), grid.scale);
+      grid.zero = V::select(raise, V::all(least), grid.zero);
+    }
+    return grid;
+  }
+
+  // Replaces the grid of lanes whose weights are all the same number v: scale |v|, one code hits v.
+  static Grid constant_grid(const UniformRule& rule, Range range, Grid grid) {
+    const Integers constant = (range.low == range.high) & (range.low != 0);
+    const Reals scale = round_scale(V::magnitude(range.low), rule.scale_bits);
+    grid.scale = V::select(constant, scale, grid.scale);
+    if (rule.symmetric) return grid;
+    const Reals least = V::all(static_cast<T>(rule.zero_min));
+    const Reals one = V::larger(least, V::all(1));
+    grid.zero = V::select(constant, V::select(range.low < 0, one, least), grid.zero);
+    return grid;
+  }
+
+  // Steps w / scale - zero-based, clamped to the codes and rounded: code - zero.
+  static Reals steps(Reals ratio, Reals zero, T top) {
+    return V::rint(V::smaller(V::larger(ratio, -zero), top - zero));
+  }
+
+  static Range range_of(int64_t columns, const T* tile) {
+    Range range{V::load(tile), V::load(tile)};
+    for (int64_t column = 1; column < columns; ++column) {
+      const Reals w = V::load(tile + column * kLanes);
+      range = {V::smaller(range.low, w), V::larger(range.high, w)};
+    }
+    return range;
+  }
+
+  static Reals power(Reals x, T norm, Reals offset) {
+    if constexpr (sizeof(T) == 4) {
+      return scaled_power<kBytes>(x, norm, offset);
+    } else {
+      for (int i = 0; i < V::width; ++i) x[i] = ::pow(::fabs(x[i]), norm);
+      return x;
+    }
+  }
+
+  // sum over columns of importance |value - w|^norm, times 2^offset; stops where no lane can be
+  // below `best`.
+  static Reals error_of(const UniformRule& rule, Grid grid, int64_t columns, const T* tile,
+                        const T* importance, Reals offset, Reals best) {
+    const Reals inverse = 1 / grid.scale;
+    const T top = static_cast<T>(rule.top), norm = static_cast<T>(rule.clip_norm);
+    Reals sum{};
+    for (int64_t column = 0; column < columns; ++column) {
+      const Reals w = V::load(tile + column * kLanes);
+      const Reals miss = steps(w * inverse, grid.zero, top) * grid.scale - w;
+      sum += importance[column] * power(miss, norm, offset);
+      if (column % 16 == 15 && !V::any(sum < best)) break;
+    }
+    return sum;
+  }
+
+  // The first strict minimum over the shrunk ranges.
+  static Grid search(const UniformRule& rule, Range range, Grid full, int64_t columns,
+                     const T* tile, const T* importance) {
+    // float32: errors are taken relative to the range, so that none under- or overflows
+    Reals offset{};
+    if constexpr (sizeof(T) == 4) {
+      const auto exponent = (V::bits_of(full.scale) >> Bits<T>::mantissa) - 127;
+      offset = -__builtin_convertvector(exponent, Reals) * static_cast<T>(rule.clip_norm);
+    }
+    Grid chosen = full;
+    Reals best = V::all(static_cast<T>(sizeof(T) == 4 ? 3e38F : 1e308));
+    for (int i = 0; i < rule.candidates; ++i) {
+      const T share = static_cast<T>(1 - i / 100.0);
+      const Grid grid = i == 0 ? full : grid_of(rule, {range.low * share, range.high * share});
+      const Reals error = error_of(rule, grid, columns, tile, importance, offset, best);
+      const Integers better = error < best;
+      best = V::select(better, error, best);
+      chosen = {V::select(better, grid.scale, chosen.scale),
+                V::select(better, grid.zero, chosen.zero)};
+    }
+    return chosen;
+  }
+
+  static void fit(const UniformRule& rule, int64_t columns, const T* tile, const T* importance,
+                  T* scales, T* zeros) {
+    for (int lane = 0; lane < kLanes; lane += V::width) {
+      const Range range = range_of(columns, tile + lane);
+      Grid grid = grid_of(rule, range);
+      if (rule.candidates > 1) grid = search(rule, range, grid, columns, tile + lane, importance);
+      grid = constant_grid(rule, range, grid);
+      V::store(scales + lane, grid.scale);
+      V::store(zeros + lane, grid.zero);
+    }
+  }
+
+  static void round(const UniformRule& rule, const T* weights, const T* scales, const T* zeros,
+                    uint8_t* codes, T* values) {
+    constexpr T kSlack =
+        static_cast<T>(1e-6);  // what rounding the scale to float32 may take off a tie
+    const T top = static_cast<T>(rule.top), tie = (1 + kSlack) * -top / 2;
+    for (int lane = 0; lane < kLanes; lane += V::width) {
+      const Reals scale = V::load(scales + lane), zero = V::load(zeros + lane);
+      const Reals ratio = V::load(weights + lane) / scale;
+      Reals step = steps(ratio, zero, top);
+      if (rule.symmetric) step = V::select(ratio >= tie, V::larger(step, 1 - zero), step);
+      V::store(values + lane, step * scale);
+      V::store_bytes(codes + lane, step + zero);
+    }
+  }
+};
+
+template <class T, int kBytes>
+void take_error_lanes(T pivot, const T* start, const T* values, T* column, T* error,
+                      T* difference) {
+  using V = Vector<T, kBytes>;
+  for (int lane = 0; lane < kLanes; lane += V::width) {
+    const auto value = V::load(values + lane), off = V::load(start + lane) - value;
+    const auto e = (V::load(column + lane) - value) / pivot;
+    V::store(column + lane, e);
+    V::store(error + lane, V::load(error + lane) + e * e);
+    V::store(difference + lane, V::load(difference + lane) + off * off);
+  }
+}
+
+template <class T, int kBytes>
+void subtract_outer_lanes(int64_t columns, const T* factors, const T* lanes, T* tile) {
+  using V = Vector<T, kBytes>;
+  constexpr int kParts = kLanes / V::width;
+  typename V::Reals value[kParts];
+  for (int part = 0; part < kParts; ++part) value[part] = V::load(lanes + part * V::width);
+  for (int64_t column = 0; column < columns; ++column) {
+    T* to = tile + column * kLanes;
+    for (int part = 0; part < kParts; ++part)
+      V::store(to + part * V::width, V::load(to + part * V::width) - factors[column] * value[part]);
+  }
+}
+
+template <class T, int kBytes>
+constexpr LaneKernels<T> lane_kernels_of() {
+  return {UniformLanes<T, kBytes>::fit, UniformLanes<T, kBytes>::round, take_error_lanes<T, kBytes>,
+          subtract_outer_lanes<T, kBytes>};
+}
+
+// One definition a file FILE_<set>.cpp; linked where that set is compiled.
+LaneKernels<float> lane_kernels_portable(float);
+LaneKernels<double> lane_kernels_portable(double);
+LaneKernels<float> lane_kernels_avx2(float);
+LaneKernels<double> lane_kernels_avx2(double);
+LaneKernels<float> lane_kernels_avx512(float);
+LaneKernels<double> lane_kernels_avx512(double);
+
+}  // namespace halftone::cpu

@@ -1,0 +1,55 @@
+// The hot loops of the column sweep and of the grid searches (METHODS 4.1, 7.1), single-threaded,
+// on raw pointers.
+//
+// Everything here works on a tile: some columns of 16 consecutive output rows, stored column after
+// column, so that tile[column * 16 + lane] is the weight of row `lane`. Rows are independent in the
+// sweep, so each row is a lane of a vector register and no loop has a remainder. Pointers need the
+// alignment of their type only.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/instruction_set.h"
+
+namespace halftone {
+
+inline constexpr int64_t kLanes = 16;
+
+// A uniform grid's rules, the same for every group of a linear (METHODS 4.1).
+struct UniformRule {
+  int top = 15;            // greatest code, 2^bits - 1
+  bool symmetric = false;  // zero is (top + 1) / 2 everywhere
+  int zero_min = 0;        // least zero of an asymmetric grid
+  int scale_bits = 8;      // significant bits of a scale; 0 = all that a float32 has (METHODS 4.6)
+  int candidates = 1;      // ranges tried: 1 - i / 100 of the full one, i < candidates
+  double clip_norm = 2.4;  // exponent of the error that chooses among them
+};
+
+template <class T>  // float or double: the type of the weights
+struct LaneKernels {
+  // Fits one group: a scale (a float32's value, at least 2^-14) and an integer zero for each lane.
+  // tile: (columns, 16); importance: (columns), weight of a column's error; scales, zeros: (16)
+  void (*fit_uniform)(const UniformRule& rule, int64_t columns, const T* tile, const T* importance,
+                      T* scales, T* zeros);
+
+  // code = clamp(rint(w / scale) + zero, 0, top), half to even; value = scale * (code - zero).
+  // Symmetric: a weight on the tie between codes 0 and 1 takes code 1. weights, scales, zeros,
+  // values: (16); codes: (16)
+  void (*round_uniform)(const UniformRule& rule, const T* weights, const T* scales, const T* zeros,
+                        uint8_t* codes, T* values);
+
+  // A rounded column's part in the sums, then its error e = (w - value) / pivot in place of w.
+  // start: (16) what the column should be like; column: (16) w in, e out; error: (16) += e^2;
+  // difference: (16) += (start - value)^2
+  void (*take_error)(T pivot, const T* start, const T* values, T* column, T* error, T* difference);
+
+  // tile[column][lane] -= factors[column] * lanes[lane].   tile: (columns, 16); factors: (columns);
+  // lanes: (16)
+  void (*subtract_outer)(int64_t columns, const T* factors, const T* lanes, T* tile);
+};
+
+// The loops compiled for `set`, which must be one of available_instruction_sets().
+template <class T>
+LaneKernels<T> lane_kernels(InstructionSet set = best_instruction_set());
+
+}  // namespace halftone
