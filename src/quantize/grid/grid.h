@@ -1,0 +1,34 @@
+// What a weight may become: the seam between the one sweep and every grid and outlier rule (METHODS
+// 4, 5).
+//
+// The sweep hands over tiles (kernels/lane_kernels.h: columns of 16 consecutive rows, column after
+// column) and asks for two things only: fit a group, round a column. A grid keeps its own
+// parameters. An outlier rule is a Grid that holds another one and lets some values through:
+// `Place` tells it which column it is at.
+#pragma once
+
+#include <cstdint>
+
+namespace halftone {
+
+// Where in the sweep a column of 16 rows lies.
+struct Place {
+  int64_t position;  // of the column in sweep order
+  int64_t group;
+  int64_t row;  // first of the 16 rows
+};
+
+template <class T>
+class Grid {
+ public:
+  virtual ~Grid() = default;
+
+  // Fits `at.group` for 16 rows; called from several threads, for different rows.
+  // tile: (columns, 16), current weights; importance: (columns), weight of a column's error
+  virtual void fit(Place at, int64_t columns, const T* tile, const T* importance) = 0;
+
+  // weights: (16) -> codes: (16), values: (16), what the codes stand for
+  virtual void round(Place at, const T* weights, uint8_t* codes, T* values) const = 0;
+};
+
+}  // namespace halftone

@@ -1,0 +1,52 @@
+#include "quantize/grid/uniform.h"
+
+#include <ATen/ATen.h>
+
+namespace halftone {
+namespace {
+
+// METHODS 4.6: 7 bits where a 4-bit zero times the scale must be exact in float16, else 8.
+int default_scale_bits(const GridOptions& options) {
+  return !options.symmetric && options.bits == 4 ? 7 : 8;
+}
+
+}  // namespace
+
+UniformRule uniform_rule(const GridOptions& options) {
+  UniformRule rule;
+  rule.top = (1 << options.bits) - 1;
+  rule.symmetric = options.symmetric;
+  rule.zero_min = options.symmetric ? 0 : options.zero_min;
+  rule.scale_bits = options.scale_bits < 0 ? default_scale_bits(options) : options.scale_bits;
+  rule.candidates = options.clip_search ? 80 : 1;
+  rule.clip_norm = options.clip_norm;
+  return rule;
+}
+
+template <class T>
+UniformGrid<T>::UniformGrid(const UniformRule& rule, const LaneKernels<T>& kernels, int64_t groups,
+                            int64_t rows)
+    : rule_(rule), kernels_(kernels), rows_(rows) {
+  const auto type = c10::CppTypeToScalarType<T>::value;
+  scales_ = at::ones({groups, rows}, type);
+  zeros_ = at::zeros({groups, rows}, type);
+  scale_of_ = scales_.template mutable_data_ptr<T>();
+  zero_of_ = zeros_.template mutable_data_ptr<T>();
+}
+
+template <class T>
+void UniformGrid<T>::fit(Place at, int64_t columns, const T* tile, const T* importance) {
+  const int64_t where = at.group * rows_ + at.row;
+  kernels_.fit_uniform(rule_, columns, tile, importance, scale_of_ + where, zero_of_ + where);
+}
+
+template <class T>
+void UniformGrid<T>::round(Place at, const T* weights, uint8_t* codes, T* values) const {
+  const int64_t where = at.group * rows_ + at.row;
+  kernels_.round_uniform(rule_, weights, scale_of_ + where, zero_of_ + where, codes, values);
+}
+
+template class UniformGrid<float>;
+template class UniformGrid<double>;
+
+}  // namespace halftone

@@ -1,0 +1,140 @@
+#include "quantize/quantize_linear.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "base/error.h"
+#include "quantize/order.h"
+#include "quantize/solve.h"
+#include "quantize/target.h"
+
+namespace halftone {
+namespace {
+
+constexpr int64_t kDoubleInputs = 2048;  // up to here P is formed in float64 (METHODS 7.4)
+
+void require_options(const LinearRecipe& recipe, int threads) {
+  const GridOptions& grid = recipe.grid;
+  const double damping = recipe.objective.damping;
+  require(grid.bits >= 2 && grid.bits <= 8, "grid.bits: expected 2 to 8, not {}", grid.bits);
+  require(grid.group_size >= 0, "grid.group_size: expected 0 (the whole row) or more, not {}",
+          grid.group_size);
+  require(grid.clip_norm > 0 && grid.clip_norm <= 16,
+          "grid.clip_norm: expected above 0, up to 16, not {}", grid.clip_norm);
+  require(grid.zero_min == 0 || grid.zero_min == 1, "grid.zero_min: expected 0 or 1, not {}",
+          grid.zero_min);
+  require(grid.scale_bits >= -1 && grid.scale_bits <= 24,
+          "grid.scale_bits: expected -1 (by bit width), 0 (unrounded) or up to 24, not {}",
+          grid.scale_bits);
+  require(std::isfinite(damping) && damping >= 0, "objective.damping: expected 0 or more, not {}",
+          damping);
+  require(threads >= 1, "threads: expected 1 or more, not {}", threads);
+}
+
+void require_target(const LinearRecipe& recipe, const LinearStatistics& statistics) {
+  const TargetOptions& target = recipe.target;
+  require(
+      target.preshift == 0 || target.alpha == 0,
+      "target.preshift {} with target.alpha {}: both correct the same drift; set one of them to 0",
+      target.preshift, target.alpha);
+  require(!target.needs_original_stream() || recipe.objective.kind != ObjectiveKind::kNone,
+          "target: alpha and preshift need an objective (objective.kind is none: nothing is "
+          "compensated)");
+  require(!target.needs_original_stream() || statistics.cross_moment.defined(),
+          "target: alpha and preshift need the full-precision stream, but the statistics hold no "
+          "cross moment");
+}
+
+void require_hessian(const at::Tensor& hessian) {
+  require(hessian.defined(),
+          "objective.kind: an input Hessian is asked for, but the statistics hold none");
+  require(hessian.dim() == 2 && hessian.size(0) == hessian.size(1) && hessian.size(0) > 0,
+          "statistics: expected a square Hessian, not one of {} dimensions", hessian.dim());
+  require(hessian.scalar_type() == at::kFloat || hessian.scalar_type() == at::kDouble,
+          "statistics: expected a Hessian in float32 or float64, not {}",
+          at::toString(hessian.scalar_type()));
+}
+
+void require_weight(const at::Tensor& weight, const at::Tensor& hessian) {
+  require(weight.defined() && weight.dim() == 2 && weight.numel() > 0,
+          "weight: expected a matrix (out, in)");
+  require(at::isFloatingType(weight.scalar_type()),
+          "weight: expected floating-point numbers, not {}", at::toString(weight.scalar_type()));
+  require(!hessian.defined() || weight.size(1) == hessian.size(0),
+          "weight: {} input columns, but the Hessian was gathered for {}", weight.size(1),
+          hessian.defined() ? hessian.size(0) : 0);
+}
+
+void require_finite(const at::Tensor& weight) {
+  const auto [least, greatest] = at::aminmax(weight);  // NaN wins over everything
+  require(std::isfinite(least.item<double>()) && std::isfinite(greatest.item<double>()),
+          "weight: holds NaN or infinite values (damaged file, or float16 overflow on conversion)");
+}
+
+}  // namespace
+
+struct LinearSolver::Prepared : SharedInput {};
+
+namespace {
+
+// D in sweep order and P, where the recipe's target uses them; in float64 where the factor is.
+void prepare_drift(const LinearStatistics& statistics, SharedInput& shared) {
+  const at::Tensor& moment = statistics.cross_moment;
+  const bool plain = shared.recipe.target == TargetOptions{};
+  if (plain || !moment.defined() || !shared.factor.upper.defined()) return;
+  require(moment.sizes() == shared.hessian.sizes(),
+          "statistics: the cross moment and the Hessian differ in shape");
+  const bool wide = shared.hessian.scalar_type() == at::kDouble || moment.size(0) <= kDoubleInputs;
+  shared.moment = ordered_cross_moment(moment, shared.diagonal, shared.columns,
+                                       wide ? at::kDouble : at::kFloat);
+  shared.drift = shared.drift_for(shared.factor);
+  if (shared.drift.defined()) shared.drift = shared.drift.to(shared.hessian.scalar_type());
+}
+
+}  // namespace
+
+LinearSolver::LinearSolver(const LinearStatistics& statistics, const LinearRecipe& recipe,
+                           int threads) {
+  at::NoGradGuard no_grad;
+  require_options(recipe, threads);
+  require_target(recipe, statistics);
+  auto prepared = std::make_unique<Prepared>();
+  prepared->recipe = recipe;
+  prepared->threads = threads;
+  prepared->tokens = static_cast<double>(std::max<int64_t>(1, statistics.tokens));
+  if (recipe.objective.kind != ObjectiveKind::kNone) {
+    require_hessian(statistics.hessian);
+    prepared->hessian = statistics.hessian;
+    prepared->diagonal = diagonal_of(statistics.hessian, recipe.objective.damping_reference);
+    prepared->columns = column_order(recipe.order.kind, prepared->diagonal.values);
+    if (prepared->diagonal.usable)
+      prepared->factor = factor_with_ladder(prepared->hessian, prepared->diagonal,
+                                            prepared->columns, recipe.objective.damping);
+    prepare_drift(statistics, *prepared);
+  }
+  prepared_ = std::move(prepared);
+}
+
+LinearSolver::~LinearSolver() = default;
+
+LinearOutcome LinearSolver::quantize(const at::Tensor& weight) const {
+  at::NoGradGuard no_grad;
+  const auto start = std::chrono::steady_clock::now();
+  const at::Tensor& hessian = prepared_->hessian;
+  require_weight(weight, hessian);
+  // float64 only where both sides are: what a file's float32 weights get is then one arithmetic
+  // everywhere
+  const bool exact = hessian.defined() && hessian.scalar_type() == at::kDouble &&
+                     weight.scalar_type() == at::kDouble;
+  const at::Tensor numbers = weight.to(exact ? at::kDouble : at::kFloat).contiguous();
+  require_finite(numbers);
+  LinearOutcome outcome =
+      exact ? solve_linear<double>(*prepared_, numbers) : solve_linear<float>(*prepared_, numbers);
+  outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return outcome;
+}
+
+}  // namespace halftone

@@ -1,0 +1,44 @@
+// One weight + statistics -> QuantizedLinear, by the one sweep (METHODS 7.1).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+
+#include "calibrate/linear_statistics.h"
+#include "quantize/quantized_linear.h"
+#include "recipe/linear_recipe.h"
+
+namespace halftone {
+
+struct LinearOutcome {
+  QuantizedLinear quantized;
+  double loss =
+      0;  // tr((W - What)(H + damping I)(W - What)^T) / tokens; H = I without an objective
+  double relative_error =
+      0;  // |(W - What) X^T|^2 / |W X^T|^2, undamped; weights alone without an objective
+  double damping = 0;    // share of the reference diagonal that the factorization needed
+  std::string fallback;  // empty, or the steps of METHODS 7.6 that were taken, oldest first
+  double seconds = 0;
+};
+
+// Factors one Hessian, then quantizes every linear that shares it (q, k, v; gate, up). Nothing is
+// damped in place, so the order of the linears does not matter (METHODS 11, identity 18).
+class LinearSolver {
+ public:
+  // Errors: options outside their range. Numbers that refuse (METHODS 7.6) are not errors: see
+  // `fallback`.
+  LinearSolver(const LinearStatistics& statistics, const LinearRecipe& recipe, int threads);
+  ~LinearSolver();
+
+  // weight: (out, in), any floating dtype. Errors: NaN or infinite weights, a shape that is not the
+  // Hessian's.
+  LinearOutcome quantize(const at::Tensor& weight) const;
+
+ private:
+  struct Prepared;
+  std::unique_ptr<const Prepared> prepared_;
+};
+
+}  // namespace halftone

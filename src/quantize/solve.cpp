@@ -1,0 +1,240 @@
+#include "quantize/solve.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "quantize/grid/uniform.h"
+#include "quantize/sweep.h"
+#include "quantize/target.h"
+#include "quantize/tiles.h"
+
+namespace halftone {
+namespace {
+
+constexpr double kGreatestDrift =
+    4;  // |What - W0| over that of round-to-nearest (METHODS 7.6, step 6)
+constexpr double kGreatestDamping = 10;  // times the reference diagonal
+
+void append(std::string& steps, std::string_view step) {
+  if (!steps.empty()) steps += "; ";
+  steps += step;
+}
+
+// A grid and the codes found on it.
+template <class T>
+struct Rounded {
+  Grouping grouping;
+  UniformGrid<T> grid;
+  SweepResult result;
+};
+
+template <class T>
+class LinearJob {
+ public:
+  // weight: (out, in) T, dead columns already 0
+  LinearJob(const SharedInput& shared, const at::Tensor& weight)
+      : shared_(shared),
+        out_(weight.size(0)),
+        columns_(shared.columns),
+        kernels_(lane_kernels<T>()) {
+    if (columns_.empty()) {
+      columns_.resize(weight.size(1));
+      std::iota(columns_.begin(), columns_.end(), 0);
+    }
+    original_ = to_sweep_layout<T>(weight, columns_, shared.threads);
+  }
+
+  // Groups fitted to the original weights, each weight by itself.   importance: (in) by file
+  // column, or empty
+  Rounded<T> round_to_nearest(const UniformRule& rule,
+                              const std::vector<double>& importance = {}) const {
+    Rounded<T> rounded = start(rule, /*static_groups=*/true);
+    SweepTask<T> task = task_for(rounded.grouping);
+    for (size_t position = 0; position < importance.size(); ++position)
+      task.importance[position] = static_cast<T>(importance[columns_[position]]);
+    fit_static_groups(task, rounded.grid);
+    rounded.result = sweep(task, rounded.grid, kernels_);
+    return rounded;
+  }
+
+  // upper, drift: (in, in); nearest: its grid is the one to use where groups are static
+  Rounded<T> compensate(const at::Tensor& upper, const at::Tensor& drift, const UniformRule& rule,
+                        const Rounded<T>& nearest) const {
+    Rounded<T> rounded = refits() ? start(rule, /*static_groups=*/false) : nearest;
+    SweepTask<T> task = task_for(rounded.grouping);
+    task.upper = upper.to(original_.scalar_type());
+    if (drift.defined()) task.drift = drift.to(original_.scalar_type());
+    task.alpha = shared_.recipe.target.alpha;
+    task.alpha2 = shared_.recipe.target.alpha2;
+    rounded.result = sweep(task, rounded.grid, kernels_);
+    return rounded;
+  }
+
+  bool refits() const {
+    return group_columns(columns_, shared_.recipe.grid.group_size,
+                         shared_.recipe.order.static_groups)
+        .refit;
+  }
+
+  QuantizedLinear finish(const Rounded<T>& rounded) const {
+    const auto in_rows = [&](const at::Tensor& by_group, at::ScalarType type) {
+      return by_group.narrow(1, 0, out_).t().to(type).contiguous();
+    };
+    QuantizedLinear linear;
+    linear.bits = shared_.recipe.grid.bits;
+    linear.group_size = rounded.grouping.group_size;
+    linear.symmetric = shared_.recipe.grid.symmetric;
+    linear.codes = codes_in_file_order(rounded.result.codes, columns_, out_, shared_.threads);
+    linear.scales = in_rows(rounded.grid.scales(), at::kFloat);
+    linear.zeros = in_rows(rounded.grid.zeros(), at::kByte);
+    if (rounded.grouping.needs_index()) linear.group_of_column = group_index(rounded.grouping);
+    return linear;
+  }
+
+ private:
+  Rounded<T> start(const UniformRule& rule, bool static_groups) const {
+    Grouping grouping = group_columns(columns_, shared_.recipe.grid.group_size, static_groups);
+    UniformGrid<T> grid(rule, kernels_, grouping.groups, original_.size(1));
+    return {std::move(grouping), std::move(grid), {}};
+  }
+
+  SweepTask<T> task_for(const Grouping& grouping) const {
+    return {.grouping = grouping,
+            .original = original_,
+            .importance = std::vector<T>(columns_.size(), T{1}),
+            .block = block_width(grouping),
+            .threads = shared_.threads};
+  }
+
+  static at::Tensor group_index(const Grouping& grouping) {
+    at::Tensor index = at::empty({static_cast<int64_t>(grouping.columns.size())}, at::kInt);
+    for (size_t position = 0; position < grouping.columns.size(); ++position)
+      index.mutable_data_ptr<int32_t>()[grouping.columns[position]] = grouping.group_of[position];
+    return index;
+  }
+
+  const SharedInput& shared_;
+  int64_t out_;
+  std::vector<int64_t> columns_;
+  LaneKernels<T> kernels_;
+  at::Tensor original_;  // (in, rows)
+};
+
+// Row by row: one float32 sum over a whole matrix would lose the third digit.   x: (out, in)
+double squared_norm(const at::Tensor& x) {
+  return at::linalg_vector_norm(x, 2, at::IntArrayRef{1})
+      .to(at::kDouble)
+      .square()
+      .sum()
+      .template item<double>();
+}
+
+double ratio(double part, double whole) {
+  return whole > 0 ? std::max(part, 0.0) / whole : 0;
+}
+
+// Losses of a result without compensation, which the sweep's own sum of e^2 does not describe.
+// difference: |What - W0|^2
+void measure(const SharedInput& shared, const at::Tensor& weight, double difference,
+             LinearOutcome& outcome) {
+  outcome.loss = difference / shared.tokens;
+  outcome.relative_error = ratio(difference, squared_norm(weight));
+  if (!shared.diagonal.usable) return;
+  const double error = quadratic_form(
+      weight - dequantize(outcome.quantized).to(weight.scalar_type()), shared.hessian);
+  if (!std::isfinite(error))
+    return;  // off-diagonal NaN: the distance of the weights is all there is to tell
+  outcome.loss =
+      (error + shared.recipe.objective.damping * shared.diagonal.reference * difference) /
+      shared.tokens;
+  outcome.relative_error = ratio(error, quadratic_form(weight, shared.hessian));
+}
+
+// The sweep at growing damping until its result stays near the original weights; false: it never
+// did.
+template <class T>
+bool solve_compensated(const SharedInput& shared, const at::Tensor& weight, const LinearJob<T>& job,
+                       const UniformRule& rule, const Rounded<T>& nearest, LinearOutcome& outcome) {
+  DampedFactor factor = shared.factor;
+  at::Tensor drift_matrix = shared.drift;
+  const bool plain = shared.recipe.target.alpha == 0 && shared.recipe.target.alpha2 == 0;
+  while (factor.upper.defined()) {
+    const Rounded<T> rounded = job.compensate(factor.upper, drift_matrix, rule, nearest);
+    const double drift = std::sqrt(rounded.result.difference / nearest.result.difference);
+    const double limit = kGreatestDrift * kGreatestDrift * nearest.result.difference;
+    if (rounded.result.difference <= limit) {
+      const double error = rounded.result.error / shared.diagonal.normalizer();
+      const double ridge = factor.share * shared.diagonal.reference;
+      outcome.quantized = job.finish(rounded);
+      outcome.damping = factor.share;
+      outcome.loss = error / shared.tokens;
+      outcome.relative_error =
+          ratio(error - ridge * rounded.result.difference, quadratic_form(weight, shared.hessian));
+      if (!plain)  // the sum of e^2 is the plain target's loss
+        measure(shared, weight, rounded.result.difference, outcome);
+      return true;
+    }
+    const double next = factor.share > 0 ? factor.share * 10 : 0.01;
+    if (next > kGreatestDamping) return false;
+    append(outcome.fallback,
+           fmt::format("damping {:g} (weights moved {:.3g} times as far as by rounding to nearest)",
+                       next, drift));
+    factor = factor_with_ladder(shared.hessian, shared.diagonal, shared.columns, next);
+    if (!factor.steps.empty()) append(outcome.fallback, factor.steps);
+    drift_matrix = shared.drift_for(factor);
+  }
+  return false;
+}
+
+}  // namespace
+
+at::Tensor SharedInput::drift_for(const DampedFactor& of) const {
+  const bool asked = recipe.target.alpha > 0 || recipe.target.alpha2 > 0;
+  if (!asked || !moment.defined() || !of.upper.defined()) return {};
+  return drift_matrix(moment, of.upper);
+}
+
+template <class T>
+LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight_in) {
+  at::Tensor weight = weight_in;
+  // before dead columns are zeroed: a dead column's row of D may hold something
+  if (shared.recipe.target.preshift > 0 && shared.moment.defined() && shared.factor.upper.defined())
+    weight = shifted_weight(weight, shared.recipe.target.preshift, shared.moment,
+                            shared.factor.upper, shared.columns);
+  if (shared.diagonal.usable && !shared.diagonal.dead.empty()) {
+    weight = weight.clone();
+    weight.index_fill_(1, at::tensor(shared.diagonal.dead, at::kLong), 0);
+  }
+  LinearOutcome outcome;
+  outcome.fallback = shared.factor.steps;
+  const LinearJob<T> job(shared, weight);
+  const UniformRule rule = uniform_rule(shared.recipe.grid);
+  if (shared.factor.upper.defined()) {
+    // with dynamic groups this grid serves only as a yardstick: no clip search
+    UniformRule yardstick = rule;
+    if (job.refits()) yardstick.candidates = 1;
+    const Rounded<T> nearest = job.round_to_nearest(yardstick);
+    if (solve_compensated(shared, weight, job, rule, nearest, outcome)) return outcome;
+  }
+  std::vector<double> importance;
+  if (shared.diagonal.usable) {
+    append(outcome.fallback, "diagonal Hessian, no compensation");
+    for (const double value : shared.diagonal.values)
+      importance.push_back(value / shared.diagonal.reference);
+  } else if (shared.hessian.defined()) {
+    append(outcome.fallback,
+           "round to nearest (the Hessian's diagonal is zero, negative or not finite)");
+  }
+  const Rounded<T> rounded = job.round_to_nearest(rule, importance);
+  outcome.quantized = job.finish(rounded);
+  measure(shared, weight, rounded.result.difference, outcome);
+  return outcome;
+}
+template LinearOutcome solve_linear<float>(const SharedInput&, const at::Tensor&);
+template LinearOutcome solve_linear<double>(const SharedInput&, const at::Tensor&);
+
+}  // namespace halftone

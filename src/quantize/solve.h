@@ -1,0 +1,38 @@
+// One linear, start to end: sweep, check, and the ladder of METHODS 7.6 when the numbers refuse.
+//
+// Left out of the ladder: step 3 (blends of Fisher objectives come with those objectives) and the
+// held-out loss of step 6 (calibration keeps no held-out tokens; the distance to round-to-nearest
+// is checked).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "quantize/factor.h"
+#include "quantize/quantize_linear.h"
+#include "recipe/linear_recipe.h"
+
+namespace halftone {
+
+// What all linears that share an input have in common; never written to once it is made.
+struct SharedInput {
+  LinearRecipe recipe;
+  int threads = 1;
+  at::Tensor hessian;  // (in, in) as calibrated, undamped; undefined: no objective
+  double tokens = 1;
+  HessianDiagonal diagonal;
+  std::vector<int64_t> columns;  // (in) the file's column at each sweep position
+  DampedFactor factor;           // none where the ladder found none
+  at::Tensor moment;             // (in, in) D in sweep order, normalized; undefined: one stream
+  at::Tensor drift;              // (in, in) P of `factor`; undefined without alpha, alpha2
+
+  // P for a factor; undefined where the recipe asks for none.
+  at::Tensor drift_for(const DampedFactor& factor) const;
+};
+
+// weight: (out, in) T, contiguous, finite.   T = double computes everything in float64.
+template <class T>
+LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight);
+
+}  // namespace halftone

@@ -1,0 +1,170 @@
+#include "quantize/sweep.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cassert>
+#include <numeric>
+
+#include "base/parallel.h"
+
+namespace halftone {
+namespace {
+
+// A lazy block [begin, end) of a sweep under way.
+template <class T>
+struct Block {
+  const SweepTask<T>& task;
+  Grid<T>& grid;
+  const LaneKernels<T>& kernels;
+  int64_t begin, end;
+  const T* weights;    // (in, rows), compensated up to this block
+  const T* original;   // (in, rows)
+  const T* upper;      // (in, in) or null
+  const T* drift;      // (in, in) or null
+  T* errors;           // (end - begin, rows), kept for the columns beyond the block
+  T* drifts;           // (end - begin, rows), with `drift`
+  uint8_t* codes;      // (in, rows)
+  double* error;       // (rows) sums of e^2
+  double* difference;  // (rows) sums of (w0 - value)^2
+};
+
+// What a two-stream target adds to a column before it is rounded, sixteen rows (METHODS 3.3): the
+// residual that joins E', and S for P, with its sign turned because it is subtracted as E' is.
+// original, weights, residual, drifts: (16)
+template <class T>
+void aim(const SweepTask<T>& task, const T* original, const T* weights, T* residual, T* drifts) {
+  const T alpha = static_cast<T>(task.alpha), alpha2 = static_cast<T>(task.alpha2);
+  for (int lane = 0; lane < kLanes; ++lane) {
+    residual[lane] = alpha2 * (original[lane] - weights[lane]);
+    drifts[lane] = -(alpha * weights[lane] + residual[lane]);
+  }
+}
+
+// Sixteen rows through one block; tile: (end - begin, 16) scratch, drifts: the same.
+template <class T>
+void sweep_tile(const Block<T>& block, int64_t row, T* tile, T* drifts) {
+  const Grouping& grouping = block.task.grouping;
+  const int64_t in = block.task.original.size(0), rows = block.task.original.size(1);
+  const int64_t columns = block.end - block.begin;
+  // the block's own copy, which later columns of the block see compensated
+  for (int64_t k = 0; k < columns; ++k)
+    std::copy_n(block.weights + (block.begin + k) * rows + row, kLanes, tile + k * kLanes);
+  const bool targeted = block.task.alpha != 0 || block.task.alpha2 != 0;
+  T error_sum[kLanes] = {}, difference_sum[kLanes] = {}, value[kLanes];
+  for (int64_t k = 0; k < columns; ++k) {
+    const int64_t position = block.begin + k;
+    T* column = tile + k * kLanes;
+    const Place at{position, grouping.group_of[position], row};
+    if (grouping.refit && position % grouping.group_size == 0) {
+      const int64_t members = std::min(grouping.group_size, in - position);
+      block.grid.fit(at, members, column, block.task.importance.data() + position);
+    }
+    block.grid.round(at, column, block.codes + position * rows + row, value);
+    const T pivot = block.upper ? block.upper[position * in + position] : T{1};
+    const T* start = block.original + position * rows + row;
+    T residual[kLanes];
+    if (targeted) aim(block.task, start, column, residual, drifts + k * kLanes);
+    block.kernels.take_error(pivot, start, value, column, error_sum, difference_sum);
+    if (!block.upper) continue;
+    for (int lane = 0; targeted && lane < kLanes; ++lane) column[lane] += residual[lane] / pivot;
+    // place 1: the rest of the block, w -= e U (- s P)
+    const int64_t rest = columns - k - 1, next = position * in + position + 1;
+    block.kernels.subtract_outer(rest, block.upper + next, column, column + kLanes);
+    if (block.drift)
+      block.kernels.subtract_outer(rest, block.drift + next, drifts + k * kLanes, column + kLanes);
+  }
+  for (int64_t k = 0; block.upper && k < columns; ++k) {
+    std::copy_n(tile + k * kLanes, kLanes, block.errors + k * rows + row);
+    if (block.drift) std::copy_n(drifts + k * kLanes, kLanes, block.drifts + k * rows + row);
+  }
+  for (int lane = 0; lane < kLanes; ++lane) {
+    block.error[row + lane] += static_cast<double>(error_sum[lane]);
+    block.difference[row + lane] += static_cast<double>(difference_sum[lane]);
+  }
+}
+
+template <class T>
+void sweep_block(const Block<T>& block) {
+  const int64_t rows = block.task.original.size(1);
+  parallel_for(block.task.threads, rows, kLanes, [&](int64_t begin, int64_t end) {
+    std::vector<T> tile((block.end - block.begin) * kLanes), drifts(tile.size());
+    for (int64_t row = begin; row < end; row += kLanes)
+      sweep_tile(block, row, tile.data(), drifts.data());
+  });
+}
+
+double sum(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0);
+}
+
+}  // namespace
+
+template <class T>
+void fit_static_groups(const SweepTask<T>& task, Grid<T>& grid) {
+  const Grouping& grouping = task.grouping;
+  const int64_t in = task.original.size(0), rows = task.original.size(1);
+  const T* original = task.original.template const_data_ptr<T>();
+  const std::vector<int64_t> positions = grouping.positions();
+  std::vector<T> importance(positions.size());
+  for (int64_t column = 0; column < in; ++column)
+    importance[column] = task.importance[positions[column]];
+  parallel_for(task.threads, rows, kLanes, [&](int64_t begin, int64_t end) {
+    std::vector<T> tile(grouping.group_size * kLanes);
+    for (int64_t row = begin; row < end; row += kLanes) {
+      for (int64_t group = 0; group < grouping.groups; ++group) {
+        const int64_t first = group * grouping.group_size;
+        const int64_t columns = std::min(grouping.group_size, in - first);
+        for (int64_t k = 0; k < columns; ++k)
+          std::copy_n(original + positions[first + k] * rows + row, kLanes,
+                      tile.data() + k * kLanes);
+        grid.fit({positions[first], group, row}, columns, tile.data(), importance.data() + first);
+      }
+    }
+  });
+}
+
+template <class T>
+SweepResult sweep(const SweepTask<T>& task, Grid<T>& grid, const LaneKernels<T>& kernels) {
+  const int64_t in = task.original.size(0), rows = task.original.size(1);
+  assert(rows % kLanes == 0 && task.importance.size() == static_cast<size_t>(in));
+  assert(!task.grouping.refit || task.block % task.grouping.group_size == 0);
+  const bool compensate = task.upper.defined();
+  at::Tensor weights = compensate ? task.original.clone() : task.original;
+  at::Tensor errors =
+      at::empty({compensate ? std::min(task.block, in) : 0, rows}, weights.options());
+  const bool drifting = compensate && task.drift.defined();
+  at::Tensor drifts = at::empty({drifting ? errors.size(0) : 0, rows}, weights.options());
+  SweepResult result;
+  result.codes = at::empty({in, rows}, at::kByte);
+  std::vector<double> error(rows), difference(rows);
+  for (int64_t begin = 0; begin < in; begin += task.block) {
+    const int64_t end = std::min(in, begin + task.block);
+    sweep_block(Block<T>{
+        task, grid, kernels, begin, end, weights.template const_data_ptr<T>(),
+        task.original.template const_data_ptr<T>(),
+        compensate ? task.upper.template const_data_ptr<T>() : nullptr,
+        drifting ? task.drift.template const_data_ptr<T>() : nullptr,
+        errors.template mutable_data_ptr<T>(), drifts.template mutable_data_ptr<T>(),
+        result.codes.template mutable_data_ptr<uint8_t>(), error.data(), difference.data()});
+    if (!compensate || end == in) continue;
+    // place 2: the columns beyond the block, W -= E U (- S P)
+    const auto subtract = [&](const at::Tensor& matrix, const at::Tensor& passed_on) {
+      weights.narrow(0, end, in - end)
+          .addmm_(matrix.narrow(0, begin, end - begin).narrow(1, end, in - end).t(),
+                  passed_on.narrow(0, 0, end - begin), 1, -1);
+    };
+    subtract(task.upper, errors);
+    if (drifting) subtract(task.drift, drifts);
+  }
+  result.error = sum(error);
+  result.difference = sum(difference);
+  return result;
+}
+
+template void fit_static_groups(const SweepTask<float>&, Grid<float>&);
+template void fit_static_groups(const SweepTask<double>&, Grid<double>&);
+template SweepResult sweep(const SweepTask<float>&, Grid<float>&, const LaneKernels<float>&);
+template SweepResult sweep(const SweepTask<double>&, Grid<double>&, const LaneKernels<double>&);
+
+}  // namespace halftone

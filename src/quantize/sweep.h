@@ -1,0 +1,54 @@
+// The one sweep (METHODS 7.1): columns are rounded in order, and what rounding one of them costs is
+// made up for by the columns that are still free. Frantar et al. 2022 (GPTQ, arXiv 2210.17323),
+// with lazy blocks.
+//
+// Recipes differ in what is plugged in: `Grid` (values, outliers), `upper` (objective and damping;
+// none = round to nearest), the order and the grouping. Two-stream targets add a matrix P beside
+// `upper` and what it carries at the two marked places: GPTAQ (arXiv 2504.02692), and ResComp
+// (arXiv 2604.07955) in the form (E', S) of METHODS 3.3, which needs no second product.
+//
+// Deviation from GPTQ's code: a dynamic group is fitted to the block's own compensated copy, never
+// to columns that lag behind, so the codes do not depend on the block's width.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "kernels/lane_kernels.h"
+#include "quantize/grid/grid.h"
+#include "quantize/order.h"
+
+namespace halftone {
+
+template <class T>
+struct SweepTask {
+  const Grouping& grouping;
+  at::Tensor original;  // (in, rows) T in sweep layout (tiles.h), what the result should be like
+  at::Tensor upper =
+      {};  // (in, in) T: U with U^T U = (H + damping I)^-1; undefined: no compensation
+  at::Tensor drift = {};  // (in, in) T: P of METHODS 3.2, in sweep order; undefined: one stream
+  std::vector<T> importance =
+      {};               // (in) by position: weight of a column's error in a grid's search
+  int64_t block = 128;  // columns of a lazy block; with dynamic groups see block_width
+  int threads = 1;
+  double alpha = 0, alpha2 = 0;  // METHODS 3.2, 3.3
+};
+
+struct SweepResult {
+  at::Tensor codes;       // (in, rows) uint8
+  double error = 0;       // sum of e^2: with the plain target tr((W0 - What)(H + damping I)(W0 -
+                          // What)^T); without U that of H = I
+  double difference = 0;  // |W0 - What|^2
+};
+
+// Fits every group to the original weights, columns in the file's order.
+template <class T>
+void fit_static_groups(const SweepTask<T>& task, Grid<T>& grid);
+
+// Rounds every column. Dynamic groups are fitted on the way, static ones have been. The result does
+// not depend on the number of threads.
+template <class T>
+SweepResult sweep(const SweepTask<T>& task, Grid<T>& grid, const LaneKernels<T>& kernels);
+
+}  // namespace halftone
