@@ -1,0 +1,36 @@
+// config.json of a Hugging Face model as checked numbers. Anything unsupported is an Error that
+// names it.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace halftone {
+
+struct RopeScaling {
+  enum class Kind { kNone, kLinear, kLlama3 };
+  Kind kind = Kind::kNone;
+  double factor = 1, low_frequency_factor = 1, high_frequency_factor = 4;
+  int64_t original_context = 8192;
+};
+
+struct ModelConfig {
+  std::string architecture;  // "LlamaForCausalLM"
+  int64_t layers = 0, hidden = 0, intermediate = 0, vocab = 0, context = 0;
+  int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  double norm_epsilon = 1e-5, rope_theta = 10000;
+  RopeScaling rope_scaling;
+  int64_t sliding_window = 0;  // 0: none
+  bool attention_bias = false, mlp_bias = false, tied_embeddings = false;
+};
+
+// The name under "architectures". Error if there is not exactly one.
+std::string architecture_of(const nlohmann::json& config);
+
+// Llama 1-3.x, Mistral, SmolLM2: `rope_theta`/`rope_scaling` and `rope_parameters` spellings.
+// Errors: missing or senseless numbers; activation other than silu; a rope type other than default,
+// linear, llama3.
+ModelConfig parse_llama_config(const nlohmann::json& config);
+
+}  // namespace halftone

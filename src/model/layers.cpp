@@ -1,0 +1,89 @@
+#include "model/layers.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <numbers>
+
+namespace halftone {
+namespace {
+
+// Frequencies of the pairs, after scaling (Llama-3: transformers' modeling_rope_utils,
+// _compute_llama3_parameters).
+std::vector<double> rope_frequencies(const ModelConfig& config) {
+  const RopeScaling& scaling = config.rope_scaling;
+  std::vector<double> frequencies;
+  for (int64_t i = 0; i < config.head_dim; i += 2) {
+    double f =
+        std::pow(config.rope_theta, -static_cast<double>(i) / static_cast<double>(config.head_dim));
+    if (scaling.kind == RopeScaling::Kind::kLinear) f /= scaling.factor;
+    if (scaling.kind == RopeScaling::Kind::kLlama3) {
+      const double wavelength = 2 * std::numbers::pi / f;
+      const double turns = static_cast<double>(scaling.original_context) / wavelength;
+      const double t = (turns - scaling.low_frequency_factor) /
+                       (scaling.high_frequency_factor - scaling.low_frequency_factor);
+      const double kept = std::min(1.0, std::max(0.0, t));
+      f = (1 - kept) * f / scaling.factor + kept * f;
+    }
+    frequencies.push_back(f);
+  }
+  return frequencies;
+}
+
+// (length, length), true where position i may see position j.
+at::Tensor sliding_mask(int64_t length, int64_t window, at::Device device) {
+  const at::Tensor position = at::arange(length, at::device(device).dtype(at::kLong));
+  const at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
+  return distance.ge(0).logical_and(distance.lt(window));
+}
+
+}  // namespace
+
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  const at::Tensor wide = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
+  const at::Tensor scale = at::rsqrt(wide.square().mean({-1}, true) + epsilon);
+  return (wide * scale).to(x.scalar_type()) * weight;
+}
+
+RopeTable make_rope_table(const ModelConfig& config, int64_t length, at::Device device,
+                          at::ScalarType dtype) {
+  const std::vector<double> frequencies = rope_frequencies(config);
+  const at::Tensor angle =
+      at::outer(at::arange(length, at::kDouble), at::tensor(frequencies, at::kDouble));
+  const at::Tensor both = at::cat({angle, angle}, 1);
+  return {both.cos().to(device, dtype), both.sin().to(device, dtype)};
+}
+
+at::Tensor apply_rope(const at::Tensor& x, const RopeTable& table) {
+  const int64_t half = x.size(-1) / 2;
+  const at::Tensor turned = at::cat({x.narrow(-1, half, half).neg(), x.narrow(-1, 0, half)}, -1);
+  return x * table.cos + turned * table.sin;
+}
+
+at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const RopeTable& table, const ModelConfig& config) {
+  const int64_t batch = q.size(0), length = q.size(1);
+  const auto by_head = [&](const at::Tensor& x, int64_t heads) {
+    return x.view({batch, length, heads, config.head_dim}).transpose(1, 2);
+  };
+  const at::Tensor queries = apply_rope(by_head(q, config.heads), table);
+  const int64_t sharing = config.heads / config.kv_heads;
+  const auto for_every_query = [&](const at::Tensor& x) {
+    return sharing == 1 ? x : x.repeat_interleave(sharing, 1);
+  };
+  const at::Tensor keys = for_every_query(apply_rope(by_head(k, config.kv_heads), table));
+  const at::Tensor values = for_every_query(by_head(v, config.kv_heads));
+  const bool windowed = config.sliding_window > 0 && config.sliding_window < length;
+  std::optional<at::Tensor> mask;
+  if (windowed) mask = sliding_mask(length, config.sliding_window, q.device());
+  const at::Tensor mixed =
+      at::scaled_dot_product_attention(queries, keys, values, mask, /*dropout_p=*/0.0,
+                                       /*is_causal=*/!windowed);
+  return mixed.transpose(1, 2).reshape({batch, length, config.heads * config.head_dim});
+}
+
+at::Tensor gated_silu(const at::Tensor& gate, const at::Tensor& up) {
+  return at::silu(gate) * up;
+}
+
+}  // namespace halftone

@@ -1,0 +1,34 @@
+// The layers of decoder models, as plain functions on tensors. Nothing is changed in place that a
+// caller handed in, so autograd can run through all of them.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "model/config.h"
+
+namespace halftone {
+
+// x / sqrt(mean(x^2) + epsilon) * weight, the mean in float32 or wider (Zhang & Sennrich 2019).  x:
+// (batch, length, hidden)
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight /* (hidden) */, double epsilon);
+
+// Rotary embeddings (Su et al. 2021), half-split form: cos and sin of every position and frequency
+// pair.
+struct RopeTable {
+  at::Tensor cos, sin;  // (length, head_dim)
+};
+RopeTable make_rope_table(const ModelConfig& config, int64_t length, at::Device device,
+                          at::ScalarType dtype);
+// x: (batch, heads, length, head_dim)
+at::Tensor apply_rope(const at::Tensor& x, const RopeTable& table);
+
+// Causal attention with grouped key/value heads; window 0: no limit, else each position sees its
+// last `window`. q: (batch, length, heads * head_dim), k, v: (batch, length, kv_heads * head_dim)
+// -> (batch, length, heads * head_dim)
+at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const RopeTable& table, const ModelConfig& config);
+
+// silu(gate) * up (Shazeer 2020).
+at::Tensor gated_silu(const at::Tensor& gate, const at::Tensor& up);
+
+}  // namespace halftone

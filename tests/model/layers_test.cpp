@@ -1,0 +1,104 @@
+#include "model/layers.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace halftone {
+namespace {
+
+constexpr double kFloat32Tolerance = 2e-6;  // of values near one
+
+ModelConfig small_config() {
+  ModelConfig config;
+  config.heads = 4;
+  config.kv_heads = 2;
+  config.head_dim = 8;
+  return config;
+}
+
+double largest_difference(const at::Tensor& a, const at::Tensor& b) {
+  return (a - b).abs().max().item<double>();
+}
+
+// Attention by its definition: loops over heads and positions, in float64.
+at::Tensor slow_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                          const ModelConfig& config) {
+  const int64_t length = q.size(1), d = config.head_dim;
+  const RopeTable rope = make_rope_table(config, length, at::kCPU, at::kDouble);
+  at::Tensor out = at::zeros({1, length, config.heads * d}, at::kDouble);
+  for (int64_t h = 0; h < config.heads; ++h) {
+    const int64_t shared = h / (config.heads / config.kv_heads);
+    const auto head = [&](const at::Tensor& x, int64_t index) {
+      return x[0].to(at::kDouble).narrow(1, index * d, d);
+    };
+    const at::Tensor queries = apply_rope(head(q, h), rope),
+                     keys = apply_rope(head(k, shared), rope);
+    for (int64_t i = 0; i < length; ++i) {
+      const int64_t first =
+          config.sliding_window > 0 ? std::max<int64_t>(0, i - config.sliding_window + 1) : 0;
+      const at::Tensor scores =
+          keys.narrow(0, first, i + 1 - first).mv(queries[i]) / std::sqrt(double(d));
+      const at::Tensor mixed =
+          at::softmax(scores, 0).unsqueeze(0).mm(head(v, shared).narrow(0, first, i + 1 - first));
+      out[0][i].narrow(0, h * d, d).copy_(mixed[0]);
+    }
+  }
+  return out;
+}
+
+TEST(RmsNorm, GivesUnitMeanSquare) {
+  const at::Tensor y = rms_norm(at::randn({3, 5, 64}) * 7, at::ones({64}), 1e-12);
+  EXPECT_LT(largest_difference(y.square().mean(-1), at::ones({3, 5})), 1e-5);
+}
+
+TEST(Rope, PositionZeroIsUnchangedAndLengthsAreKept) {
+  const RopeTable table = make_rope_table(small_config(), 16, at::kCPU, at::kDouble);
+  const at::Tensor x = at::randn({1, 4, 16, 8}, at::kDouble), y = apply_rope(x, table);
+  EXPECT_EQ(largest_difference(y.select(2, 0), x.select(2, 0)), 0);
+  EXPECT_LT(largest_difference(y.square().sum(-1), x.square().sum(-1)), 1e-12);
+}
+
+TEST(Rope, LinearScalingStretchesPositions) {
+  ModelConfig config = small_config();
+  const RopeTable plain = make_rope_table(config, 4, at::kCPU, at::kDouble);
+  config.rope_scaling.kind = RopeScaling::Kind::kLinear;
+  config.rope_scaling.factor = 2;
+  const RopeTable scaled = make_rope_table(config, 8, at::kCPU, at::kDouble);
+  EXPECT_LT(largest_difference(scaled.cos[6], plain.cos[3]), 1e-12);
+}
+
+TEST(Rope, Llama3ScalingKeepsFastTurnsAndSlowsSlowOnes) {
+  ModelConfig config = small_config();
+  config.head_dim = 64;
+  config.rope_theta = 500000;
+  const RopeTable plain = make_rope_table(config, 2, at::kCPU, at::kDouble);
+  config.rope_scaling = {RopeScaling::Kind::kLlama3, 8, 1, 4, 8192};
+  const RopeTable scaled = make_rope_table(config, 2, at::kCPU, at::kDouble);
+  // pair 0 turns once in 6.28 positions (kept), pair 31 once in 2.1 million (8 times slower)
+  EXPECT_EQ(scaled.cos[1][0].item<double>(), plain.cos[1][0].item<double>());
+  EXPECT_NEAR(scaled.sin[1][31].item<double>() * 8, plain.sin[1][31].item<double>(), 1e-9);
+}
+
+TEST(Attention, EqualsItsDefinition) {
+  const ModelConfig config = small_config();
+  const at::Tensor q = at::randn({1, 12, 32}), k = at::randn({1, 12, 16}),
+                   v = at::randn({1, 12, 16});
+  const RopeTable rope = make_rope_table(config, 12, at::kCPU, at::kFloat);
+  const at::Tensor fast = causal_attention(q, k, v, rope, config);
+  EXPECT_LT(largest_difference(fast, slow_attention(q, k, v, config)), kFloat32Tolerance);
+}
+
+TEST(Attention, ASlidingWindowForgetsOlderPositions) {
+  ModelConfig config = small_config();
+  config.sliding_window = 3;
+  const at::Tensor q = at::randn({1, 12, 32}), k = at::randn({1, 12, 16}),
+                   v = at::randn({1, 12, 16});
+  const RopeTable rope = make_rope_table(config, 12, at::kCPU, at::kFloat);
+  const at::Tensor fast = causal_attention(q, k, v, rope, config);
+  EXPECT_LT(largest_difference(fast, slow_attention(q, k, v, config)), kFloat32Tolerance);
+}
+
+}  // namespace
+}  // namespace halftone
