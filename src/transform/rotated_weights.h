@@ -1,0 +1,57 @@
+// QuaRot's offline rotation (METHODS 8.1, steps 0-4): the same function, with weights and
+// activations free of outliers.
+//
+// Norm scales are folded into the linears behind them; the residual stream is rotated by Q =
+// diag(+-1) Had; the value and output projections of each head by Had_head. Nothing is left to do
+// at run time. Ashkboos et al. 2024, arXiv 2404.00456.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "checkpoint/weight_source.h"
+#include "model/family.h"
+#include "transform/orthogonal.h"
+
+namespace halftone {
+
+// The weights of `source`, rotated when they are loaded; computed in float64, handed out in
+// `dtype`. Tied embeddings are untied: the final norm's scale goes into the head alone.
+class RotatedWeights final : public WeightSource {
+ public:
+  // Errors: a family that cannot be rotated.
+  RotatedWeights(std::shared_ptr<const WeightSource> source, const Family& family,
+                 const ModelConfig& config, uint64_t seed, at::ScalarType dtype = at::kFloat);
+
+  const nlohmann::json& config() const override { return json_; }
+  bool contains(std::string_view name) const override;
+  at::Tensor load(std::string_view name) const override;
+  void release(std::string_view name) const override;
+
+ private:
+  struct Place {
+    TensorSpec spec;
+    std::string prefix;  // "model.layers.3.", empty outside blocks
+  };
+  at::Tensor rotate(const std::string& name, const Place& place) const;
+  at::Tensor stored(const std::string& name) const;       // float64
+  at::Tensor rotate_in(const at::Tensor& weight) const;   // W Q
+  at::Tensor rotate_out(const at::Tensor& weight) const;  // Q^T W, of a matrix or a bias
+  at::Tensor rotate_heads(
+      const at::Tensor& values) const;  // Had_head along the last dimension, head by head
+
+  std::shared_ptr<const WeightSource> source_;
+  const Family& family_;
+  ModelConfig config_;
+  nlohmann::json json_;
+  at::ScalarType dtype_;
+  at::Tensor signs_;  // (hidden) float64
+  KroneckerMatrix residual_, head_;
+  std::map<std::string, Place, std::less<>> places_;
+};
+
+}  // namespace halftone
