@@ -1,0 +1,114 @@
+#include "calibrate/stream.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "base/error.h"
+#include "calibrate/cross_moment.h"
+#include "calibrate/input_hessian.h"
+
+namespace halftone {
+namespace {
+
+constexpr int64_t kTokensPerBatch =
+    8192;  // enough for full GEMM rate, small enough to stay out of the way
+
+at::Tensor kept(const at::Tensor& tensor, at::ScalarType dtype) {
+  return tensor.defined() ? tensor.to(dtype) : tensor;
+}
+
+// Sequences all of whose values are finite, as a mask; undefined: all of them.  x: (batch, length,
+// in) -> (batch)
+at::Tensor finite_sequences(const at::Tensor& x) {
+  // a NaN or an infinity anywhere shows in the sum; only then is it looked for
+  if (x.sum(at::kFloat).isfinite().item<bool>()) return {};
+  return x.isfinite().flatten(1).all(1);
+}
+
+// -> (tokens, in) of the sequences in the mask
+at::Tensor rows_of(const at::Tensor& x, const at::Tensor& mask) {
+  return (mask.defined() ? x.index({mask}) : x).reshape({-1, x.size(2)});
+}
+
+}  // namespace
+
+Stream::Stream(const Model& model, const at::Tensor& ids, const Execution& execution,
+               bool two_streams, at::ScalarType storage)
+    : model_(model),
+      execution_(execution),
+      storage_(storage),
+      rope_(make_rope_table(model.config(), ids.size(1), execution.device, execution.dtype)),
+      two_streams_(two_streams),
+      sequences_(ids.size(0)) {
+  const int64_t per_batch = std::max<int64_t>(1, kTokensPerBatch / ids.size(1));
+  const at::Tensor table = model.embedding();
+  for (const at::Tensor& part : ids.split(per_batch, 0)) {
+    const at::Tensor hidden = kept(Model::embed(table, part, execution), storage);
+    batches_.push_back({{hidden, {}}, {two_streams ? hidden : at::Tensor(), {}}});
+  }
+}
+
+template <class Work>
+void Stream::for_each_batch(Work&& work) {
+  const at::NoGradGuard no_grad;
+  const auto widened = [&](BlockState& state) {
+    BlockState wide{kept(state.hidden, execution_.dtype), kept(state.carry, execution_.dtype)};
+    state.carry = at::Tensor();
+    return wide;
+  };
+  const auto narrowed = [&](const BlockState& state) {
+    return BlockState{kept(state.hidden, storage_), kept(state.carry, storage_)};
+  };
+  for (Batch& batch : batches_) {
+    Batch wide{widened(batch.state), widened(batch.original)};
+    work(wide);
+    batch = {narrowed(wide.state), narrowed(wide.original)};
+  }
+}
+
+LinearStatistics Stream::measure(const Block& block, const Block& original, int stage) {
+  const Family& family = model_.family();
+  const auto input_of = [&](const Block& of, BlockState& state) {
+    if (stage > 0) family.advance(of, stage - 1, family.stage_input(of, stage - 1, state), state);
+    return family.stage_input(of, stage, state);
+  };
+  int64_t in = 0, dropped = 0;
+  for (const LinearSlot& slot : model_.linears_of_block(block.index))
+    if (slot.stage == stage) in = slot.in;
+  InputHessian hessian(in, execution_.device);
+  std::optional<CrossMoment> moment;
+  if (two_streams_) moment.emplace(in, execution_.device);
+  for_each_batch([&](Batch& batch) {
+    const at::Tensor x = input_of(block, batch.state), finite = finite_sequences(x);
+    const at::Tensor rows = rows_of(x, finite);
+    if (finite.defined()) dropped += x.size(0) - finite.sum().item<int64_t>();
+    hessian.add(rows);
+    if (moment) moment->add(rows, rows_of(input_of(original, batch.original), finite));
+  });
+  dropped_ = std::max(dropped_, dropped);
+  require(dropped_ * 100 <= sequences_,
+          "block {}: the inputs of {} of {} calibration sequences are not finite; a model that "
+          "overflows "
+          "cannot be calibrated (try --compute float32)",
+          block.index, dropped_, sequences_);
+  LinearStatistics statistics = hessian.finish();
+  if (moment) statistics.cross_moment = moment->finish();
+  return statistics;
+}
+
+void Stream::leave(const Block& block, const Block& original) {
+  const Family& family = model_.family();
+  const int last = family.stages - 1;
+  const auto advance = [&](const Block& of, BlockState& state) {
+    family.advance(of, last, family.stage_input(of, last, state), state);
+  };
+  for_each_batch([&](Batch& batch) {
+    advance(block, batch.state);
+    if (two_streams_) advance(original, batch.original);
+  });
+}
+
+}  // namespace halftone

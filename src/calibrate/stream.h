@@ -1,0 +1,56 @@
+// Calibration sequences flowing through a model block by block, stage by stage (METHODS 7.5).
+//
+// A stage's inputs feed its statistics; the caller then replaces the stage's linears; the next call
+// computes the stage's outputs with the new weights on the way to the next inputs. So every linear
+// is computed exactly once, and every statistic is taken behind an already quantized prefix.
+//
+// With two streams the same sequences also run through the full-precision model, stage by stage
+// beside the first, and the statistics hold the cross moment of the two inputs.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "calibrate/linear_statistics.h"
+#include "model/model.h"
+
+namespace halftone {
+
+class Stream {
+ public:
+  // ids: (sequences, length) int32. storage: the dtype in which activations are kept between
+  // passes.
+  Stream(const Model& model, const at::Tensor& ids, const Execution& execution, bool two_streams,
+         at::ScalarType storage = at::kBFloat16);
+
+  const RopeTable& rope() const { return rope_; }
+
+  // Statistics of the inputs of `stage`; stages of a block must be asked for in order, 0 first.
+  // Sequences whose inputs are not finite are left out and counted. Error: more than 1 % of them
+  // (METHODS 7.6). original: the same block in full precision; used with two streams only.
+  LinearStatistics measure(const Block& block, const Block& original, int stage);
+  // Computes the block's last stage; the stream then stands before the next block.
+  void leave(const Block& block, const Block& original);
+
+  int64_t dropped_sequences() const { return dropped_; }
+
+ private:
+  struct Batch {
+    BlockState state, original;  // original: empty with one stream
+  };
+  // Applies `work` to every batch of sequences, widened to the compute dtype, and keeps the state
+  // it leaves.
+  template <class Work>
+  void for_each_batch(Work&& work);
+
+  const Model& model_;
+  Execution execution_;
+  at::ScalarType storage_;
+  RopeTable rope_;
+  bool two_streams_;
+  std::vector<Batch> batches_;
+  int64_t sequences_, dropped_ = 0;
+};
+
+}  // namespace halftone

@@ -1,0 +1,38 @@
+#include "calibrate/input_hessian.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+namespace halftone {
+namespace {
+
+constexpr double kRelativeTolerance = 1e-6;  // Frobenius; float32 sums against float64
+
+double relative_error(const at::Tensor& a, const at::Tensor& exact) {
+  return ((a.to(at::kDouble) - exact).norm() / exact.norm()).item<double>();
+}
+
+TEST(InputHessian, EqualsThePlainProductForAnyWidth) {
+  for (const int64_t in : {1, 5, 64, 172, 193, 576, 1000}) {
+    const at::Tensor x = at::randn({300, in});
+    InputHessian hessian(in, at::kCPU);
+    hessian.add(x.narrow(0, 0, 100));
+    hessian.add(x.narrow(0, 100, 200));
+    const LinearStatistics statistics = hessian.finish();
+    EXPECT_EQ(statistics.tokens, 300);
+    const at::Tensor exact = x.to(at::kDouble).t().mm(x.to(at::kDouble));
+    EXPECT_LT(relative_error(statistics.hessian, exact), kRelativeTolerance) << in;
+    EXPECT_TRUE(statistics.hessian.equal(statistics.hessian.t())) << in;
+  }
+}
+
+TEST(InputHessian, WidensBFloat16InputsFirst) {
+  const at::Tensor x = at::randn({4096, 64}).to(at::kBFloat16);
+  InputHessian hessian(64, at::kCPU);
+  hessian.add(x);
+  const at::Tensor exact = x.to(at::kDouble).t().mm(x.to(at::kDouble));
+  EXPECT_LT(relative_error(hessian.finish().hessian, exact), kRelativeTolerance);
+}
+
+}  // namespace
+}  // namespace halftone

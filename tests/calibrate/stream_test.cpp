@@ -1,0 +1,135 @@
+#include "calibrate/stream.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <gtest/gtest.h>
+
+#include "checkpoint/checkpoint.h"
+#include "support/fixtures.h"
+
+namespace halftone {
+namespace {
+
+namespace fs = std::filesystem;
+using ::halftone::testing::message_of;
+using ::halftone::testing::shared_data;
+
+constexpr double kGoldenTolerance = 1e-4;  // relative Frobenius error, golden/README.md
+
+Model open_demo() {
+  const auto checkpoint =
+      std::make_shared<const Checkpoint>(fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
+  return Model(checkpoint, checkpoint->names());
+}
+
+at::Tensor some_ids(int64_t sequences, int64_t length) {
+  return at::arange(sequences * length, at::kInt).remainder(500).view({sequences, length}) + 3;
+}
+
+double relative_error(const at::Tensor& a, const at::Tensor& b) {
+  return ((a - b).to(at::kDouble).norm() / b.to(at::kDouble).norm()).item<double>();
+}
+
+// Statistics of every stage of a block, all blocks before it run in full precision.
+std::vector<LinearStatistics> measure_block(const Model& model, const at::Tensor& ids,
+                                            int64_t block_index) {
+  const Execution execution{at::kCPU, at::kFloat, 2};
+  Stream stream(model, ids, execution, false, at::kFloat);
+  for (int64_t i = 0;; ++i) {
+    const Block block = model.load_block(i, execution, stream.rope());
+    std::vector<LinearStatistics> all;
+    for (int stage = 0; stage < model.family().stages; ++stage)
+      all.push_back(stream.measure(block, block, stage));
+    if (i == block_index) return all;
+    stream.leave(block, block);
+  }
+}
+
+TEST(GoldenStream, InputHessiansEqualTransformers) {
+  HALFTONE_REQUIRE_SHARED("golden/forward/stories260K_block2_grad.safetensors");
+  const SafetensorsFile golden(shared_data("golden/forward/stories260K_block2_grad.safetensors"));
+  const Model model = open_demo();
+  const auto all = measure_block(model, golden.view(*golden.find("ids")), 2);
+  for (const LinearSlot& slot : model.linears_of_block(2)) {
+    const at::Tensor expected = golden.view(*golden.find("XtX." + slot.relative));
+    EXPECT_LT(relative_error(all[static_cast<size_t>(slot.stage)].hessian, expected),
+              kGoldenTolerance)
+        << slot.name;
+  }
+}
+
+TEST(Stream, WalkingStageByStageEqualsRunningTheBlock) {
+  const at::NoGradGuard no_grad;
+  const Model model = open_demo();
+  const Execution execution{at::kCPU, at::kFloat, 1};
+  const at::Tensor ids = some_ids(3, 40);
+  Stream stream(model, ids, execution, false, at::kFloat);
+  BlockState state{Model::embed(model.embedding(), ids, execution), {}};
+  const Block first = model.load_block(0, execution, stream.rope());
+  for (int stage = 0; stage < model.family().stages; ++stage)
+    (void)stream.measure(first, first, stage);
+  stream.leave(first, first);
+  model.run_block(first, state);
+  const Block second = model.load_block(1, execution, stream.rope());
+  const at::Tensor x = model.family().stage_input(second, 0, state).reshape({-1, 64});
+  EXPECT_LT(relative_error(stream.measure(second, second, 0).hessian, x.t().mm(x)), 1e-6);
+}
+
+TEST(Stream, LaterStagesSeeTheReplacedLinears) {
+  const Model model = open_demo();
+  const Execution execution{at::kCPU, at::kFloat, 1};
+  Stream stream(model, some_ids(2, 32), execution, false, at::kFloat);
+  Block block = model.load_block(0, execution, stream.rope());
+  (void)stream.measure(block, block, 0);
+  block.tensors["self_attn.v_proj.weight"].zero_();
+  EXPECT_EQ(stream.measure(block, block, 1).hessian.abs().max().item<double>(), 0);
+}
+
+TEST(Stream, SequencesThatOverflowAreLeftOutAndTooManyAreAnError) {
+  const Model model = open_demo();
+  const Execution execution{at::kCPU, at::kFloat, 1};
+  Stream stream(model, some_ids(3, 16), execution, false, at::kFloat);
+  Block block = model.load_block(0, execution, stream.rope());
+  block.tensors["input_layernorm.weight"].fill_(std::numeric_limits<float>::infinity());
+  const std::string message = message_of([&] { (void)stream.measure(block, block, 0); });
+  EXPECT_NE(message.find("3 of 3"), std::string::npos) << message;
+}
+
+TEST(Stream, TwoStreamsThatAgreeHaveNoCrossMoment) {
+  const Model model = open_demo();
+  const Execution execution{at::kCPU, at::kFloat, 1};
+  Stream stream(model, some_ids(2, 32), execution, true);
+  const Block block = model.load_block(0, execution, stream.rope());
+  for (int stage = 0; stage < model.family().stages; ++stage)
+    EXPECT_EQ(stream.measure(block, block, stage).cross_moment.abs().max().item<double>(), 0);
+}
+
+TEST(Stream, TheCrossMomentIsTheDriftTimesTheInput) {
+  const Model model = open_demo();
+  const Execution execution{at::kCPU, at::kFloat, 1};
+  Stream stream(model, some_ids(2, 32), execution, true, at::kFloat);
+  const Block original = model.load_block(0, execution, stream.rope());
+  Block halved = original;
+  (void)stream.measure(halved, original, 0);
+  halved.tensors["self_attn.v_proj.weight"] = original.weight("self_attn.v_proj.weight") / 2;
+  // attention mixes values linearly: the input of o_proj halves, so Xf - X = X
+  const LinearStatistics statistics = stream.measure(halved, original, 1);
+  EXPECT_LT(relative_error(statistics.cross_moment, statistics.hessian), 1e-6);
+}
+
+TEST(Stream, BFloat16ActivationsChangeTheHessianLittle) {
+  const Model model = open_demo();
+  const Execution execution{at::kCPU, at::kFloat, 1};
+  const auto run = [&](at::ScalarType storage) {
+    Stream stream(model, some_ids(4, 64), execution, false, storage);
+    const Block block = model.load_block(0, execution, stream.rope());
+    for (int stage = 0; stage < 3; ++stage) (void)stream.measure(block, block, stage);
+    return stream.measure(block, block, 3).hessian;
+  };
+  const double error = relative_error(run(at::kBFloat16), run(at::kFloat));
+  EXPECT_GT(error, 0);
+  EXPECT_LT(error, 0.01);  // bfloat16 keeps 8 bits
+}
+
+}  // namespace
+}  // namespace halftone
