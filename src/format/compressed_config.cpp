@@ -1,0 +1,164 @@
+#include "format/compressed_config.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "format/config_fields.h"
+#include "format/linear_check.h"
+
+namespace halftone {
+namespace {
+
+constexpr int64_t kMostColumns = int64_t{1} << 31;
+
+CompressedGrid read_weights(const ConfigFields& weights) {
+  weights.require_known({"num_bits", "type", "symmetric", "strategy", "group_size", "dynamic",
+                         "actorder", "observer", "observer_kwargs", "block_structure",
+                         "scale_dtype", "zp_dtype"});
+  weights.require_one_of("type", {"int"});
+  weights.require_one_of("strategy", {"group", "channel"});
+  weights.require_one_of("actorder", {"weight", "static", "group", "dynamic"});
+  weights.require_one_of("zp_dtype", {"torch.int8"});
+  weights.require_empty("block_structure", "blocks are not read");
+  require(!weights.boolean_or("dynamic", false), "{}: dynamic: expected false", weights.place());
+  CompressedGrid grid;
+  grid.bits = static_cast<int>(weights.integer("num_bits", 2, 8));
+  grid.symmetric = weights.boolean_or("symmetric", true);
+  if (weights.text("strategy") == "group")
+    grid.group_size = weights.integer("group_size", 1, kMostColumns);
+  else if (weights.has("group_size"))
+    weights.integer("group_size", -1, -1);
+  return grid;
+}
+
+std::vector<std::string> read_targets(const ConfigFields& group) {
+  std::vector<std::string> targets;
+  const nlohmann::json& list = group.value("targets");
+  require(list.is_array(), "{}: targets: expected a list of strings", group.place());
+  for (const auto& target : list) {
+    require(target.is_string(), "{}: targets: expected a list of strings", group.place());
+    targets.push_back(target.get<std::string>());
+  }
+  return targets;
+}
+
+CompressedConfig::Group read_group(const ConfigFields& group) {
+  group.require_known({"targets", "weights", "input_activations", "output_activations", "format"});
+  group.require_empty("input_activations", "activations are not quantized here");
+  group.require_empty("output_activations", "activations are not quantized here");
+  group.require_one_of("format", {"pack-quantized"});
+  return {.grid = read_weights(group.object("weights")), .targets = read_targets(group)};
+}
+
+// "0.17.1" -> 17; none for anything that is not 0.N.
+std::optional<int> minor_version(const std::string& version) {
+  if (!version.starts_with("0.")) return std::nullopt;
+  int minor = 0;
+  size_t at = 2;
+  for (; at < version.size() && at < 6 && version[at] >= '0' && version[at] <= '9'; ++at)
+    minor = 10 * minor + (version[at] - '0');
+  if (at == 2) return std::nullopt;
+  return minor;
+}
+
+std::optional<CompressedPacking> packing_of(const ConfigFields& fields,
+                                            const std::map<std::string, std::string>& metadata) {
+  if (const auto ours = metadata.find(kPackingKey); ours != metadata.end()) {
+    require(ours->second == "dense", "metadata: {}: expected dense, found {}", kPackingKey,
+            printable(ours->second));
+    return CompressedPacking::kDense;
+  }
+  const auto minor = minor_version(fields.text_or("version", ""));
+  if (minor && *minor <= 17) return CompressedPacking::kPadded;
+  if (minor && *minor >= 19) return CompressedPacking::kDense;
+  return std::nullopt;
+}
+
+CompressedGrid grid_of(const LinearPlan& linear) {
+  const int64_t columns = columns_per_group(linear.recipe.grid, linear.in);
+  return {linear.recipe.grid.bits, columns == linear.in ? 0 : columns,
+          linear.recipe.grid.symmetric};
+}
+
+nlohmann::json make_group(const CompressedGrid& grid, const nlohmann::json& targets) {
+  nlohmann::json weights = {{"num_bits", grid.bits}, {"type", "int"},
+                            {"dynamic", false},      {"symmetric", grid.symmetric},
+                            {"strategy", "channel"}, {"group_size", nullptr},
+                            {"actorder", nullptr}};
+  if (grid.group_size > 0) weights["strategy"] = "group", weights["group_size"] = grid.group_size;
+  return {{"targets", targets},
+          {"weights", weights},
+          {"input_activations", nullptr},
+          {"output_activations", nullptr}};
+}
+
+// One group for all linears, else one a grid with the names of its linears, in the order of the
+// plan.
+nlohmann::json make_groups(const OutputPlan& plan) {
+  std::vector<CompressedConfig::Group> groups;
+  for (const LinearPlan& linear : plan.linears) {
+    const CompressedGrid grid = grid_of(linear);
+    auto group = std::find_if(groups.begin(), groups.end(),
+                              [&](const auto& other) { return other.grid == grid; });
+    if (group == groups.end()) group = groups.insert(groups.end(), {.grid = grid, .targets = {}});
+    group->targets.push_back(linear.name);
+  }
+  if (groups.size() == 1) groups.front().targets = {"Linear"};
+  nlohmann::json json = nlohmann::json::object();
+  for (size_t i = 0; i < groups.size(); ++i)
+    json[fmt::format("group_{}", i)] = make_group(groups[i].grid, groups[i].targets);
+  return json;
+}
+
+bool is_input_embedding(const std::string& layer) {
+  for (const char* name : {"embed_tokens", "embed_positions", "embed_in", "wte", "wpe"})
+    if (layer == name || layer.ends_with(std::string(".") + name)) return true;
+  return false;
+}
+
+}  // namespace
+
+std::vector<CompressedGrid> CompressedConfig::allowed(const std::string& linear) const {
+  std::vector<CompressedGrid> named, all;
+  const auto add_new = [](std::vector<CompressedGrid>& grids, const CompressedGrid& grid) {
+    if (std::find(grids.begin(), grids.end(), grid) == grids.end()) grids.push_back(grid);
+  };
+  for (const auto& [grid, targets] : groups) {
+    add_new(all, grid);
+    if (std::find(targets.begin(), targets.end(), linear) != targets.end()) add_new(named, grid);
+  }
+  return named.empty() ? all : named;
+}
+
+CompressedConfig parse_compressed_config(const QuantizationConfig& config,
+                                         const std::map<std::string, std::string>& metadata) {
+  const ConfigFields fields(config.json, config.place);
+  fields.value("format");
+  fields.require_one_of("format", {"pack-quantized"});
+  fields.require_one_of("quantization_status", {"compressed"});
+  fields.require_empty("transform_config", "transforms are not read");
+  fields.require_empty("sparsity_config", "sparse weights are not read");
+  fields.require_empty("kv_cache_scheme", "a quantized key/value cache is not read");
+  CompressedConfig parsed;
+  const ConfigFields groups = fields.object("config_groups");
+  for (const auto& [name, group] : groups.json().items())
+    parsed.groups.push_back(
+        read_group({group, fmt::format("{}: {}", groups.place(), printable(name))}));
+  require(!parsed.groups.empty(), "{}: expected at least one group", groups.place());
+  parsed.packing = packing_of(fields, metadata);
+  return parsed;
+}
+
+nlohmann::json make_compressed_config(const OutputPlan& plan,
+                                      const std::set<std::string>& unquantized) {
+  nlohmann::json ignore = nlohmann::json::array({"lm_head"});
+  for (const std::string& layer : unquantized)
+    if (layer != "lm_head" && !is_input_embedding(layer)) ignore.push_back(layer);
+  return {{"quant_method", "compressed-tensors"},
+          {"format", "pack-quantized"},
+          {"quantization_status", "compressed"},
+          {"ignore", ignore},
+          {"config_groups", make_groups(plan)}};
+}
+
+}  // namespace halftone

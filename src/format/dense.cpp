@@ -1,0 +1,83 @@
+// dense: an ordinary model folder of de-quantized weights, for engines that know no quantization.
+//
+// The float32 weights are rounded once to the model's type, so this is the only format whose files
+// do not hold the grid itself. A plain folder, ours or anyone's, is read by the same reader.
+#include <ATen/ATen.h>
+
+#include "base/error.h"
+#include "format/detect.h"
+#include "format/folder_writer.h"
+#include "format/format_entries.h"
+#include "format/linear_check.h"
+#include "format/verify.h"
+
+namespace halftone {
+namespace {
+
+class DenseWriter final : public FolderWriter {
+ public:
+  DenseWriter(const std::filesystem::path& folder, const OutputPlan& plan)
+      : FolderWriter(folder, plan) {}
+
+ private:
+  void pack(const LinearPlan& planned, const QuantizedLinear& linear) override {
+    const at::Tensor weight = dequantize(linear).to(plan().dtype);  // (out, in)
+    require(weight.isfinite().all().item<bool>(), "a weight is too large for {}",
+            stored_name(plan().dtype));
+    rounded_ = weight_fingerprint(weight);
+    store(planned.name + ".weight", weight);
+  }
+  nlohmann::json quantization_config() const override { return nullptr; }
+  std::string fingerprint(const QuantizedLinear&) const override { return rounded_; }
+
+  std::string rounded_;  // of the linear packed last
+};
+
+class PlainModel final : public PackedModel {
+ public:
+  explicit PlainModel(std::shared_ptr<const Checkpoint> checkpoint)
+      : checkpoint_(std::move(checkpoint)) {}
+
+  const nlohmann::json& config() const override { return checkpoint_->config(); }
+  bool contains(std::string_view name) const override { return checkpoint_->contains(name); }
+  at::Tensor load(std::string_view name) const override { return checkpoint_->load(name); }
+  void release(std::string_view name) const override { checkpoint_->release(name); }
+  std::string format() const override { return "dense"; }
+  std::vector<std::string> linears() const override { return {}; }
+  QuantizedLinear read_linear(const std::string& name) const override { refuse(name); }
+  size_t linear_bytes(const std::string& name) const override { refuse(name); }
+  const Checkpoint& checkpoint() const override { return *checkpoint_; }
+
+ private:
+  [[noreturn]] void refuse(const std::string& name) const {
+    fail("{}: {}: not quantized", checkpoint_->folder().string(), printable(name));
+  }
+  std::shared_ptr<const Checkpoint> checkpoint_;
+};
+
+bool always(const OutputPlan&) {
+  return true;
+}
+
+std::unique_ptr<ModelWriter> open_writer(const std::filesystem::path& folder,
+                                         const OutputPlan& plan) {
+  return std::make_unique<DenseWriter>(folder, plan);
+}
+
+std::unique_ptr<PackedModel> open_reader(std::shared_ptr<const Checkpoint> checkpoint) {
+  if (!quantization_method(find_quantization(*checkpoint)).empty()) return nullptr;
+  return std::make_unique<PlainModel>(std::move(checkpoint));
+}
+
+}  // namespace
+
+Format dense_format() {
+  return {.name = "dense",
+          .summary = "an ordinary folder of de-quantized weights in the model's type",
+          .refusal = common_refusal,
+          .on_request = always,
+          .open_writer = open_writer,
+          .open_reader = open_reader};
+}
+
+}  // namespace halftone

@@ -1,0 +1,71 @@
+#include "format/folder_writer.h"
+
+#include <ATen/ATen.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "format/companions.h"
+#include "format/linear_check.h"
+#include "format/verify.h"
+
+namespace halftone {
+namespace {
+
+std::map<std::string, std::string> with_framework(std::map<std::string, std::string> metadata) {
+  metadata["format"] = "pt";  // transformers wants it
+  return metadata;
+}
+
+}  // namespace
+
+FolderWriter::FolderWriter(std::filesystem::path folder, const OutputPlan& plan,
+                           std::map<std::string, std::string> metadata)
+    : folder_(std::move(folder)),
+      plan_(plan),
+      shards_(folder_, with_framework(std::move(metadata))) {
+  require(plan.source != nullptr, "{}: no source model to take the config from", folder_.string());
+  for (const LinearPlan& linear : plan_.linears)
+    require(planned_.emplace(linear.name, &linear).second, "{}: planned twice", linear.name);
+}
+
+void FolderWriter::add_linear(const std::string& name, const QuantizedLinear& linear) {
+  const auto planned = planned_.find(name);
+  require(planned != planned_.end(), "{}: not one of the planned linears", printable(name));
+  require(!fingerprints_.contains(name), "{}: written twice", name);
+  with_context(name, [&] {
+    check_linear(linear, *planned->second);
+    pack(*planned->second, linear);
+    fingerprints_[name] = fingerprint(linear);
+  });
+}
+
+void FolderWriter::add_tensor(const std::string& name, const at::Tensor& tensor) {
+  constexpr std::string_view kWeight = ".weight";
+  if (tensor.dim() == 2 && name.ends_with(kWeight))
+    unquantized_matrices_.insert(name.substr(0, name.size() - kWeight.size()));
+  shards_.add(name, tensor);
+}
+
+void FolderWriter::finish(const nlohmann::json& report) {
+  for (const auto& [name, unused] : planned_)
+    require(fingerprints_.contains(name), "{}: planned, but never written", name);
+  shards_.finish();
+  nlohmann::json config =
+      without_quantization(plan_.config.is_null() ? plan_.source->config() : plan_.config);
+  if (nlohmann::json quantization = quantization_config(); !quantization.is_null())
+    config["quantization_config"] = std::move(quantization);
+  write_json("config.json", config);
+  write_files();
+  write_json("halftone.json", report);
+  copy_companions(plan_.source->folder(), folder_);
+}
+
+std::string FolderWriter::fingerprint(const QuantizedLinear& linear) const {
+  return weight_fingerprint(linear);
+}
+
+void FolderWriter::write_json(const std::string& file, const nlohmann::json& content) const {
+  write_file_atomically(folder_ / file, content.dump(2) + "\n");
+}
+
+}  // namespace halftone

@@ -1,0 +1,50 @@
+// What every writer of a Hugging Face folder shares: the checks against the plan, the shards,
+// config.json, companions, halftone.json. A format says how one linear is stored and what its
+// config holds.
+#pragma once
+
+#include <set>
+
+#include "checkpoint/safetensors.h"
+#include "format/format.h"
+
+namespace halftone {
+
+class FolderWriter : public ModelWriter {
+ public:
+  void add_linear(const std::string& name, const QuantizedLinear& linear) final;
+  void add_tensor(const std::string& name, const at::Tensor& tensor) final;
+  void finish(const nlohmann::json& report) final;
+  const std::map<std::string, std::string>& fingerprints() const final { return fingerprints_; }
+
+ protected:
+  // metadata: what the safetensors files say besides "format": "pt".
+  FolderWriter(std::filesystem::path folder, const OutputPlan& plan,
+               std::map<std::string, std::string> metadata = {});
+
+  // Stores the tensors of one checked linear.
+  virtual void pack(const LinearPlan& planned, const QuantizedLinear& linear) = 0;
+  // `quantization_config` of config.json, null for none; `write_files` may put more files into the
+  // folder.
+  virtual nlohmann::json quantization_config() const = 0;
+  virtual void write_files() const {}
+  // The fingerprint of the weights that `pack` stores.
+  virtual std::string fingerprint(const QuantizedLinear& linear) const;
+
+  void store(const std::string& name, const at::Tensor& tensor) { shards_.add(name, tensor); }
+  void write_json(const std::string& file, const nlohmann::json& content) const;
+  const OutputPlan& plan() const { return plan_; }
+  // Names (without ".weight") of the matrices that were added unchanged, sorted: layers that stay
+  // as they were.
+  const std::set<std::string>& unquantized_matrices() const { return unquantized_matrices_; }
+
+ private:
+  std::filesystem::path folder_;
+  OutputPlan plan_;
+  std::map<std::string, const LinearPlan*> planned_;
+  std::map<std::string, std::string> fingerprints_;
+  std::set<std::string> unquantized_matrices_;
+  ShardedWriter shards_;
+};
+
+}  // namespace halftone

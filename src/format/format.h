@@ -1,0 +1,100 @@
+// The output formats: one explicit list, each entry with what it can hold, a writer and a reader.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+#include "quantize/quantized_linear.h"
+#include "recipe/linear_recipe.h"
+
+namespace halftone {
+
+// One linear as it is going to be stored.
+struct LinearPlan {
+  std::string name;  // "model.layers.0.self_attn.q_proj"
+  int64_t out = 0, in = 0;
+  LinearRecipe recipe;
+};
+
+// What the writer of a whole model needs to know before the first tensor comes.
+struct OutputPlan {
+  const Checkpoint* source = nullptr;  // config.json and companion files are taken from here
+  at::ScalarType dtype = at::kFloat;   // of the model's weights: kBFloat16, kHalf or kFloat
+  nlohmann::json config;               // in place of the source's config.json, unless null
+  std::vector<LinearPlan> linears;
+  std::string producer = "halftone:" HALFTONE_VERSION;  // NAME:VERSION, for config keys that ask
+};
+
+// The plan of a linear that is already quantized: bits, group size, symmetry, order, the
+// significant bits its scales really have (0 above 11) and its least zero point.
+LinearPlan plan_of(const std::string& name, const QuantizedLinear& linear);
+
+// Writes one model into an existing empty folder, tensor by tensor; memory stays at one shard.
+// Errors: a linear that is not what the plan says, comes twice or never; numbers the format would
+// change (a scale beyond its type).
+class ModelWriter {
+ public:
+  virtual ~ModelWriter() = default;
+  // linear: of `plan.linears`, by name without ".weight".
+  virtual void add_linear(const std::string& name, const QuantizedLinear& linear) = 0;
+  // Any other tensor, unchanged, under its own name.
+  virtual void add_tensor(const std::string& name, const at::Tensor& tensor) = 0;
+  // Index, config files, companions. `report` goes to halftone.json.
+  virtual void finish(const nlohmann::json& report) = 0;
+  // What the files must give back: linear -> weight_fingerprint (format/verify.h) of the weights
+  // they hold.
+  virtual const std::map<std::string, std::string>& fingerprints() const = 0;
+};
+
+struct Format {
+  std::string name, summary;
+  bool only_on_request(const OutputPlan& plan) const { return on_request && on_request(plan); }
+
+  // Why this format cannot hold the plan: one line that names the linear, empty if it can.
+  std::string (*refusal)(const OutputPlan& plan);
+  // Holds it, but is not chosen unless asked for by name (compressed-tensors at 3, 5, 6, 7 bits).
+  // May be null.
+  bool (*on_request)(const OutputPlan& plan);
+  std::unique_ptr<ModelWriter> (*open_writer)(const std::filesystem::path& folder,
+                                              const OutputPlan& plan);
+  // The linears of a folder in this format; null if the folder is in another one.
+  std::unique_ptr<class PackedModel> (*open_reader)(std::shared_ptr<const Checkpoint> checkpoint);
+};
+
+// In the order in which the default is looked for; `native` and `dense` come last.
+const std::vector<Format>& formats();
+
+// Error listing the known names if there is none such.
+const Format& find_format(const std::string& name);
+
+// The first format that can hold the plan and needs no asking. Error: none (never happens while
+// `native` holds all).
+const Format& default_format(const OutputPlan& plan);
+
+// A folder of any format as weights. Quantized linears appear under NAME.weight, de-quantized to
+// float32; the tensors they are packed in do not appear.
+class PackedModel : public WeightSource {
+ public:
+  virtual std::string format() const = 0;
+  virtual std::vector<std::string> linears() const = 0;  // names without ".weight", sorted
+  virtual QuantizedLinear read_linear(const std::string& name) const = 0;
+  // All stored bytes that belong to a linear's weight (codes to side data, not the bias).
+  virtual size_t linear_bytes(const std::string& name) const = 0;
+  virtual const Checkpoint& checkpoint() const = 0;
+  // What was repaired or guessed while reading, for the log; one line each.
+  virtual std::vector<std::string> notes() const { return {}; }
+};
+
+// Any model folder: packed in one of the formats, or plain. A plain one is "dense" and has no
+// linears(). Errors: every tensor that is missing or not as the config says, with folder and
+// linear; a quantization that is none of ours.
+std::unique_ptr<PackedModel> open_model(const std::filesystem::path& folder);
+
+}  // namespace halftone

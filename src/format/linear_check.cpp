@@ -1,0 +1,128 @@
+#include "format/linear_check.h"
+
+#include <ATen/ATen.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace halftone {
+namespace {
+
+void check_tensor(const char* what, const at::Tensor& tensor, at::ScalarType dtype,
+                  std::vector<int64_t> shape) {
+  require(tensor.defined() && tensor.scalar_type() == dtype && tensor.sizes() == shape,
+          "{}: expected {} of ({}), found {} of ({})", what, c10::toString(dtype),
+          fmt::join(shape, ", "), tensor.defined() ? c10::toString(tensor.scalar_type()) : "none",
+          tensor.defined() ? fmt::format("{}", fmt::join(tensor.sizes(), ", ")) : "");
+}
+
+void check_below(const char* what, const at::Tensor& numbers, int64_t limit) {
+  if (numbers.numel() == 0) return;
+  const auto [least, most] = numbers.aminmax();
+  require(least.item<int64_t>() >= 0 && most.item<int64_t>() < limit,
+          "{}: expected 0 .. {}, found {} .. {}", what, limit - 1, least.item<int64_t>(),
+          most.item<int64_t>());
+}
+
+}  // namespace
+
+int64_t columns_per_group(const GridOptions& grid, int64_t in) {
+  return grid.group_size == 0 ? in : std::min(grid.group_size, in);
+}
+
+bool needs_group_index(const OrderOptions& order) {
+  return order.kind == OrderKind::kActivation && !order.static_groups;
+}
+
+std::string stored_name(at::ScalarType dtype) {
+  if (dtype == at::kFloat) return "F32";
+  if (dtype == at::kBFloat16) return "BF16";
+  if (dtype == at::kHalf) return "F16";
+  fail("expected float32, bfloat16 or float16, found {}", c10::toString(dtype));
+}
+
+int significant_bits(at::ScalarType dtype) {
+  return dtype == at::kFloat ? 24 : dtype == at::kHalf ? 11 : 8;
+}
+
+int significant_bits(const GridOptions& grid) {
+  if (grid.scale_bits < 0) return 8;
+  return grid.scale_bits == 0 ? 24 : grid.scale_bits;
+}
+
+void check_linear(const QuantizedLinear& linear) {
+  require(linear.bits >= 1 && linear.bits <= 8, "bits: expected 1 .. 8, found {}", linear.bits);
+  require(
+      linear.codes.defined() && linear.codes.dim() == 2 && linear.out() >= 1 && linear.in() >= 1,
+      "codes: expected a matrix");
+  require(linear.group_size >= 1 && linear.group_size <= linear.in(),
+          "group size: expected 1 .. {}, found {}", linear.in(), linear.group_size);
+  const int64_t groups = group_count(linear.in(), linear.group_size),
+                levels = int64_t{1} << linear.bits;
+  check_tensor("codes", linear.codes, at::kByte, {linear.out(), linear.in()});
+  check_tensor("scales", linear.scales, at::kFloat, {linear.out(), groups});
+  check_tensor("zeros", linear.zeros, at::kByte, {linear.out(), groups});
+  check_below("codes", linear.codes, levels);
+  check_below("zeros", linear.zeros, levels);
+  require(linear.scales.isfinite().all().item<bool>(), "scales: one is not finite");
+  if (linear.symmetric)
+    require(linear.zeros.eq(levels / 2).all().item<bool>(), "zeros: symmetric, yet not all are {}",
+            levels / 2);
+  if (!linear.group_of_column.defined()) return;
+  check_tensor("group of column", linear.group_of_column, at::kInt, {linear.in()});
+  check_below("group of column", linear.group_of_column, groups);
+}
+
+void check_linear(const QuantizedLinear& linear, const LinearPlan& plan) {
+  check_linear(linear);
+  const GridOptions& grid = plan.recipe.grid;
+  require(linear.out() == plan.out && linear.in() == plan.in,
+          "expected ({}, {}) by the plan, found ({}, {})", plan.out, plan.in, linear.out(),
+          linear.in());
+  require(linear.bits == grid.bits && linear.symmetric == grid.symmetric,
+          "expected {} bits, {}, by the plan, found {} bits, {}", grid.bits,
+          grid.symmetric ? "symmetric" : "asymmetric", linear.bits,
+          linear.symmetric ? "symmetric" : "asymmetric");
+  require(linear.group_size == columns_per_group(grid, plan.in),
+          "expected groups of {} columns by the plan, found {}", columns_per_group(grid, plan.in),
+          linear.group_size);
+  require(!linear.group_of_column.defined() || needs_group_index(plan.recipe.order),
+          "groups in the order of quantization, but the plan has static groups");
+}
+
+bool scales_fit(const at::Tensor& scales, at::ScalarType dtype) {
+  return at::equal(scales.to(dtype).to(at::kFloat), scales);
+}
+
+at::Tensor exact_scales(const at::Tensor& scales, at::ScalarType dtype) {
+  at::Tensor stored = scales.to(dtype).contiguous();
+  const at::Tensor changed = stored.to(at::kFloat).ne(scales);
+  if (changed.any().item<bool>())
+    fail("scales: {} is not exact in {}", scales.masked_select(changed)[0].item<float>(),
+         stored_name(dtype));
+  return stored;
+}
+
+at::Tensor column_groups(const QuantizedLinear& linear) {
+  if (linear.group_of_column.defined()) return linear.group_of_column.contiguous();
+  return at::arange(linear.in(), at::kInt).floor_divide(linear.group_size);
+}
+
+std::string common_refusal(const OutputPlan& plan) {
+  if (plan.dtype != at::kFloat && plan.dtype != at::kBFloat16 && plan.dtype != at::kHalf)
+    return fmt::format("the model is in {}; float32, bfloat16 and float16 can be written",
+                       c10::toString(plan.dtype));
+  for (const LinearPlan& linear : plan.linears) {
+    const std::string weight = linear.name + ".weight";
+    if (plan.source == nullptr || !plan.source->contains(weight)) continue;
+    const auto& shape = plan.source->info(weight).shape;
+    if (shape != std::vector<int64_t>{linear.out, linear.in})
+      return fmt::format("{}: the source holds ({}), the linear is ({}, {})", linear.name,
+                         fmt::join(shape, ", "), linear.out, linear.in);
+  }
+  return "";
+}
+
+}  // namespace halftone

@@ -1,0 +1,168 @@
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "format/packed_rows.h"
+#include "format/support.h"
+
+namespace halftone {
+namespace {
+
+using testing::LinearCase;
+using testing::make_linear;
+using testing::message_of;
+using testing::plan_for;
+using testing::SourceModel;
+using testing::TemporaryFolder;
+using testing::write_cases;
+using testing::write_folder;
+
+std::string default_for(const LinearCase& options) {
+  const SourceModel source;
+  return default_format(plan_for(source, {{"a", options}})).name;
+}
+
+TEST(Formats, TheDefaultIsTheFirstThatHoldsTheGridUnasked) {
+  EXPECT_EQ(default_for({}), "compressed-tensors");
+  EXPECT_EQ(default_for({.symmetric = false}), "compressed-tensors");
+  EXPECT_EQ(default_for({.bits = 3}), "gptq_v2");
+  EXPECT_EQ(default_for({.dynamic_groups = true}), "gptq");
+  EXPECT_EQ(default_for({.symmetric = false, .dynamic_groups = true}), "gptq_v2");
+  EXPECT_EQ(default_for({.group_size = 48}), "gptq");
+  EXPECT_EQ(default_for({.bits = 5}), "native");
+  EXPECT_EQ(default_for({.scale_bits = 0}), "native");
+}
+
+TEST(Formats, AnUnknownNameListsTheKnownOnes) {
+  const std::string message = message_of([] { find_format("gguf2"); });
+  for (const Format& format : formats())
+    EXPECT_NE(message.find(format.name), std::string::npos) << message;
+}
+
+TEST(Formats, ASourceTensorOfAnotherShapeIsRefused) {
+  const SourceModel source;
+  for (const Format& format : formats())
+    EXPECT_NE(
+        format.refusal(plan_for(source, {{"model.router", {}}})).find("the source holds (2, 4)"),
+        std::string::npos);
+}
+
+TEST(Formats, AnIntegerModelIsRefused) {
+  const SourceModel source;
+  for (const Format& format : formats())
+    EXPECT_NE(format.refusal(plan_for(source, {{"a", {}}}, at::kChar)), "");
+}
+
+TEST(OpenModel, AMethodThatIsNotOursListsThoseThatAre) {
+  TemporaryFolder folder;
+  const auto error_for = [&](const nlohmann::json& config) {
+    write_folder(folder / "m", config, {{"x.weight", at::zeros({2, 2})}});
+    return testing::reading_error(folder / "m");
+  };
+  EXPECT_NE(error_for({{"quantization_config", {{"quant_method", "awq"}}}}).find("found awq"),
+            std::string::npos);
+  EXPECT_NE(error_for({{"quantization_config", 3}}).find("expected an object"), std::string::npos);
+  EXPECT_NE(error_for({{"quantization", {{"bits", 4}}}}), "");
+  EXPECT_NE(error_for({{"compression_config", {{"x", 4}}}}), "");
+  EXPECT_NE(error_for({{"quantization_config",
+                        {{"quant_method", "gptq"}, {"bits", 4}, {"group_size", 32}}}})
+                .find("there is no tensor"),
+            std::string::npos);
+}
+
+TEST(OpenModel, APlainFolderHasNoQuantizedLinears) {
+  const SourceModel source;
+  const auto model = open_model(source.checkpoint().folder());
+  EXPECT_EQ(model->format(), "dense");
+  EXPECT_TRUE(model->linears().empty());
+  EXPECT_NE(message_of([&] { static_cast<void>(model->read_linear("a")); }), "");
+}
+
+TEST(Writer, WhatIsNotPlannedIsRefused) {
+  const SourceModel source;
+  for (const Format& format : formats()) {
+    TemporaryFolder folder;
+    const auto writer = format.open_writer(folder.path(), plan_for(source, {{"a", {}}, {"b", {}}}));
+    EXPECT_NE(message_of([&] { writer->add_linear("c", make_linear({})); }), "");
+    for (const LinearCase& other : {LinearCase{.out = 64},
+                                    {.bits = 2},
+                                    {.group_size = 16},
+                                    {.symmetric = false},
+                                    {.dynamic_groups = true}})
+      EXPECT_NE(message_of([&] { writer->add_linear("a", make_linear(other)); }).find("plan"),
+                std::string::npos);
+    writer->add_linear("a", make_linear({}));
+    EXPECT_NE(message_of([&] { writer->add_linear("a", make_linear({})); }).find("twice"),
+              std::string::npos);
+    EXPECT_NE(message_of([&] { writer->finish({}); }).find("b: planned, but never written"),
+              std::string::npos);
+  }
+}
+
+TEST(Writer, NumbersThatAreNoGridAreRefused) {
+  const SourceModel source;
+  TemporaryFolder folder;
+  const auto writer =
+      find_format("native").open_writer(folder.path(), plan_for(source, {{"a", {}}}));
+  const auto error_with = [&](auto&& spoil) {
+    QuantizedLinear linear = make_linear({});
+    spoil(linear);
+    return message_of([&] { writer->add_linear("a", linear); });
+  };
+  EXPECT_NE(error_with([](auto& linear) { linear.codes.fill_(16); }).find("codes"),
+            std::string::npos);
+  EXPECT_NE(error_with([](auto& linear) { linear.zeros.fill_(7); }).find("zeros"),
+            std::string::npos);
+  EXPECT_NE(error_with([](auto& linear) { linear.scales.fill_(NAN); }).find("scales"),
+            std::string::npos);
+  EXPECT_NE(error_with([](auto& linear) {
+              linear.scales = linear.scales.narrow(1, 0, 1);
+            }).find("scales"),
+            std::string::npos);
+  EXPECT_NE(
+      error_with([](auto& linear) { linear.codes = linear.codes.to(at::kInt); }).find("codes"),
+      std::string::npos);
+  EXPECT_NE(error_with([](auto& linear) { linear.group_size = 0; }).find("group size"),
+            std::string::npos);
+}
+
+TEST(PlanOf, DescribesALinearSoThatItCanBeWrittenAgain) {
+  const LinearPlan plan = plan_of("a", make_linear({.bits = 3,
+                                                    .group_size = 16,
+                                                    .symmetric = false,
+                                                    .dynamic_groups = true,
+                                                    .zero_min = 1,
+                                                    .scale_bits = 7}));
+  EXPECT_EQ(plan.recipe.grid.bits, 3);
+  EXPECT_EQ(plan.recipe.grid.group_size, 16);
+  EXPECT_EQ(plan.recipe.grid.zero_min, 1);
+  EXPECT_EQ(plan.recipe.grid.scale_bits, 7);
+  EXPECT_FALSE(plan.recipe.grid.symmetric);
+  EXPECT_FALSE(plan.recipe.order.static_groups);
+  EXPECT_EQ(plan_of("a", make_linear({.scale_bits = 0})).recipe.grid.scale_bits, 0);
+  EXPECT_EQ(plan_of("a", make_linear({.group_size = 0})).recipe.grid.group_size, 0);
+}
+
+TEST(Formats, AFoldersFormatSurvivesConversionThereAndBack) {
+  const SourceModel source;
+  TemporaryFolder folder;
+  const auto written =
+      write_cases(folder / "0", "gptq", source, {{"a", {.symmetric = false, .zero_min = 1}}});
+  std::filesystem::path last = folder / "0";
+  for (const std::string name : {"compressed-tensors", "native", "gptq_v2", "gptq"}) {
+    const auto model = open_model(last);
+    OutputPlan plan;
+    plan.source = &model->checkpoint();
+    plan.dtype = at::kBFloat16;
+    plan.linears = {plan_of("a", model->read_linear("a"))};
+    last = folder / name;
+    std::filesystem::create_directory(last);
+    const auto writer = find_format(name).open_writer(last, plan);
+    writer->add_linear("a", model->read_linear("a"));
+    writer->finish({});
+    EXPECT_NO_THROW(verify_written(last, written)) << name;
+  }
+}
+
+}  // namespace
+}  // namespace halftone

@@ -1,0 +1,168 @@
+// Small linears, a small source model, and folders that lie.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/random.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/safetensors.h"
+#include "format/format.h"
+#include "format/linear_check.h"
+#include "format/verify.h"
+#include "support/fixtures.h"
+
+namespace halftone::testing {
+
+struct LinearCase {
+  int64_t out = 32, in = 64;
+  int bits = 4;
+  int64_t group_size = 32;  // 0: the whole row
+  bool symmetric = true;
+  bool dynamic_groups = false;
+  int zero_min = 0;
+  int scale_bits = 8;
+};
+
+// (rows, columns) uint8, uniform in low .. high
+inline at::Tensor random_codes(Random& random, int64_t rows, int64_t columns, int low, int high) {
+  at::Tensor codes = at::empty({rows, columns}, at::kByte);
+  auto* to = codes.data_ptr<uint8_t>();
+  for (int64_t i = 0; i < codes.numel(); ++i)
+    to[i] = static_cast<uint8_t>(low + static_cast<int>(random.below(uint64_t(high - low + 1))));
+  return codes;
+}
+
+// Scales of exactly representable size: k / 2^12 with k below 2^scale_bits.
+inline at::Tensor random_scales(Random& random, int64_t rows, int64_t columns, int scale_bits) {
+  at::Tensor scales = at::empty({rows, columns}, at::kFloat);
+  auto* to = scales.data_ptr<float>();
+  const int bits = scale_bits == 0 ? 24 : scale_bits;
+  for (int64_t i = 0; i < scales.numel(); ++i)
+    to[i] = std::ldexp(static_cast<float>((1u << (bits - 1)) + random.below(1u << (bits - 1))),
+                       -12 - bits);
+  return scales;
+}
+
+inline QuantizedLinear make_linear(const LinearCase& options, uint64_t seed = 1) {
+  Random random(seed);
+  QuantizedLinear linear;
+  linear.bits = options.bits;
+  linear.group_size =
+      options.group_size == 0 ? options.in : std::min(options.group_size, options.in);
+  linear.symmetric = options.symmetric;
+  const int64_t groups = group_count(options.in, linear.group_size);
+  const int top = (1 << options.bits) - 1;
+  linear.codes = random_codes(random, options.out, options.in, 0, top);
+  linear.scales = random_scales(random, options.out, groups, options.scale_bits);
+  linear.zeros = options.symmetric
+                     ? at::full({options.out, groups}, 1 << (options.bits - 1), at::kByte)
+                     : random_codes(random, options.out, groups, options.zero_min, top);
+  if (options.dynamic_groups)
+    linear.group_of_column =
+        at::arange(options.in, at::kInt).flip(0).floor_divide(linear.group_size).contiguous();
+  return linear;
+}
+
+inline LinearPlan make_plan(const std::string& name, const LinearCase& options) {
+  LinearPlan plan{.name = name, .out = options.out, .in = options.in, .recipe = {}};
+  plan.recipe.grid.bits = options.bits;
+  plan.recipe.grid.group_size = options.group_size;
+  plan.recipe.grid.symmetric = options.symmetric;
+  plan.recipe.grid.zero_min = options.zero_min;
+  plan.recipe.grid.scale_bits = options.scale_bits;
+  if (options.dynamic_groups)
+    plan.recipe.order = {.kind = OrderKind::kActivation, .static_groups = false};
+  return plan;
+}
+
+// A source model: a config, companions and some tensors that stay as they are.
+class SourceModel {
+ public:
+  explicit SourceModel(at::ScalarType dtype = at::kBFloat16) {
+    const nlohmann::json config = {
+        {"architectures", {"LlamaForCausalLM"}},
+        {"model_type", "llama"},
+        {"rms_norm_eps", 1e-05},
+        {"torch_dtype", dtype == at::kBFloat16 ? "bfloat16" : "float16"}};
+    write_file_atomically(folder_ / "config.json", config.dump());
+    write_file_atomically(folder_ / "tokenizer.json", "{\"tokens\": [\"\xE2\x96\x81\"]}");
+    write_file_atomically(folder_ / "generation_config.json", "{ }\n");
+    write_file_atomically(folder_ / "chat_template.jinja", "{{ text }}");
+    write_file_atomically(folder_ / "pytorch_model.bin", "must not travel");
+    for (const auto& [name, tensor] : others()) tensors_[name] = tensor.to(dtype);
+    write_safetensors(folder_ / "model.safetensors", tensors_, {{"format", "pt"}});
+    checkpoint_ = std::make_unique<Checkpoint>(folder_.path());
+  }
+  const Checkpoint& checkpoint() const { return *checkpoint_; }
+  const std::map<std::string, at::Tensor>& tensors() const { return tensors_; }
+
+ private:
+  static std::map<std::string, at::Tensor> others() {
+    return {{"model.embed_tokens.weight", at::arange(40, at::kFloat).reshape({10, 4})},
+            {"model.norm.weight", at::arange(4, at::kFloat)},
+            {"a.bias", at::arange(32, at::kFloat)},
+            {"model.router.weight", at::arange(8, at::kFloat).reshape({2, 4})}};
+  }
+  TemporaryFolder folder_;
+  std::map<std::string, at::Tensor> tensors_;
+  std::unique_ptr<Checkpoint> checkpoint_;
+};
+
+struct NamedCase {
+  std::string name;
+  LinearCase options;
+};
+
+inline OutputPlan plan_for(const SourceModel& source, const std::vector<NamedCase>& cases,
+                           at::ScalarType dtype = at::kBFloat16) {
+  OutputPlan plan;
+  plan.source = &source.checkpoint();
+  plan.dtype = dtype;
+  for (const auto& [name, options] : cases) plan.linears.push_back(make_plan(name, options));
+  return plan;
+}
+
+// Writes the cases (each linear seeded by its place) and the source's tensors; returns what must be
+// read back.
+inline std::map<std::string, std::string> write_cases(const std::filesystem::path& folder,
+                                                      const std::string& format,
+                                                      const SourceModel& source,
+                                                      const std::vector<NamedCase>& cases,
+                                                      at::ScalarType dtype = at::kBFloat16) {
+  std::filesystem::create_directories(folder);
+  const OutputPlan plan = plan_for(source, cases, dtype);
+  const auto writer = find_format(format).open_writer(folder, plan);
+  for (const auto& [name, tensor] : source.tensors()) writer->add_tensor(name, tensor);
+  for (size_t i = 0; i < cases.size(); ++i)
+    writer->add_linear(cases[i].name, make_linear(cases[i].options, i + 1));
+  writer->finish({{"made_by", "test"}});
+  return writer->fingerprints();
+}
+
+// A folder with exactly these tensors and this config.
+inline void write_folder(const std::filesystem::path& folder, const nlohmann::json& config,
+                         const std::map<std::string, at::Tensor>& tensors,
+                         const std::map<std::string, std::string>& metadata = {{"format", "pt"}}) {
+  std::filesystem::create_directories(folder);
+  write_file_atomically(folder / "config.json", config.dump());
+  write_safetensors(folder / "model.safetensors", tensors, metadata);
+}
+
+// Opens a folder and reads every linear of it; returns the error, which must be one line.
+inline std::string reading_error(const std::filesystem::path& folder) {
+  const std::string message = message_of([&] {
+    const auto model = open_model(folder);
+    for (const std::string& name : model->linears()) static_cast<void>(model->read_linear(name));
+  });
+  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  return message;
+}
+
+}  // namespace halftone::testing
