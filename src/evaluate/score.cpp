@@ -1,0 +1,112 @@
+#include "evaluate/score.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace halftone {
+namespace {
+
+constexpr int64_t kTokensPerBatch = 8192;           // through one block at a time
+constexpr int64_t kHiddenBytes = int64_t{1} << 30;  // of one model's residual stream
+constexpr int64_t kLogitBytes = int64_t{1} << 26;   // of one chunk of positions
+
+// ids: (windows, length) -> the normalized last hidden states, (windows, length, hidden)
+at::Tensor run_model(const Model& model, const at::Tensor& ids, const Execution& execution,
+                     Progress& progress, int64_t& done) {
+  const RopeTable rope =
+      make_rope_table(model.config(), ids.size(1), execution.device, execution.dtype);
+  std::vector<BlockState> batches;
+  const at::Tensor table = model.embedding();
+  for (const at::Tensor& part : ids.split(std::max<int64_t>(1, kTokensPerBatch / ids.size(1)), 0))
+    batches.push_back({Model::embed(table, part, execution), {}});
+  for (int64_t i = 0; i < model.config().layers; ++i) {
+    const Block block = model.load_block(i, execution, rope);
+    for (BlockState& batch : batches) model.run_block(block, batch);
+    progress.update(++done, fmt::format("block {}", i));
+  }
+  std::vector<at::Tensor> hidden;
+  for (BlockState& batch : batches) {
+    hidden.push_back(model.final_norm(batch.hidden, execution));
+    batch.hidden = at::Tensor();
+  }
+  return at::cat(hidden);
+}
+
+// log softmax of the logits, float32.  hidden: (positions, hidden) -> (positions, vocab)
+at::Tensor log_probabilities(const at::Tensor& hidden, const at::Tensor& head) {
+  return at::log_softmax(at::linear(hidden, head).to(at::kFloat), -1);
+}
+
+void append(std::vector<double>& list, const at::Tensor& values) {
+  const at::Tensor plain = values.to(at::kCPU, at::kDouble).contiguous();
+  list.insert(list.end(), plain.data_ptr<double>(), plain.data_ptr<double>() + plain.numel());
+}
+
+at::Tensor nll_of(const at::Tensor& log_p, const at::Tensor& targets) {
+  return log_p.gather(1, targets.unsqueeze(1)).squeeze(1).neg();
+}
+
+// hidden, reference_hidden: (positions, hidden); targets: (positions)
+void score_positions(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
+                     const at::Tensor* reference_hidden, const at::Tensor* reference_head,
+                     Scores& scores) {
+  const at::Tensor log_q = log_probabilities(hidden, head);
+  append(scores.nll, nll_of(log_q, targets));
+  if (reference_hidden == nullptr) return;
+  const at::Tensor log_p = log_probabilities(*reference_hidden, *reference_head);
+  append(scores.reference_nll, nll_of(log_p, targets));
+  const at::Tensor same = log_p.argmax(-1).eq(log_q.argmax(-1)).to(at::kCPU, at::kByte);
+  scores.same_top.insert(scores.same_top.end(), same.data_ptr<uint8_t>(),
+                         same.data_ptr<uint8_t>() + same.numel());
+  // differences of log-probabilities that are both -inf do not arise: softmax of finite logits
+  append(scores.kl, log_p.exp().mul_(log_p - log_q).sum(-1, false, at::kDouble));
+}
+
+}  // namespace
+
+Scores score_windows(const Model& model, const Model* reference, const TokenWindows& windows,
+                     const Execution& execution, Progress& progress) {
+  const at::NoGradGuard no_grad;
+  const int64_t vocab = model.config().vocab, length = windows.length;
+  require(
+      reference == nullptr || reference->config().vocab == vocab,
+      "the reference has a vocabulary of {} tokens, the model one of {}: they cannot be compared",
+      reference ? reference->config().vocab : 0, vocab);
+  const at::Tensor ids = at::tensor(windows.ids, at::kInt).view({windows.count, length});
+  const at::Tensor head = model.head(execution);
+  const at::Tensor reference_head = reference ? reference->head(execution) : at::Tensor();
+  const int64_t window_bytes =
+      length * model.config().hidden * static_cast<int64_t>(at::elementSize(execution.dtype));
+  const int64_t at_once = std::clamp<int64_t>(kHiddenBytes / window_bytes, 1, windows.count);
+  const int64_t rounds = (windows.count + at_once - 1) / at_once;
+  const int64_t positions_at_once = std::max<int64_t>(1, kLogitBytes / (vocab * 4));
+  progress.begin("evaluate",
+                 rounds * (model.config().layers + (reference ? reference->config().layers : 0)) +
+                     windows.count);
+  Scores scores{windows.count, length - 1, {}, {}, {}, {}};
+  int64_t done = 0;
+  for (const at::Tensor& part : ids.split(at_once, 0)) {
+    const at::Tensor hidden = run_model(model, part, execution, progress, done);
+    const at::Tensor reference_hidden =
+        reference ? run_model(*reference, part, execution, progress, done) : at::Tensor();
+    for (int64_t w = 0; w < part.size(0); ++w) {
+      const at::Tensor targets = part[w].narrow(0, 1, length - 1).to(execution.device, at::kLong);
+      for (int64_t p = 0; p < length - 1; p += positions_at_once) {
+        const int64_t count = std::min(positions_at_once, length - 1 - p);
+        const at::Tensor here = hidden[w].narrow(0, p, count);
+        const at::Tensor there = reference ? reference_hidden[w].narrow(0, p, count) : at::Tensor();
+        score_positions(here, head, targets.narrow(0, p, count), reference ? &there : nullptr,
+                        &reference_head, scores);
+      }
+      progress.update(++done, "logits");
+    }
+  }
+  progress.end();
+  return scores;
+}
+
+}  // namespace halftone

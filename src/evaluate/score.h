@@ -1,0 +1,29 @@
+// One model, or a model and its reference, over token windows: log-likelihoods, divergence,
+// agreement.
+//
+// Both models are streamed block by block; logits exist for a few hundred positions at a time and
+// are never stored.
+#pragma once
+
+#include <vector>
+
+#include "base/progress.h"
+#include "model/model.h"
+#include "text/corpus.h"
+
+namespace halftone {
+
+// One entry a scored position: length - 1 of every window, windows one after another.
+struct Scores {
+  int64_t windows = 0, positions = 0;  // positions a window
+  std::vector<double> nll;             // -log q(next token), nats
+  std::vector<double> reference_nll;   // empty without a reference
+  std::vector<double> kl;              // sum p (log p - log q), p the reference; nats
+  std::vector<uint8_t> same_top;       // argmax p == argmax q
+};
+
+// reference may be null. Errors: vocabularies that differ.
+Scores score_windows(const Model& model, const Model* reference, const TokenWindows& windows,
+                     const Execution& execution, Progress& progress);
+
+}  // namespace halftone
