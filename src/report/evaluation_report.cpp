@@ -1,0 +1,129 @@
+#include "report/evaluation_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include "report/human.h"
+#include "report/metric.h"
+#include "report/text_table.h"
+
+namespace halftone {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string estimate(const Json& json, const std::string& value, const std::string& error) {
+  const auto number = find_metric(json, value);
+  return number ? human_estimate(*number, find_metric(json, error)) : "-";
+}
+
+std::string perplexity(const Json& json, const std::string& name) {
+  return estimate(json, name + ".value", name + ".stderr");
+}
+
+std::string plain(const Json& json, std::string_view name) {
+  const auto number = find_metric(json, name);
+  return number ? fmt::format("{:.4g}", *number) : "-";
+}
+
+std::string top1(const Json& json) {
+  const auto value = find_metric(json, "top1.value");
+  return value ? human_share(*value, find_metric(json, "top1.stderr")) : "-";
+}
+
+std::string size(const Json& json) {
+  const auto bytes = find_metric(json, "bytes");
+  return bytes ? human_bytes(*bytes) : "-";
+}
+
+std::string bits(const Json& json, std::string_view name) {
+  const auto value = find_metric(json, name);
+  return value ? fmt::format("{:.3f}", *value) : "-";
+}
+
+std::string count(const Json& json, std::string_view name) {
+  const auto value = find_metric(json, name);
+  return value ? fmt::format("{:.0f}", *value) : "?";
+}
+
+// "wikitext.txt: 40 windows of 2048 tokens, compute float32"
+std::string protocol(const Json& json) {
+  const std::string compute = find_text(json, "compute");
+  return fmt::format("{}: {} windows of {} tokens, compute {}",
+                     std::filesystem::path(find_text(json, "text")).filename().string(),
+                     count(json, "protocol.windows"), count(json, "protocol.length"),
+                     compute.empty() ? "?" : compute);
+}
+
+void add_divergence_rows(const Json& json, TextTable& table) {
+  table.add_row({"KL divergence", estimate(json, "kl.mean", "kl.stderr") + " nats a token"});
+  table.add_row({"  quantiles", fmt::format("median {}, p99 {}, p99.9 {}, max {}",
+                                            plain(json, "kl.median"), plain(json, "kl.p99"),
+                                            plain(json, "kl.p999"), plain(json, "kl.max"))});
+  table.add_row({"same top token", top1(json)});
+}
+
+std::string last_part(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  const std::string name = std::filesystem::path(path).filename().string();
+  return name.empty() ? path : name;
+}
+
+// The last part of each model's path, or the whole path of all where two would look the same.
+std::vector<std::string> model_labels(const std::vector<Json>& evaluations) {
+  std::vector<std::string> whole, short_ones;
+  for (const Json& json : evaluations) {
+    whole.push_back(find_text(json, "model"));
+    short_ones.push_back(last_part(whole.back()));
+  }
+  std::vector<std::string> sorted = short_ones;
+  std::sort(sorted.begin(), sorted.end());
+  const bool unique = std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();
+  return unique ? short_ones : whole;
+}
+
+}  // namespace
+
+std::string evaluation_text(const Json& json) {
+  TextTable table(TextTable::Align::kLeft);
+  const std::string format = find_text(json, "format"), reference = find_text(json, "reference");
+  table.add_row({"model", fmt::format("{} ({}{})", find_text(json, "model"),
+                                      format.empty() ? "" : format + ", ", size(json))});
+  if (!reference.empty()) table.add_row({"reference", reference});
+  table.add_row({"text", protocol(json)});
+  table.add_row(
+      {"bits per weight",
+       fmt::format("{} in the quantized linears, {} in the whole model",
+                   bits(json, "bits_per_weight.quantized"), bits(json, "bits_per_weight.model"))});
+  table.add_row({"perplexity", perplexity(json, "perplexity")});
+  if (find_metric(json, "reference_perplexity.value"))
+    table.add_row({"  of the reference", perplexity(json, "reference_perplexity")});
+  if (find_metric(json, "kl.mean")) add_divergence_rows(json, table);
+  if (const auto seconds = find_metric(json, "seconds"))
+    table.add_row(
+        {"took", fmt::format("{}, peak memory {}", human_duration(*seconds),
+                             human_bytes(find_metric(json, "peak_rss_bytes").value_or(0)))});
+  return table.text();
+}
+
+std::string comparison_text(const std::vector<Json>& evaluations) {
+  TextTable table;
+  table.add_row({"model", "size", "bits/weight", "perplexity", "KL to the first", "KL p99",
+                 "same top token"});
+  table.add_rule();
+  const std::vector<std::string> labels = model_labels(evaluations);
+  for (size_t i = 0; i < evaluations.size(); ++i) {
+    const Json& json = evaluations[i];
+    table.add_row({labels[i], size(json), bits(json, "bits_per_weight.quantized"),
+                   perplexity(json, "perplexity"), estimate(json, "kl.mean", "kl.stderr"),
+                   plain(json, "kl.p99"), top1(json)});
+  }
+  std::string table_text = table.text();
+  if (!evaluations.empty()) table_text += fmt::format("\n{}\n", protocol(evaluations.front()));
+  return table_text;
+}
+
+}  // namespace halftone

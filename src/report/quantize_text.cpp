@@ -1,0 +1,100 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "report/human.h"
+#include "report/metric.h"
+#include "report/quantize_report.h"
+#include "report/quantize_totals.h"
+#include "report/text_table.h"
+
+namespace halftone {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string size_text(const Json& report) {
+  return fmt::format("{}, format {}", human_bytes(find_metric(report, "bytes").value_or(0)),
+                     find_text(report, "format"));
+}
+
+std::string bits_text(const Json& report) {
+  return fmt::format("{:.3f} in {} quantized linears, {:.3f} in the whole model",
+                     find_metric(report, "bits_per_weight.quantized").value_or(0),
+                     linears_of(report).size(),
+                     find_metric(report, "bits_per_weight.model").value_or(0));
+}
+
+std::string read_back_text(const Json& report) {
+  const bool verified = report.value("verified", false);
+  return verified ? "ok: every weight in the files is bit for bit what was calibrated"
+                  : "FAILED: the files do not hold what was calibrated";
+}
+
+// Mean and worst relative error. NaN would compare false everywhere, so it counts as the worst.
+std::string error_text(const Json& report) {
+  double sum = 0, worst = -1;
+  std::string where;
+  for (const Json& linear : linears_of(report)) {
+    const double error = find_metric(linear, "relative_error").value_or(0);
+    sum += error;
+    if (error <= worst) continue;
+    worst = error;
+    where = find_text(linear, "name");
+  }
+  const auto count = static_cast<double>(linears_of(report).size());
+  return count == 0 ? "no linears"
+                    : fmt::format("mean {:.3g}, worst {:.3g} in {}", sum / count, worst, where);
+}
+
+std::string fallback_text(const Json& report) {
+  int64_t count = 0;
+  std::string first;
+  for (const Json& linear : linears_of(report)) {
+    const std::string fallback = find_text(linear, "fallback");
+    if (fallback.empty() || count++ > 0) continue;
+    first = find_text(linear, "name") + ": " + fallback;
+  }
+  return count == 0 ? "none"
+                    : fmt::format("{} of {} linears, the first {}", count,
+                                  linears_of(report).size(), first);
+}
+
+std::string calibration_text(const Json& report) {
+  const auto sequences = find_metric(report, "calibration.sequences");
+  if (!sequences) return "none";
+  return fmt::format("{}, {:.0f} sequences of {:.0f} tokens, seed {:.0f}, compute {}",
+                     find_text(report, "calibration.text"), *sequences,
+                     find_metric(report, "calibration.length").value_or(0),
+                     find_metric(report, "calibration.seed").value_or(0),
+                     find_text(report, "compute"));
+}
+
+}  // namespace
+
+const Json& linears_of(const Json& report) {
+  static const Json none = Json::array();
+  const auto linears = report.find("linears");
+  return linears != report.end() && linears->is_array() ? *linears : none;
+}
+
+std::vector<std::pair<std::string, std::string>> quantize_totals(const Json& report) {
+  return {{"recipe", find_text(report, "recipe.name")},
+          {"calibration", calibration_text(report)},
+          {"size", size_text(report)},
+          {"bits per weight", bits_text(report)},
+          {"relative error", error_text(report)},
+          {"fallbacks", fallback_text(report)},
+          {"read back", read_back_text(report)},
+          {"took", fmt::format("{}, peak memory {}",
+                               human_duration(find_metric(report, "seconds").value_or(0)),
+                               human_bytes(find_metric(report, "peak_rss_bytes").value_or(0)))}};
+}
+
+std::string quantize_text(const Json& report) {
+  TextTable table(TextTable::Align::kLeft);
+  for (const auto& [label, text] : quantize_totals(report)) table.add_row({label, text});
+  return table.text();
+}
+
+}  // namespace halftone

@@ -1,0 +1,212 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "report/evaluation_report.h"
+#include "report/human.h"
+#include "report/inspect_report.h"
+#include "report/quantize_report.h"
+#include "report/text_table.h"
+
+namespace halftone {
+namespace {
+
+using nlohmann::json;
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST(Human, SizesAreInBinaryUnits) {
+  EXPECT_EQ(human_bytes(0), "0 B");
+  EXPECT_EQ(human_bytes(1023), "1023 B");
+  EXPECT_EQ(human_bytes(1024), "1.0 KiB");
+  EXPECT_EQ(human_bytes(96.0 * 1024 * 1024), "96.0 MiB");
+  EXPECT_EQ(human_bytes(270e6), "257 MiB");
+  EXPECT_EQ(human_bytes(1.5 * 1024 * 1024 * 1024), "1.5 GiB");
+}
+
+TEST(Human, DurationsKeepTwoUnits) {
+  EXPECT_EQ(human_duration(0.0421), "0.042 s");
+  EXPECT_EQ(human_duration(9.44), "9.4 s");
+  EXPECT_EQ(human_duration(59.4), "59 s");
+  EXPECT_EQ(human_duration(59.6), "1 min 0 s");
+  EXPECT_EQ(human_duration(3 * 3600 + 20 * 60 + 5), "3 h 20 min");
+  EXPECT_EQ(human_duration(-1), "?");
+  EXPECT_EQ(human_duration(std::numeric_limits<double>::infinity()), "?");
+}
+
+TEST(Human, EstimatesShowTwoDigitsOfTheirError) {
+  EXPECT_EQ(human_estimate(20.36312, 0.3141), "20.36 +- 0.31");
+  EXPECT_EQ(human_estimate(0.0512345, 0.00123), "0.0512 +- 0.0012");
+  EXPECT_EQ(human_estimate(1234.5, 45.0), "1234 +- 45");
+  EXPECT_EQ(human_estimate(20.363123, std::nullopt), "20.363");
+  EXPECT_EQ(human_estimate(20.363123, 0.0), "20.363");
+  EXPECT_EQ(human_estimate(20.363123, std::nan("")), "20.363");
+  EXPECT_EQ(human_share(0.91204, 0.0011), "91.20 % +- 0.11 %");
+}
+
+TEST(TextTable, AlignsTheFirstColumnLeftAndTheOthersRight) {
+  TextTable table;
+  table.add_row({"name", "n", "more"});
+  table.add_rule();
+  table.add_row({"a", "100"});
+  table.add_row({"long name", "2", "x"});
+  EXPECT_EQ(table.text(),
+            "name         n  more\n"
+            "--------------------\n"
+            "a          100\n"
+            "long name    2     x\n");
+}
+
+TEST(TextTable, CountsCodePointsAndEscapesControlCharacters) {
+  TextTable table;
+  table.add_row({"é", "1"});
+  table.add_row({"ab", "2"});
+  table.add_row({"\x1b", "3"});
+  EXPECT_EQ(table.text(), "é     1\nab    2\n\\x1b  3\n");
+  EXPECT_EQ(text_width("é±a"), 3u);
+}
+
+json evaluation(const std::string& model) {
+  return {{"model", model},
+          {"reference", nullptr},
+          {"text", "/data/wiki.txt"},
+          {"format", "gptq"},
+          {"compute", "float32"},
+          {"protocol", {{"length", 2048}, {"windows", 40}, {"bos", true}}},
+          {"perplexity", {{"value", 20.361}, {"stderr", 0.31}}},
+          {"bits_per_weight", {{"quantized", 4.25}, {"model", 5.125}}},
+          {"bytes", 96468992},
+          {"seconds", 12.3},
+          {"peak_rss_bytes", 851443712}};
+}
+
+json with_reference(json report) {
+  report["reference"] = "models/full";
+  report["reference_perplexity"] = {{"value", 19.9}, {"stderr", 0.3}};
+  report["kl"] = {{"mean", 0.05123}, {"stderr", 0.0012}, {"median", 0.0123},
+                  {"p99", 0.61},     {"p999", 1.9},      {"max", 7.25}};
+  report["top1"] = {{"value", 0.912}, {"stderr", 0.0011}};
+  return report;
+}
+
+TEST(EvaluationText, ShowsEveryNumberWithItsErrorAndTheProtocol) {
+  EXPECT_EQ(evaluation_text(with_reference(evaluation("models/w4"))),
+            R"(model               models/w4 (gptq, 92.0 MiB)
+reference           models/full
+text                wiki.txt: 40 windows of 2048 tokens, compute float32
+bits per weight     4.250 in the quantized linears, 5.125 in the whole model
+perplexity          20.36 +- 0.31
+  of the reference  19.90 +- 0.30
+KL divergence       0.0512 +- 0.0012 nats a token
+  quantiles         median 0.0123, p99 0.61, p99.9 1.9, max 7.25
+same top token      91.20 % +- 0.11 %
+took                12 s, peak memory 812 MiB
+)");
+}
+
+TEST(EvaluationText, LeavesOutWhatWasNotMeasured) {
+  const std::string text = evaluation_text(evaluation("m"));
+  EXPECT_FALSE(contains(text, "KL"));
+  EXPECT_FALSE(contains(text, "reference"));
+  EXPECT_TRUE(contains(evaluation_text(json::object()), "perplexity       -"));
+}
+
+TEST(ComparisonText, PutsModelsSideBySide) {
+  EXPECT_EQ(
+      comparison_text({evaluation("models/full/"), with_reference(evaluation("out/w4"))}),
+      R"(model      size  bits/weight     perplexity   KL to the first  KL p99     same top token
+----------------------------------------------------------------------------------------
+full   92.0 MiB        4.250  20.36 +- 0.31                 -       -                  -
+w4     92.0 MiB        4.250  20.36 +- 0.31  0.0512 +- 0.0012    0.61  91.20 % +- 0.11 %
+
+wiki.txt: 40 windows of 2048 tokens, compute float32
+)");
+}
+
+TEST(ComparisonText, NamesModelsInFullWhereTheirLastPartsAreEqual) {
+  const std::string text = comparison_text({evaluation("a/hf"), evaluation("b/hf")});
+  EXPECT_TRUE(contains(text, "\na/hf "));
+  EXPECT_TRUE(contains(text, "\nb/hf "));
+}
+
+json quantization() {
+  const auto linear = [](const std::string& name, double error, const std::string& fallback) {
+    return json{
+        {"name", name},    {"objective", "input"},    {"loss", 1.5},     {"relative_error", error},
+        {"outliers", 0.0}, {"bits_per_weight", 4.25}, {"damping", 0.01}, {"fallback", fallback},
+        {"seconds", 0.5}};
+  };
+  return {{"recipe", {{"name", "gptq"}, {"toml", "summary = \"<b>\""}}},
+          {"format", "gptq"},
+          {"calibration", {{"text", "c4.txt"}, {"sequences", 128}, {"length", 2048}, {"seed", 0}}},
+          {"compute", "float32"},
+          {"linears", {linear("l.0.q", 0.01, ""), linear("l.0.<k>", 0.03, "damping 0.1")}},
+          {"bits_per_weight", {{"quantized", 4.25}, {"model", 5.125}}},
+          {"bytes", 96468992},
+          {"verified", true},
+          {"seconds", 200},
+          {"peak_rss_bytes", 851443712}};
+}
+
+TEST(QuantizeText, SaysWhatWasWrittenAndThatItReadsBack) {
+  EXPECT_EQ(quantize_text(quantization()),
+            R"(recipe           gptq
+calibration      c4.txt, 128 sequences of 2048 tokens, seed 0, compute float32
+size             92.0 MiB, format gptq
+bits per weight  4.250 in 2 quantized linears, 5.125 in the whole model
+relative error   mean 0.02, worst 0.03 in l.0.<k>
+fallbacks        1 of 2 linears, the first l.0.<k>: damping 0.1
+read back        ok: every weight in the files is bit for bit what was calibrated
+took             3 min 20 s, peak memory 812 MiB
+)");
+}
+
+TEST(QuantizeText, ShoutsIfTheReadBackFailed) {
+  json report = quantization();
+  report["verified"] = false;
+  EXPECT_TRUE(contains(quantize_text(report), "FAILED"));
+  report.erase("verified");
+  EXPECT_TRUE(contains(quantize_text(report), "FAILED"));
+}
+
+TEST(QuantizeHtml, IsOnePageWithABarAndARowForEveryLinear) {
+  const std::string page = quantize_html(quantization());
+  EXPECT_EQ(page.rfind("<!doctype html>", 0), 0u);
+  EXPECT_TRUE(contains(page, "<title>l.0.q: 0.01</title>"));
+  EXPECT_TRUE(contains(page, "height=\"160.00\"><title>l.0.&lt;k&gt;: 0.03</title>"));
+  EXPECT_TRUE(contains(page, "<td>l.0.&lt;k&gt;</td><td>input</td><td>0.03</td>"));
+  EXPECT_TRUE(contains(page, "summary = &quot;&lt;b&gt;&quot;"));
+  EXPECT_FALSE(contains(page, "<b>"));
+  EXPECT_FALSE(contains(page, "http"));
+}
+
+TEST(InspectText, ListsValuesAndTensors) {
+  EXPECT_EQ(
+      inspect_text({{"kind", "safetensors"},
+                    {"bytes", 2048},
+                    {"metadata", {{"format", "pt"}}},
+                    {"tensors",
+                     {{{"name", "a"}, {"dtype", "F32"}, {"shape", {2, 3}}, {"bytes", 24}},
+                      {{"name", "b"}, {"dtype", "F32"}, {"shape", json::array()}, {"bytes", 4}}}}}),
+      R"(bytes            2.0 KiB
+kind             safetensors
+metadata.format  pt
+
+tensor  dtype   shape  bytes
+----------------------------
+a         F32   2 x 3   24 B
+b         F32  scalar    4 B
+)");
+}
+
+TEST(InspectText, ShowsARecipeInFull) {
+  EXPECT_EQ(inspect_text({{"kind", "recipe"}, {"recipe", "[grid]\nbits = 4\n"}}),
+            "kind  recipe\n\n[grid]\nbits = 4\n");
+}
+
+}  // namespace
+}  // namespace halftone
