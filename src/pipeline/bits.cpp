@@ -1,0 +1,30 @@
+#include "pipeline/bits.h"
+
+#include "base/error.h"
+
+namespace halftone {
+
+nlohmann::json bits_of(const PackedModel& weights, const Model& model) {
+  const double all_bits = static_cast<double>(weights.checkpoint().stored_bytes()) * 8;
+  double stored = 0, quoted = 0, count = 0;
+  for (const std::string& name : weights.linears()) {
+    const QuantizedLinear linear = weights.read_linear(name);
+    const auto weights_here = static_cast<double>(linear.out() * linear.in());
+    stored += static_cast<double>(weights.linear_bytes(name)) * 8;
+    quoted += bits_per_weight(linear) * weights_here;
+    count += weights_here;
+  }
+  if (count == 0) {  // nothing quantized: what the dtype of the linears takes
+    for (const LinearSlot& slot : model.linears()) {
+      const StoredTensor& tensor = weights.checkpoint().info(slot.name + ".weight");
+      stored += static_cast<double>(tensor.end - tensor.begin) * 8;
+      count += static_cast<double>(slot.out * slot.in);
+    }
+    quoted = stored;
+  }
+  return {{"quantized", stored / count},
+          {"quoted", quoted / count},
+          {"model", all_bits / static_cast<double>(model.parameters())}};
+}
+
+}  // namespace halftone

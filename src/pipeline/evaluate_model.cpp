@@ -1,0 +1,84 @@
+#include "pipeline/evaluate_model.h"
+
+#include <chrono>
+
+#include "base/error.h"
+#include "evaluate/score.h"
+#include "evaluate/statistics.h"
+#include "pipeline/bits.h"
+#include "pipeline/opened_model.h"
+
+namespace halftone {
+namespace {
+
+using nlohmann::json;
+
+json to_json(const Estimate& estimate) {
+  json error = nullptr;
+  if (estimate.standard_error) error = *estimate.standard_error;
+  return {{"value", estimate.value}, {"stderr", error}};
+}
+
+json divergence_json(Scores& scores) {
+  const Estimate mean = mean_over_windows(scores.kl, scores.windows);
+  json kl = to_json(mean);
+  return {{"mean", kl["value"]},
+          {"stderr", kl["stderr"]},
+          {"median", percentile(scores.kl, 0.5)},
+          {"p99", percentile(scores.kl, 0.99)},
+          {"p999", percentile(scores.kl, 0.999)},
+          {"max", percentile(scores.kl, 1)}};
+}
+
+}  // namespace
+
+json evaluate_model(const EvaluateRequest& request, Progress& progress) {
+  const auto start = std::chrono::steady_clock::now();
+  const Execution execution =
+      choose_execution(request.device, request.compute, request.threads, false);
+  const OpenedModel opened(request.model);
+  std::optional<OpenedModel> reference;
+  if (request.reference) reference.emplace(*request.reference);
+  require(request.windows >= 0, "--windows {}: expected 0 (all) or more", request.windows);
+  const Corpus corpus = read_corpus_for(opened, request.text);
+  const int64_t length = checked_length(request.length, opened.model.config());
+  if (reference) {
+    checked_length(length, reference->model.config());
+    const Corpus again = read_corpus_for(*reference, request.text);
+    require(again.ids_sha256 == corpus.ids_sha256,
+            "{} and {} turn {} into different tokens: their distributions cannot be compared",
+            request.model.string(), request.reference->string(), request.text.string());
+  }
+  const TokenWindows windows = with_context(
+      request.text.string(), [&] { return disjoint_windows(corpus, length, request.windows); });
+  Scores scores = score_windows(opened.model, reference ? &reference->model : nullptr, windows,
+                                execution, progress);
+
+  json result = {{"model", request.model.string()},
+                 {"reference", request.reference ? json(request.reference->string()) : json()},
+                 {"text", request.text.string()},
+                 {"format", opened.weights->format()},
+                 {"compute", dtype_name(execution.dtype)},
+                 {"protocol",
+                  {{"length", length},
+                   {"windows", windows.count},
+                   {"tokens", windows.count * (length - 1)},
+                   {"bos", corpus.bos},
+                   {"tokenizer", corpus.description},
+                   {"round_trip", corpus.round_trip},
+                   {"ids_sha256", corpus.ids_sha256}}}};
+  result["perplexity"] = to_json(perplexity(scores.nll, scores.windows));
+  if (reference) {
+    result["reference_perplexity"] = to_json(perplexity(scores.reference_nll, scores.windows));
+    result["top1"] = to_json(mean_over_windows(scores.same_top, scores.windows));
+    result["kl"] = divergence_json(scores);
+  }
+  result["bits_per_weight"] = bits_of(*opened.weights, opened.model);
+  result["bytes"] = opened.weights->checkpoint().stored_bytes();
+  result["seconds"] =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result["peak_rss_bytes"] = peak_resident_bytes();
+  return result;
+}
+
+}  // namespace halftone

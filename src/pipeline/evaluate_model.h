@@ -1,0 +1,33 @@
+// Opens models and texts and evaluates them: the `evaluate` and `compare` commands without their
+// printing.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "base/progress.h"
+#include "model/compute.h"
+
+namespace halftone {
+
+struct EvaluateRequest {
+  std::filesystem::path model, text;
+  std::optional<std::filesystem::path> reference;
+  int64_t length = 0;   // tokens a window; 0 = 2048, or the model's context where that is shorter
+  int64_t windows = 0;  // 0 = all
+  std::string device = "cpu";
+  Compute compute = Compute::kAuto;  // auto = float32
+  int threads = 0;
+};
+
+// One object as INTERFACE "JSON" lists it, plus `compute`, `format`, `bytes` (of all weight files)
+// and `protocol.ids_sha256`, `protocol.tokenizer`, `protocol.round_trip`.
+nlohmann::json evaluate_model(const EvaluateRequest& request, Progress& progress);
+
+// What a path holds, as JSON: kind ("model folder", "safetensors", "recipe"), format, family,
+// parameters, bits per weight, tensors {name, dtype, shape, bytes} if `with_tensors`.
+nlohmann::json inspect_path(const std::filesystem::path& path, bool with_tensors);
+
+}  // namespace halftone

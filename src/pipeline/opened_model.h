@@ -1,0 +1,36 @@
+// A model folder opened for work: its weights, whatever format they are in, and the network over
+// them.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "format/format.h"
+#include "model/model.h"
+#include "text/corpus.h"
+#include "text/tokenizer.h"
+
+namespace halftone {
+
+struct OpenedModel {
+  // Errors: those of open_model and Model, behind the folder's name.
+  explicit OpenedModel(const std::filesystem::path& folder);
+
+  std::filesystem::path folder;
+  std::shared_ptr<const PackedModel> weights;
+  Model model;
+
+  bool is_quantized() const { return !weights->linears().empty(); }
+};
+
+// The text as this model's own tokenizer reads it. Errors: those of open_tokenizer and read_corpus.
+Corpus read_corpus_for(const OpenedModel& opened, const std::filesystem::path& text);
+
+// length 0: 2048, or the model's context where that is shorter. Errors: more than the context, less
+// than 2.
+int64_t checked_length(int64_t length, const ModelConfig& config);
+
+// The largest resident set of this process so far, in bytes.
+int64_t peak_resident_bytes();
+
+}  // namespace halftone

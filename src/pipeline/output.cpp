@@ -1,0 +1,80 @@
+#include "pipeline/output.h"
+
+#include <ATen/ATen.h>
+
+#include "base/error.h"
+#include "format/verify.h"
+#include "pipeline/bits.h"
+#include "pipeline/quantize_model.h"
+
+namespace halftone {
+namespace {
+
+constexpr double kDiskMargin = 1.02;  // headers, config and tokenizer files
+
+std::string formats_that_hold(const OutputPlan& plan) {
+  std::string names;
+  for (const Format& format : formats())
+    if (format.refusal(plan).empty()) names += (names.empty() ? "" : ", ") + format.name;
+  return names;
+}
+
+const Format& choose_format(const std::string& name, const OutputPlan& plan) {
+  if (name.empty()) return default_format(plan);
+  const Format& format = find_format(name);
+  const std::string refusal = format.refusal(plan);
+  require(refusal.empty(), "--format {}: {}; formats that can hold this: {}", name, refusal,
+          formats_that_hold(plan));
+  return format;
+}
+
+// A lower bound of what the output takes: the grid's bits for the linears, everything else as it
+// is.
+size_t expected_bytes(const OutputPlan& plan, bool dense) {
+  auto bytes = static_cast<double>(plan.source->stored_bytes());
+  if (!dense) {
+    for (const LinearPlan& linear : plan.linears) {
+      const StoredTensor& tensor = plan.source->info(linear.name + ".weight");
+      bytes -= static_cast<double>(tensor.end - tensor.begin);
+      bytes += static_cast<double>(linear.out * linear.in) * linear.recipe.grid.bits / 8;
+    }
+  }
+  return static_cast<size_t>(bytes * kDiskMargin);
+}
+
+}  // namespace
+
+Output::Output(const std::filesystem::path& path, bool overwrite, const std::string& format,
+               const OutputPlan& plan)
+    : format_(choose_format(format, plan)),
+      pending_(path, PendingOutput::Kind::kFolder, overwrite) {
+  const size_t needed = expected_bytes(plan, format_.name == "dense"), free = free_disk_bytes(path);
+  require(free >= needed, "{}: the output takes about {} MB, the disk has {} MB free",
+          path.string(), needed >> 20, free >> 20);
+  writer_ = format_.open_writer(pending_.staging(), plan);
+}
+
+void Output::add_linear(const std::string& name, const QuantizedLinear& linear) {
+  writer_->add_linear(name, linear);
+}
+
+void Output::add_tensor(const std::string& name, const at::Tensor& tensor) {
+  writer_->add_tensor(name, tensor);
+}
+
+nlohmann::json Output::verify_and_commit(const nlohmann::json& report) {
+  writer_->finish(report);
+  try {
+    verify_written(pending_.staging(), writer_->fingerprints());
+  } catch (const Error& error) {
+    throw VerificationError(error.what());
+  }
+  const std::shared_ptr<const PackedModel> written = open_model(pending_.staging());
+  const Model model(written, written->checkpoint().names());
+  nlohmann::json totals = {{"bits_per_weight", bits_of(*written, model)},
+                           {"bytes", written->checkpoint().stored_bytes()}};
+  pending_.commit();
+  return totals;
+}
+
+}  // namespace halftone

@@ -1,0 +1,39 @@
+// The writing side of a run: a pending folder, a format's writer, the read-back.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/files.h"
+#include "format/format.h"
+#include "pipeline/opened_model.h"
+#include "quantize/quantize_linear.h"
+
+namespace halftone {
+
+class Output {
+ public:
+  // format: empty for the default. Errors, before anything is written: no such format; a linear
+  // that the format cannot hold (the message names the formats that can); an existing output; too
+  // little room on the disk.
+  Output(const std::filesystem::path& path, bool overwrite, const std::string& format,
+         const OutputPlan& plan);
+
+  const std::string& format() const { return format_.name; }
+  void add_linear(const std::string& name, const QuantizedLinear& linear);
+  void add_tensor(const std::string& name, const at::Tensor& tensor);
+
+  // Writes `report` into the folder, reads every quantized linear back and compares it bit for bit
+  // with what was added, then puts the folder in its place. Returns what the files hold:
+  // {bits_per_weight, bytes}. Error if a weight differs; then nothing is put in place.
+  nlohmann::json verify_and_commit(const nlohmann::json& report);
+
+ private:
+  const Format& format_;
+  PendingOutput pending_;
+  std::unique_ptr<ModelWriter> writer_;
+};
+
+}  // namespace halftone

@@ -1,0 +1,174 @@
+#include "pipeline/quantize_job.h"
+
+#include <ATen/ATen.h>
+
+#include "base/error.h"
+#include "base/sha256.h"
+#include "transform/rotated_weights.h"
+
+namespace halftone {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kMostSequences = int64_t{1} << 24;
+
+TokenWindows draw_windows(const QuantizeRequest& request, const Corpus& corpus,
+                          const ModelConfig& config) {
+  require(request.sequences > 0 && request.sequences <= kMostSequences,
+          "--sequences {}: expected a number from 1 to {}", request.sequences, kMostSequences);
+  const int64_t length = checked_length(request.length, config);
+  return with_context(request.calibration->string(), [&] {
+    return random_windows(corpus, request.sequences, length, request.seed);
+  });
+}
+
+std::string objective_name(ObjectiveKind kind) {
+  return kind == ObjectiveKind::kNone ? "none" : "input";
+}
+
+std::string text_sha256(const std::string& text) {
+  return sha256_hex(std::as_bytes(std::span(text.data(), text.size())));
+}
+
+}  // namespace
+
+QuantizeJob::QuantizeJob(const QuantizeRequest& request)
+    : request_(request),
+      opened_(request.model),
+      execution_(choose_execution(request.device, request.compute, request.threads, true)),
+      weights_(opened_.weights) {
+  require(!opened_.is_quantized(),
+          "{}: is quantized already ({}); quantizing again would add its error to that one's",
+          request.model.string(), opened_.weights->format());
+  if (request.recipe.common.transform.rotation == RotationKind::kQuaRot) {
+    weights_ = std::make_shared<const RotatedWeights>(opened_.weights, opened_.model.family(),
+                                                      opened_.model.config(), request.seed);
+    std::vector<std::string> names = opened_.weights->checkpoint().names();
+    names.emplace_back(opened_.model.family().head);
+    transformed_.emplace(weights_, names);
+  }
+  if (!request.recipe.needs_calibration()) return;
+  require(
+      request.calibration.has_value(),
+      "recipe {} needs calibration data: add --calibration FILE (UTF-8 text, .jsonl or .tokens)",
+      request.recipe.name);
+  corpus_ = read_corpus_for(opened_, *request.calibration);
+  windows_ = draw_windows(request, *corpus_, model().config());
+}
+
+at::Tensor QuantizeJob::calibration_ids() const {
+  return at::tensor(windows_->ids, at::kInt).view({windows_->count, windows_->length});
+}
+
+OutputPlan QuantizeJob::output_plan() const {
+  OutputPlan plan;
+  plan.source = &opened_.weights->checkpoint();
+  plan.dtype = opened_.model.dtype();
+  if (transformed_) plan.config = weights_->config();
+  plan.producer = "halftone:" HALFTONE_VERSION;
+  for (const LinearSlot& linear : model().linears())
+    plan.linears.push_back({linear.name, linear.out, linear.in, recipe_for(linear)});
+  return plan;
+}
+
+std::vector<LinearSlot> QuantizeJob::linears(int64_t block, int stage) const {
+  std::vector<LinearSlot> slots = model().linears_of_block(block);
+  std::erase_if(slots, [&](const LinearSlot& slot) { return slot.stage != stage; });
+  return slots;
+}
+
+LinearRecipe QuantizeJob::recipe_for(const LinearSlot& linear) const {
+  return request_.recipe.for_linear(linear.name);
+}
+
+bool QuantizeJob::two_streams() const {
+  const auto linears = model().linears();
+  return std::any_of(linears.begin(), linears.end(), [&](const LinearSlot& linear) {
+    return recipe_for(linear).target.needs_original_stream();
+  });
+}
+
+at::Tensor QuantizeJob::weight(const LinearSlot& linear) const {
+  return weights_->load(linear.name + ".weight");
+}
+
+at::Tensor QuantizeJob::other_tensor(const std::string& name) const {
+  const at::Tensor tensor = weights_->load(name);
+  return transformed_ ? tensor.to(opened_.model.dtype()) : tensor;
+}
+
+json QuantizeJob::calibration_json() const {
+  if (!corpus_) return nullptr;
+  const auto* ids = windows_->ids.data();
+  return {{"text", corpus_->name},
+          {"ids_sha256", corpus_->ids_sha256},
+          {"tokenizer", corpus_->description},
+          {"round_trip", corpus_->round_trip},
+          {"bos", corpus_->bos},
+          {"sequences", windows_->count},
+          {"length", windows_->length},
+          {"seed", request_.seed},
+          {"windows_sha256", sha256_hex(std::as_bytes(std::span(ids, windows_->ids.size())))}};
+}
+
+const LinearSolver& StageSolvers::solver_for(const LinearRecipe& recipe) {
+  for (const auto& [known, solver] : solvers_)
+    if (known == recipe) return *solver;
+  solvers_.emplace_back(recipe,
+                        std::make_unique<const LinearSolver>(statistics_, recipe, threads_));
+  return *solvers_.back().second;
+}
+
+LinearOutcome StageSolvers::quantize(const LinearSlot& linear, const LinearRecipe& recipe,
+                                     const at::Tensor& weight) {
+  return with_context(linear.name, [&] { return solver_for(recipe).quantize(weight); });
+}
+
+void replace_weight(Block& block, const LinearSlot& linear, const QuantizedLinear& quantized) {
+  at::Tensor& weight = block.tensors.at(linear.relative + ".weight");
+  weight = dequantize(quantized).to(weight.device(), weight.scalar_type());
+}
+
+RunReport::RunReport(const QuantizeJob& job, const std::string& format)
+    : start_(std::chrono::steady_clock::now()) {
+  const std::string recipe = to_toml(job.request().recipe);
+  report_ = {
+      {"halftone_version", HALFTONE_VERSION},
+      {"recipe",
+       {{"name", job.request().recipe.name}, {"toml", recipe}, {"sha256", text_sha256(recipe)}}},
+      {"format", format},
+      {"calibration", job.calibration_json()},
+      {"compute", job.calibrated() ? json(dtype_name(job.execution().dtype)) : json()},
+      {"threads", job.execution().threads},
+      {"linears", json::array()}};
+}
+
+void RunReport::add(const LinearSlot& linear, const LinearRecipe& recipe,
+                    const LinearOutcome& outcome) {
+  report_["linears"].push_back({{"name", linear.name},
+                                {"objective", objective_name(recipe.objective.kind)},
+                                {"loss", outcome.loss},
+                                {"relative_error", outcome.relative_error},
+                                {"outliers", 0.0},
+                                {"bits_per_weight", bits_per_weight(outcome.quantized)},
+                                {"damping", outcome.damping},
+                                {"fallback", outcome.fallback}});
+  seconds_.push_back(outcome.seconds);
+}
+
+void RunReport::set_totals(const json& written) {
+  report_["verified"] = true;
+  report_.update(written);
+}
+
+json RunReport::with_times() const {
+  json report = report_;
+  for (size_t i = 0; i < seconds_.size(); ++i) report["linears"][i]["seconds"] = seconds_[i];
+  report["seconds"] =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  report["peak_rss_bytes"] = peak_resident_bytes();
+  return report;
+}
+
+}  // namespace halftone

@@ -1,0 +1,89 @@
+// The parts of a quantization run that are not its story: what is opened and checked before, what
+// is reported after.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <vector>
+
+#include "pipeline/opened_model.h"
+#include "pipeline/output.h"
+#include "pipeline/quantize_model.h"
+#include "quantize/quantize_linear.h"
+
+namespace halftone {
+
+class QuantizeJob {
+ public:
+  // Errors: everything about the request that can be known before work starts.
+  explicit QuantizeJob(const QuantizeRequest& request);
+
+  const QuantizeRequest& request() const { return request_; }
+  const Model& model() const { return transformed_ ? *transformed_ : opened_.model; }
+  const Execution& execution() const { return execution_; }
+  bool calibrated() const { return windows_.has_value(); }
+  at::Tensor calibration_ids() const;  // (sequences, length) int32
+  OutputPlan output_plan() const;
+
+  int64_t linear_count() const { return static_cast<int64_t>(model().linears().size()); }
+  std::vector<LinearSlot> linears(int64_t block, int stage) const;
+  LinearRecipe recipe_for(const LinearSlot& linear) const;
+  bool two_streams() const;  // some linear's target needs the full-precision stream
+  at::Tensor weight(const LinearSlot& linear) const;       // (out, in), as stored or transformed
+  at::Tensor other_tensor(const std::string& name) const;  // in the model's own dtype
+  // Corpus, sampling rule and hashes, as they go into the report; null without calibration.
+  nlohmann::json calibration_json() const;
+
+ private:
+  QuantizeRequest request_;
+  OpenedModel opened_;
+  Execution execution_;
+  std::shared_ptr<const WeightSource> weights_;  // of the source, or transformed
+  std::optional<Model> transformed_;
+  std::optional<Corpus> corpus_;
+  std::optional<TokenWindows> windows_;
+};
+
+// Solvers of one stage: linears with the same recipe share one factorization of the stage's
+// Hessian.
+class StageSolvers {
+ public:
+  StageSolvers(const LinearStatistics& statistics, int threads)
+      : statistics_(statistics), threads_(threads) {}
+  // Errors carry the linear's name.
+  LinearOutcome quantize(const LinearSlot& linear, const LinearRecipe& recipe,
+                         const at::Tensor& weight);
+
+ private:
+  const LinearSolver& solver_for(const LinearRecipe& recipe);
+
+  const LinearStatistics& statistics_;
+  int threads_;
+  std::vector<std::pair<LinearRecipe, std::unique_ptr<const LinearSolver>>> solvers_;
+};
+
+// Puts the quantized weight in place of the full-precision one, in the block's dtype.
+void replace_weight(Block& block, const LinearSlot& linear, const QuantizedLinear& quantized);
+
+// What a run did (INTERFACE, "JSON").
+class RunReport {
+ public:
+  RunReport(const QuantizeJob& job, const std::string& format);
+  void add(const LinearSlot& linear, const LinearRecipe& recipe, const LinearOutcome& outcome);
+  void set_dropped_sequences(int64_t count) { report_["calibration"]["dropped_sequences"] = count; }
+  void set_totals(const nlohmann::json& written);
+  int64_t linears() const { return static_cast<int64_t>(report_["linears"].size()); }
+  nlohmann::json with_times() const;
+  nlohmann::json without_times() const { return report_; }
+
+ private:
+  std::chrono::steady_clock::time_point start_;
+  nlohmann::json report_;
+  std::vector<double> seconds_;  // of each linear
+};
+
+}  // namespace halftone

@@ -1,0 +1,42 @@
+// The whole job: a model folder in, a verified quantized model out.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "model/compute.h"
+#include "recipe/recipe.h"
+
+namespace halftone {
+
+// The files do not give back what was calibrated; nothing was put in place.
+class VerificationError : public Error {
+ public:
+  using Error::Error;
+};
+
+struct QuantizeRequest {
+  std::filesystem::path model, out;
+  Recipe recipe;
+  std::optional<std::filesystem::path> calibration;  // absent only if the recipe needs none
+  int64_t sequences = 128;
+  int64_t length = 0;  // tokens a sequence; 0 = 2048, or the model's context where that is shorter
+  uint64_t seed = 0;
+  std::string format;  // empty: the first that can hold the grid of every linear
+  std::string device = "cpu";
+  Compute compute = Compute::kAuto;
+  int threads = 0;  // 0: all cores
+  bool overwrite = false;
+};
+
+// Returns the report (INTERFACE, "JSON"), with times; the copy in the output folder has none. Every
+// error comes before the first output byte is in place; an exception leaves nothing behind.
+// `report["verified"]` is true once every quantized weight, read back from the files, was bit for
+// bit what was calibrated.
+nlohmann::json quantize_model(const QuantizeRequest& request, Progress& progress);
+
+}  // namespace halftone

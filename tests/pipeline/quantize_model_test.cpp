@@ -1,0 +1,247 @@
+// The whole job on the demo model (examples/stories260K, 260K parameters).
+#include "pipeline/quantize_model.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <string>
+
+#include "base/files.h"
+#include "checkpoint/checkpoint.h"
+#include "pipeline/evaluate_model.h"
+#include "support/fixtures.h"
+
+namespace halftone {
+namespace {
+
+namespace fs = std::filesystem;
+using ::halftone::testing::message_of;
+using ::halftone::testing::TemporaryFolder;
+using nlohmann::json;
+
+fs::path example(const std::string& name) {
+  return fs::path(HALFTONE_SOURCE_DIR) / "examples" / name;
+}
+
+Recipe recipe_named(const std::string& wanted, int bits) {
+  for (const auto& [name, toml] : builtin_recipes()) {
+    if (name != wanted) continue;
+    Recipe recipe = parse_recipe(toml, name);
+    apply_setting(recipe, fmt::format("grid.bits={}", bits));
+    apply_setting(recipe, "grid.group_size=64");
+    return recipe;
+  }
+  throw std::logic_error("no such recipe");
+}
+
+QuantizeRequest request_for(const fs::path& out, const std::string& recipe, int bits) {
+  QuantizeRequest request;
+  request.model = example("stories260K");
+  request.out = out;
+  request.recipe = recipe_named(recipe, bits);
+  request.calibration = example("tinystories-calibration.txt");
+  request.sequences = 8;
+  request.length = 256;
+  request.format = "native";
+  request.threads = 2;
+  return request;
+}
+
+json run(const QuantizeRequest& request) {
+  SilentProgress progress;
+  return quantize_model(request, progress);
+}
+
+json evaluate(const fs::path& model, const std::string& reference = "stories260K") {
+  EvaluateRequest request;
+  request.model = model;
+  request.reference = example(reference);
+  request.text = example("tinystories-evaluation.txt");
+  request.length = 256;
+  request.windows = 16;
+  request.threads = 2;
+  SilentProgress progress;
+  return evaluate_model(request, progress);
+}
+
+std::map<std::string, std::string> contents(const fs::path& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::directory_iterator(folder))
+    files[entry.path().filename().string()] = read_file(entry.path());
+  return files;
+}
+
+size_t entries(const fs::path& folder) {
+  return static_cast<size_t>(
+      std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
+
+TEST(QuantizeModel, GptqBeatsRoundToNearestAtThreeBits) {
+  const TemporaryFolder folder;
+  run(request_for(folder / "rtn", "rtn", 3));
+  run(request_for(folder / "gptq", "gptq", 3));
+  const json rtn = evaluate(folder / "rtn"), gptq = evaluate(folder / "gptq");
+  EXPECT_LT(gptq["kl"]["mean"].get<double>(), 0.7 * rtn["kl"]["mean"].get<double>());
+  EXPECT_EQ(gptq["bits_per_weight"]["quoted"], rtn["bits_per_weight"]["quoted"]);
+}
+
+TEST(QuantizeModel, EightBitsAreNearlyTheOriginal) {
+  const TemporaryFolder folder;
+  run(request_for(folder / "out", "gptq", 8));
+  const json result = evaluate(folder / "out");
+  EXPECT_LT(result["kl"]["mean"].get<double>(), 1e-3);
+  EXPECT_GT(result["top1"]["value"].get<double>(), 0.98);
+}
+
+TEST(QuantizeModel, ReportsWhatItDid) {
+  const TemporaryFolder folder;
+  const json report = run(request_for(folder / "out", "gptq", 4));
+  EXPECT_TRUE(report["verified"].get<bool>());
+  ASSERT_EQ(report["linears"].size(), 35u);
+  EXPECT_EQ(report["linears"][0]["name"], "model.layers.0.self_attn.q_proj");
+  EXPECT_GT(report["linears"][0]["loss"].get<double>(), 0);
+  EXPECT_EQ(report["calibration"]["sequences"], 8);
+  EXPECT_GT(report["seconds"].get<double>(), 0);
+  const json stored = json::parse(read_file(folder / "out" / "halftone.json"));
+  EXPECT_FALSE(stored.contains("seconds"));
+  EXPECT_EQ(stored["recipe"], report["recipe"]);
+}
+
+TEST(QuantizeModel, TwoRunsGiveTheSameBytes) {
+  const TemporaryFolder folder;
+  run(request_for(folder / "a", "gptq", 3));
+  run(request_for(folder / "b", "gptq", 3));
+  const auto a = contents(folder / "a"), b = contents(folder / "b");
+  ASSERT_GT(a.size(), 3u);
+  EXPECT_EQ(a, b);
+}
+
+TEST(QuantizeModel, AnExistingOutputIsRefusedAndUntouched) {
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "out");
+  std::ofstream(folder / "out" / "precious.txt") << "mine";
+  const std::string message = message_of([&] { run(request_for(folder / "out", "rtn", 4)); });
+  EXPECT_NE(message.find("already exists"), std::string::npos) << message;
+  EXPECT_EQ(read_file(folder / "out" / "precious.txt"), "mine");
+  EXPECT_EQ(entries(folder.path()), 1u);
+}
+
+TEST(QuantizeModel, OverwriteReplacesTheWholeFolder) {
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "out");
+  std::ofstream(folder / "out" / "old.txt") << "old";
+  QuantizeRequest request = request_for(folder / "out", "rtn", 4);
+  request.overwrite = true;
+  run(request);
+  EXPECT_FALSE(fs::exists(folder / "out" / "old.txt"));
+  EXPECT_TRUE(fs::exists(folder / "out" / "config.json"));
+  EXPECT_EQ(entries(folder.path()), 1u);
+}
+
+// Stops after a few linears, as Ctrl-C does.
+class InterruptingProgress final : public Progress {
+ public:
+  void begin(std::string_view, int64_t) override {}
+  void update(int64_t done, std::string_view) override {
+    if (done >= 9) throw Interrupted();
+  }
+  void end() override {}
+};
+
+TEST(QuantizeModel, AnInterruptLeavesNothingBehind) {
+  const TemporaryFolder folder;
+  InterruptingProgress progress;
+  EXPECT_THROW(quantize_model(request_for(folder / "out", "gptq", 4), progress), Interrupted);
+  EXPECT_EQ(entries(folder.path()), 0u);
+}
+
+TEST(QuantizeModel, AFormatThatCannotHoldTheGridIsRefusedBeforeWork) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "out", "gptq", 4);
+  request.format = "compressed-tensors";  // 172 columns, groups of 64
+  InterruptingProgress progress;          // work would throw Interrupted instead
+  const std::string message = message_of([&] { quantize_model(request, progress); });
+  EXPECT_NE(message.find("down_proj"), std::string::npos) << message;
+  EXPECT_NE(message.find("native"), std::string::npos) << message;
+  EXPECT_EQ(entries(folder.path()), 0u);
+}
+
+TEST(QuantizeModel, AQuantizedModelIsNotQuantizedAgain) {
+  const TemporaryFolder folder;
+  run(request_for(folder / "once", "rtn", 4));
+  QuantizeRequest request = request_for(folder / "twice", "rtn", 4);
+  request.model = folder / "once";
+  EXPECT_NE(message_of([&] { run(request); }).find("quantized already"), std::string::npos);
+}
+
+TEST(QuantizeModel, CalibrationIsAskedForAndChecked) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "out", "gptq", 4);
+  request.calibration.reset();
+  EXPECT_NE(message_of([&] { run(request); }).find("--calibration"), std::string::npos);
+  request = request_for(folder / "out", "gptq", 4);
+  request.length = 513;
+  EXPECT_NE(message_of([&] { run(request); }).find("context is 512"), std::string::npos);
+  request = request_for(folder / "out", "gptq", 4);
+  request.sequences = 100000;
+  EXPECT_NE(message_of([&] { run(request); }).find("windows"), std::string::npos);
+  request = request_for(folder / "out", "gptq", 4);
+  std::ofstream(folder / "empty.txt");
+  request.calibration = folder / "empty.txt";
+  EXPECT_NE(message_of([&] { run(request); }).find("empty"), std::string::npos);
+  EXPECT_FALSE(fs::exists(folder / "out"));
+}
+
+// The demo model with one weight changed, in a folder of its own.
+fs::path spoiled_model(const TemporaryFolder& folder, float value) {
+  const fs::path path = folder / "spoiled";
+  fs::copy(example("stories260K"), path, fs::copy_options::recursive);
+  const Checkpoint source(example("stories260K"));
+  std::map<std::string, at::Tensor> tensors;
+  for (const std::string& name : source.names()) tensors[name] = source.load(name).clone();
+  tensors["model.layers.1.mlp.up_proj.weight"].view(-1)[17].fill_(value);
+  fs::permissions(path / "model.safetensors", fs::perms::owner_all);
+  write_safetensors(path / "model.safetensors", tensors, {{"format", "pt"}});
+  return path;
+}
+
+TEST(QuantizeModel, NanAndInfiniteWeightsAreAnErrorThatNamesTheLinear) {
+  for (const float value :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    const TemporaryFolder folder;
+    QuantizeRequest request = request_for(folder / "out", "rtn", 4);
+    request.model = spoiled_model(folder, value);
+    const std::string message = message_of([&] { run(request); });
+    EXPECT_NE(message.find("model.layers.1.mlp.up_proj"), std::string::npos) << message;
+    EXPECT_FALSE(fs::exists(folder / "out"));
+  }
+}
+
+TEST(QuantizeModel, RulesGiveSingleLinearsOtherBits) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "out", "rtn", 3);
+  request.recipe.rules.push_back({"model.layers.*.mlp.down_proj", {{"grid.bits", "6"}}});
+  const json report = run(request);
+  for (const json& linear : report["linears"]) {
+    const bool down = linear["name"].get<std::string>().ends_with("down_proj");
+    EXPECT_GT(linear["bits_per_weight"].get<double>(), down ? 6 : 3);
+    EXPECT_LT(linear["bits_per_weight"].get<double>(), down ? 7 : 4);
+  }
+}
+
+TEST(EvaluateModel, DescribesItsProtocol) {
+  const json result = evaluate(example("stories260K"));
+  EXPECT_EQ(result["protocol"]["length"], 256);
+  EXPECT_EQ(result["protocol"]["windows"], 16);
+  EXPECT_EQ(result["protocol"]["tokens"], 16 * 255);
+  EXPECT_EQ(result["compute"], "float32");
+  EXPECT_EQ(result["kl"]["mean"], 0);
+  EXPECT_EQ(result["top1"]["value"], 1);
+  EXPECT_TRUE(result["protocol"]["round_trip"].get<bool>());
+  EXPECT_DOUBLE_EQ(result["bits_per_weight"]["quantized"].get<double>(), 32);
+}
+
+}  // namespace
+}  // namespace halftone
