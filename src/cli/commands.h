@@ -1,0 +1,24 @@
+// The list of commands. Each function declares one command's options and, if that command is
+// called, sets `action` to what it does; an action returns the exit status.
+#pragma once
+
+#include <functional>
+
+namespace CLI {
+class App;
+}
+
+namespace halftone {
+
+using Action = std::function<int()>;
+
+void add_quantize(CLI::App& program, Action& action);
+void add_evaluate(CLI::App& program, Action& action);
+void add_compare(CLI::App& program, Action& action);
+void add_inspect(CLI::App& program, Action& action);
+void add_tokenize(CLI::App& program, Action& action);
+void add_recipes(CLI::App& program, Action& action);
+void add_version(CLI::App& program, Action& action);
+void add_commands_not_built(CLI::App& program, Action& action);
+
+}  // namespace halftone

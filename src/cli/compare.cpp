@@ -1,0 +1,85 @@
+// halftone compare MODEL MODEL... --text FILE
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "cli/console_progress.h"
+#include "cli/exit_status.h"
+#include "cli/options.h"
+#include "pipeline/evaluate_model.h"
+#include "report/evaluation_report.h"
+
+namespace halftone {
+namespace {
+
+constexpr const char* kFooter =
+    "The first model is the reference of the others.\n\n"
+    "Example:\n"
+    "  halftone compare models/llama llama-w4 llama-w3 --text wiki.test.txt --windows 40";
+
+struct Options {
+  std::vector<std::string> models;
+  std::string text, json;
+  int64_t length = 0, windows = 0;
+  ExecutionOptions execution;
+};
+
+EvaluateRequest make_request(const Options& options, const std::string& model) {
+  EvaluateRequest request;
+  request.model = model;
+  request.text = options.text;
+  request.length = options.length;
+  request.windows = options.windows;
+  request.device = options.execution.device;
+  request.compute = options.execution.compute;
+  request.threads = options.execution.threads;
+  return request;
+}
+
+// The first alone, the others against it, all with the first one's window length.
+std::vector<nlohmann::json> evaluate_all(const Options& options) {
+  ConsoleProgress progress;
+  std::vector<nlohmann::json> evaluations;
+  for (const std::string& model : options.models) {
+    EvaluateRequest request = make_request(options, model);
+    if (!evaluations.empty()) {
+      request.reference = options.models.front();
+      request.length = evaluations.front().at("protocol").at("length").get<int64_t>();
+    }
+    evaluations.push_back(evaluate_model(request, progress));
+  }
+  return evaluations;
+}
+
+int compare(const Options& options) {
+  if (options.models.size() < 2)
+    throw UsageError(
+        "compare: expected two models or more, found one; `halftone evaluate` is for one");
+  for (const std::string& model : options.models) require_readable_kind(model);
+  check_target(options.json);
+  const std::vector<nlohmann::json> evaluations = evaluate_all(options);
+  if (!options.json.empty()) write_text(options.json, json_text(evaluations));
+  if (options.json != "-") print_result(comparison_text(evaluations));
+  return kDone;
+}
+
+}  // namespace
+
+void add_compare(CLI::App& program, Action& action) {
+  CLI::App& command =
+      *program.add_subcommand("compare", "Several models on the same text, side by side");
+  const auto options = std::make_shared<Options>();
+  command.add_option("MODEL", options->models, "model folders, the reference first")->required();
+  add_text(command, options->text);
+  add_length(command, options->length);
+  add_windows(command, options->windows);
+  add_execution_options(command, options->execution);
+  command.add_option("--json", options->json, "a list of evaluations as JSON; - is stdout")
+      ->type_name("FILE");
+  command.footer(kFooter);
+  command.callback([options, &action] { action = [options] { return compare(*options); }; });
+}
+
+}  // namespace halftone

@@ -1,0 +1,48 @@
+#include "cli/console.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/files.h"
+
+namespace halftone {
+namespace {
+
+constexpr size_t kLongestLine = 4000;
+constexpr int kIndent = 2;
+
+}  // namespace
+
+void print_result(std::string_view text) {
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  const bool flushed = std::fflush(stdout) == 0;
+  require((written && flushed) || errno == EPIPE, "stdout: cannot be written: {}",
+          std::strerror(errno));
+}
+
+void print_note(std::string_view line) {
+  fmt::print(stderr, "{}\n", printable(line, kLongestLine));
+}
+
+std::string json_text(const nlohmann::json& json) {
+  return json.dump(kIndent, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+}
+
+void write_text(const std::string& target, std::string_view text) {
+  if (target == "-") return print_result(text);
+  write_file_atomically(target, text);
+}
+
+void check_target(const std::string& target) {
+  if (target.empty() || target == "-") return;
+  std::error_code error;
+  const std::filesystem::path parent = std::filesystem::path(target).parent_path();
+  require(parent.empty() || std::filesystem::is_directory(parent, error),
+          "{}: the folder {} does not exist", target, parent.string());
+  require(!std::filesystem::is_directory(target, error), "{}: expected a file, found a folder",
+          target);
+}
+
+}  // namespace halftone

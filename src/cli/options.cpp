@@ -1,0 +1,121 @@
+#include "cli/options.h"
+
+#include <charconv>
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <limits>
+
+#include "cli/exit_status.h"
+
+namespace halftone {
+namespace {
+
+constexpr const char* kNotBuiltGroup = "Not built yet";
+constexpr int64_t kMostTokens = int64_t{1} << 24;
+constexpr int64_t kMostWindows = int64_t{1} << 32;
+constexpr int64_t kMostThreads = 1024;
+
+template <class Number>
+Number parse_integer(const std::string& name, const std::string& text, Number least, Number most) {
+  Number value{};
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  const bool ok = !text.empty() && error == std::errc() && stop == end;
+  if (!ok || value < least || value > most)
+    throw UsageError(fmt::format("{}: expected a whole number from {} to {}, found {}", name, least,
+                                 most, text.empty() ? "nothing" : printable(text)));
+  return value;
+}
+
+void check_device(const std::string& text) {
+  constexpr std::string_view kCuda = "cuda";
+  if (text == "cpu" || text == kCuda) return;
+  const bool numbered = text.rfind("cuda:", 0) == 0 && text.size() > 5 && text.size() < 9 &&
+                        text.find_first_not_of("0123456789", 5) == std::string::npos;
+  if (!numbered)
+    throw UsageError(
+        fmt::format("--device: expected cpu, cuda or cuda:N, found {}", printable(text)));
+}
+
+[[noreturn]] void not_built(const std::string& what) {
+  fail("{}: not built yet", what);
+}
+
+}  // namespace
+
+void add_integer(CLI::App& command, const IntegerOption& option, int64_t& target) {
+  const auto set = [option, &target](const std::string& text) {
+    target = parse_integer(option.name, text, option.least, option.most);
+  };
+  command.add_option_function<std::string>(option.name, set, option.help)->type_name("N");
+}
+
+void add_seed(CLI::App& command, uint64_t& target) {
+  const auto set = [&target](const std::string& text) {
+    target = parse_integer<uint64_t>("--seed", text, 0, std::numeric_limits<uint64_t>::max());
+  };
+  command.add_option_function<std::string>("--seed", set, "of the draw of calibration windows (0)")
+      ->type_name("N");
+}
+
+void add_length(CLI::App& command, int64_t& target) {
+  add_integer(
+      command,
+      {"--length", "tokens a window (2048, or the model's context if shorter)", 2, kMostTokens},
+      target);
+}
+
+void add_windows(CLI::App& command, int64_t& target) {
+  add_integer(command, {"--windows", "windows from the start of the text (all)", 1, kMostWindows},
+              target);
+}
+
+void add_execution_options(CLI::App& command, ExecutionOptions& options) {
+  const auto set_device = [&options](const std::string& text) {
+    check_device(text);
+    options.device = text;
+  };
+  command.add_option_function<std::string>("--device", set_device, "cpu, cuda or cuda:N (cpu)")
+      ->type_name("DEVICE");
+  const auto set_compute = [&options](const std::string& text) {
+    options.compute = as_usage_error("--compute", [&] { return parse_compute(text); });
+  };
+  command
+      .add_option_function<std::string>("--compute", set_compute,
+                                        "auto, float32 or bfloat16: precision of the model (auto)")
+      ->type_name("TYPE");
+  const auto set_threads = [&options](const std::string& text) {
+    options.threads = static_cast<int>(parse_integer<int64_t>("--threads", text, 0, kMostThreads));
+  };
+  command
+      .add_option_function<std::string>("--threads", set_threads,
+                                        "processor threads (0: as many as there are cores)")
+      ->type_name("N");
+}
+
+void add_model(CLI::App& command, std::string& target) {
+  command.add_option("MODEL", target, "model folder")->required();
+}
+
+void add_text(CLI::App& command, std::string& target) {
+  command.add_option("--text", target, "UTF-8 text, .jsonl with a text field, or .tokens")
+      ->required()
+      ->type_name("FILE");
+}
+
+void add_option_not_built(CLI::App& command, const std::string& name) {
+  command.add_option_function<std::string>(name, [name](const std::string&) { not_built(name); })
+      ->group(kNotBuiltGroup);
+}
+
+void add_flag_not_built(CLI::App& command, const std::string& name) {
+  command.add_flag_function(name, [name](int64_t) { not_built(name); })->group(kNotBuiltGroup);
+}
+
+void require_readable_kind(const std::string& model) {
+  if (std::filesystem::path(model).extension() == ".gguf")
+    fail("{}: reading .gguf models is not built yet; expected a Hugging Face folder",
+         printable(model, 400));
+}
+
+}  // namespace halftone

@@ -1,0 +1,52 @@
+// Options that several commands share, each declared once. Numbers are parsed strictly: what is not
+// a whole number in its range is a UsageError that says what was expected.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/compute.h"
+
+namespace CLI {
+class App;
+}
+
+namespace halftone {
+
+struct ExecutionOptions {
+  std::string device = "cpu";
+  Compute compute = Compute::kAuto;
+  int threads = 0;
+};
+
+// --device, --compute, --threads.
+void add_execution_options(CLI::App& command, ExecutionOptions& options);
+
+// A whole number in [least, most]; `target` keeps its value where the option is absent.
+struct IntegerOption {
+  std::string name, help;
+  int64_t least = 0, most = 0;
+};
+void add_integer(CLI::App& command, const IntegerOption& option, int64_t& target);
+
+// --seed: any unsigned 64-bit number.
+void add_seed(CLI::App& command, uint64_t& target);
+
+// --length: tokens a window. --windows: how many.
+void add_length(CLI::App& command, int64_t& target);
+void add_windows(CLI::App& command, int64_t& target);
+
+// The positional models of a command, and --text.
+void add_model(CLI::App& command, std::string& target);
+void add_text(CLI::App& command, std::string& target);
+
+// An option of the interface that does not exist yet: using it is an Error that says so.
+void add_option_not_built(CLI::App& command, const std::string& name);
+void add_flag_not_built(CLI::App& command, const std::string& name);
+
+// Error for kinds of models that cannot be read yet (.gguf).
+void require_readable_kind(const std::string& model);
+
+}  // namespace halftone

@@ -1,0 +1,153 @@
+// halftone quantize MODEL --out DIR --recipe NAME_OR_FILE.toml --calibration FILE
+
+#include <algorithm>
+#include <array>
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "cli/console_progress.h"
+#include "cli/exit_status.h"
+#include "cli/options.h"
+#include "cli/recipe_choice.h"
+#include "pipeline/quantize_model.h"
+#include "report/quantize_report.h"
+
+namespace halftone {
+namespace {
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  halftone quantize models/llama --out llama-w4 --calibration c4.txt\n"
+    "  halftone quantize models/llama --out llama-w3 --recipe gptq --bits 3 --group-size 64 \\\n"
+    "      --calibration c4.txt --sequences 256 --report llama-w3.html\n"
+    "  halftone quantize models/llama --out llama-rtn --recipe rtn --set grid.symmetric=true";
+
+constexpr std::array kFormatsNotBuilt = {"awq", "mlx", "gguf"};
+constexpr int64_t kMostSequences = int64_t{1} << 24;
+
+struct Options {
+  std::string model, out, recipe = "halftone", calibration, format, report;
+  std::optional<std::string> bits, group_size;
+  std::vector<std::string> settings;
+  int64_t sequences = 128, length = 0;
+  uint64_t seed = 0;
+  bool overwrite = false;
+  ExecutionOptions execution;
+};
+
+Recipe chosen_recipe(const Options& options) {
+  Recipe recipe = find_recipe(options.recipe);
+  const auto set = [&](const char* option, const std::string& setting) {
+    as_usage_error(option, [&] { apply_setting(recipe, setting); });
+  };
+  for (const std::string& setting : options.settings) set("--set", setting);
+  if (options.bits) set("--bits", "grid.bits=" + *options.bits);
+  if (options.group_size) set("--group-size", "grid.group_size=" + *options.group_size);
+  return recipe;
+}
+
+void check_report_name(const std::string& report) {
+  const std::string type = std::filesystem::path(report).extension().string();
+  if (!report.empty() && type != ".json" && type != ".html")
+    throw UsageError(
+        fmt::format("--report: expected FILE.json or FILE.html, found {}", printable(report)));
+  check_target(report);
+}
+
+QuantizeRequest make_request(const Options& options) {
+  require_readable_kind(options.model);
+  if (std::count(kFormatsNotBuilt.begin(), kFormatsNotBuilt.end(), options.format) > 0)
+    fail("--format {}: not built yet", options.format);
+  QuantizeRequest request;
+  request.model = options.model;
+  request.out = options.out;
+  request.recipe = chosen_recipe(options);
+  if (!options.calibration.empty()) request.calibration = options.calibration;
+  if (request.recipe.needs_calibration() && !request.calibration)
+    throw UsageError(fmt::format("--calibration: recipe {} needs a text", request.recipe.name));
+  request.sequences = options.sequences;
+  request.length = options.length;
+  request.seed = options.seed;
+  request.format = options.format;
+  request.device = options.execution.device;
+  request.compute = options.execution.compute;
+  request.threads = options.execution.threads;
+  request.overwrite = options.overwrite;
+  return request;
+}
+
+int quantize(const Options& options) {
+  check_report_name(options.report);
+  const QuantizeRequest request = make_request(options);
+  nlohmann::json report;
+  {
+    ConsoleProgress progress;
+    report = quantize_model(request, progress);
+  }
+  if (!options.report.empty()) {
+    const bool html = std::filesystem::path(options.report).extension() == ".html";
+    write_text(options.report, html ? quantize_html(report) : json_text(report));
+  }
+  print_result(fmt::format("wrote {}\n{}", options.out, quantize_text(report)));
+  return report.value("verified", false) ? kDone : kGateOrReadBackFailed;
+}
+
+void add_recipe_options(CLI::App& command, Options& options) {
+  command
+      .add_option("--recipe", options.recipe,
+                  "a name of `halftone recipes`, or a .toml file (default: halftone)")
+      ->type_name("NAME");
+  command.add_option("--set", options.settings, "changes one key of the recipe; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  command.add_option("--bits", options.bits, "bits of a code: --set grid.bits=B")->type_name("B");
+  command
+      .add_option("--group-size", options.group_size,
+                  "columns that share a scale, 0 = the row: --set grid.group_size=G")
+      ->type_name("G");
+}
+
+void add_calibration_options(CLI::App& command, Options& options) {
+  command
+      .add_option("--calibration", options.calibration,
+                  "UTF-8 text, .jsonl with a text field, or .tokens; none for data-free recipes")
+      ->type_name("FILE");
+  add_integer(command, {"--sequences", "calibration windows (128)", 1, kMostSequences},
+              options.sequences);
+  add_length(command, options.length);
+  add_seed(command, options.seed);
+}
+
+void add_output_options(CLI::App& command, Options& options) {
+  command.add_option("--out", options.out, "folder to write")->required()->type_name("DIR");
+  command
+      .add_option("--format", options.format,
+                  "compressed-tensors, gptq, gptq_v2, native or dense (the first that fits)")
+      ->type_name("FORMAT");
+  command.add_flag("--overwrite", options.overwrite, "replace what is at --out");
+  command.add_option("--report", options.report, "what was done, as FILE.json or FILE.html")
+      ->type_name("FILE");
+}
+
+}  // namespace
+
+void add_quantize(CLI::App& program, Action& action) {
+  CLI::App& command =
+      *program.add_subcommand("quantize", "Quantize the linears of a model and check the result");
+  const auto options = std::make_shared<Options>();
+  add_model(command, options->model);
+  add_output_options(command, *options);
+  add_recipe_options(command, *options);
+  add_calibration_options(command, *options);
+  add_execution_options(command, options->execution);
+  add_flag_not_built(command, "--resume");
+  add_option_not_built(command, "--memory-limit");
+  command.footer(kFooter);
+  command.callback([options, &action] { action = [options] { return quantize(*options); }; });
+}
+
+}  // namespace halftone

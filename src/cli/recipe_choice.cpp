@@ -1,0 +1,42 @@
+#include "cli/recipe_choice.h"
+
+#include <fmt/ranges.h>
+
+#include <filesystem>
+#include <vector>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "recipe/closest.h"
+
+namespace halftone {
+namespace {
+
+constexpr size_t kLargestRecipe = size_t{1} << 20;
+
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (const auto& [name, text] : builtin_recipes()) all.push_back(name);
+  return all;
+}
+
+}  // namespace
+
+std::string recipe_names() {
+  return fmt::format("{}", fmt::join(names(), ", "));
+}
+
+Recipe find_recipe(const std::string& name_or_file) {
+  for (const auto& [name, text] : builtin_recipes())
+    if (name == name_or_file) return parse_recipe(text, name);
+  const std::filesystem::path path = name_or_file;
+  std::error_code error;
+  const bool is_file = path.extension() == ".toml" || path.has_parent_path() ||
+                       std::filesystem::is_regular_file(path, error);
+  if (!is_file)
+    fail("recipe {}: unknown{}; known are {}, or a .toml file", printable(name_or_file),
+         did_you_mean(name_or_file, names()), recipe_names());
+  return parse_recipe(read_file(path, kLargestRecipe), path.stem().string());
+}
+
+}  // namespace halftone

@@ -1,0 +1,126 @@
+// halftone tokenize MODEL --text FILE [--json -]
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "cli/exit_status.h"
+#include "cli/options.h"
+#include "text/corpus.h"
+#include "text/tokenizer.h"
+
+namespace halftone {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kFooter =
+    "A .jsonl file gives one line out per line in: {\"ids\": [...], \"ids_special\": [...],\n"
+    "\"decoded\": \"...\"}.\n\n"
+    "Examples:\n"
+    "  halftone tokenize models/llama --text wiki.test.txt | head\n"
+    "  halftone tokenize models/llama --text questions.jsonl --json -";
+
+struct Options {
+  std::string model, text, json;
+};
+
+std::string dumped(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
+}
+
+Json tokens_json(const Tokenizer& tokenizer, std::string_view text) {
+  const std::vector<TokenId> ids = tokenizer.encode(text, false);
+  return {{"ids", ids},
+          {"ids_special", tokenizer.encode(text, true)},
+          {"decoded", tokenizer.decode(ids, false)}};
+}
+
+std::string text_field(std::string_view line) {
+  const Json json = Json::parse(line, nullptr, false);
+  require(!json.is_discarded(), "not JSON");
+  const auto text = json.is_object() ? json.find("text") : json.end();
+  require(json.is_object() && text != json.end() && text->is_string(),
+          "expected an object with a string \"text\"");
+  return text->get<std::string>();
+}
+
+std::string tokenized_lines(const Tokenizer& tokenizer, const std::string& path) {
+  const std::string content = read_file(path);
+  std::string out;
+  int64_t number = 0;
+  for (std::string_view rest = content; !rest.empty();) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string place = fmt::format("{}: line {}", path, ++number);
+    with_context(place,
+                 [&] { out += dumped(tokens_json(tokenizer, text_field(rest.substr(0, end)))); });
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return out;
+}
+
+std::vector<std::string> pieces_of(const Tokenizer& tokenizer, const std::vector<TokenId>& ids) {
+  std::vector<std::string> pieces;
+  for (const TokenId id : ids) pieces.push_back(tokenizer.piece(id));
+  return pieces;
+}
+
+std::string whole_text_json(const Tokenizer& tokenizer, std::string_view text) {
+  Json json = tokens_json(tokenizer, text);
+  json["pieces"] = pieces_of(tokenizer, json["ids"].get<std::vector<TokenId>>());
+  json["tokenizer"] = tokenizer.description();
+  json["round_trip"] = json["decoded"] == text;
+  return dumped(json);
+}
+
+// A few counts, then every id with its piece.
+std::string whole_text_lines(const Tokenizer& tokenizer, std::string_view text) {
+  const std::vector<TokenId> ids = tokenizer.encode(text, true);
+  const std::set<TokenId> distinct(ids.begin(), ids.end());
+  const bool round_trip = tokenizer.decode(tokenizer.encode(text, false), false) == text;
+  std::string out = fmt::format(
+      "{}\n{} tokens with specials, {} distinct, {} bytes, {:.3f} bytes a token, decodes to {}\n",
+      tokenizer.description(), ids.size(), distinct.size(), text.size(),
+      ids.empty() ? 0.0 : static_cast<double>(text.size()) / static_cast<double>(ids.size()),
+      round_trip ? "the same text" : "another text");
+  for (const TokenId id : ids)
+    out += fmt::format("{:>8}  {}\n", id, printable(tokenizer.piece(id)));
+  return out;
+}
+
+int tokenize(const Options& options) {
+  require_readable_kind(options.model);
+  const std::string type = std::filesystem::path(options.text).extension().string();
+  if (type == ".tokens") fail("{}: holds tokens already, expected text", options.text);
+  check_target(options.json);
+  const auto tokenizer = open_tokenizer(options.model);
+  const std::string target = options.json.empty() ? "-" : options.json;
+  if (type == ".jsonl") {
+    write_text(target, tokenized_lines(*tokenizer, options.text));
+    return kDone;
+  }
+  const std::string text = read_text(options.text);
+  write_text(target, options.json.empty() ? whole_text_lines(*tokenizer, text)
+                                          : whole_text_json(*tokenizer, text));
+  return kDone;
+}
+
+}  // namespace
+
+void add_tokenize(CLI::App& program, Action& action) {
+  CLI::App& command = *program.add_subcommand("tokenize", "Ids and pieces of a text");
+  const auto options = std::make_shared<Options>();
+  command.add_option("MODEL", options->model, "model folder or tokenizer file")->required();
+  add_text(command, options->text);
+  command.add_option("--json", options->json, "as JSON; - is stdout")->type_name("FILE");
+  command.footer(kFooter);
+  command.callback([options, &action] { action = [options] { return tokenize(*options); }; });
+}
+
+}  // namespace halftone

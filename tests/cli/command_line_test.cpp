@@ -1,0 +1,204 @@
+// Everything that is decided before a model is opened: help, exit statuses, messages.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "cli/run_program.h"
+#include "support/fixtures.h"
+
+namespace halftone {
+namespace {
+
+using halftone::testing::Arguments;
+using halftone::testing::Outcome;
+using halftone::testing::run_forked;
+using halftone::testing::run_halftone;
+using halftone::testing::run_halftone_in_shell;
+using halftone::testing::TemporaryFolder;
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+// The run fails with `status`, prints nothing on stdout and one line with `part` on stderr.
+void expect_failure(const Arguments& arguments, int status, std::string_view part) {
+  const Outcome outcome = run_forked(arguments);
+  EXPECT_EQ(outcome.status, status) << outcome.err;
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_TRUE(contains(outcome.err, part)) << outcome.err << "expected: " << part;
+  EXPECT_EQ(outcome.err.rfind("halftone: ", 0), 0u) << outcome.err;
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+}
+
+Arguments operator+(Arguments left, const Arguments& right) {
+  left.insert(left.end(), right.begin(), right.end());
+  return left;
+}
+
+const Arguments kQuantize = {"quantize", "no-such-model", "--out", "no-such-out"};
+const Arguments kRtn = kQuantize + Arguments{"--recipe", "rtn"};
+const Arguments kEvaluate = {"evaluate", "no-such-model", "--text", "no-such-text.txt"};
+
+TEST(CommandLine, HelpGoesToStdoutAndShowsExamples) {
+  const Outcome help = run_halftone({"--help"});
+  EXPECT_EQ(help.status, 0);
+  EXPECT_TRUE(contains(help.out, "Examples:"));
+  for (const char* command :
+       {"quantize", "evaluate", "compare", "inspect", "tokenize", "recipes", "version"}) {
+    EXPECT_TRUE(contains(help.out, command)) << command;
+    const Outcome own = run_forked({command, "--help"});
+    EXPECT_EQ(own.status, 0) << command;
+    EXPECT_EQ(own.err, "") << command;
+    EXPECT_FALSE(own.out.empty()) << command;
+  }
+  EXPECT_TRUE(contains(run_forked({"quantize", "--help"}).out, "Examples:"));
+}
+
+TEST(CommandLine, VersionNamesItsParts) {
+  const Outcome version = run_halftone({"version"});
+  EXPECT_EQ(version.status, 0);
+  for (const char* part : {"halftone 0.", "libtorch 2.", "devices cpu", "instructions "})
+    EXPECT_TRUE(contains(version.out, part)) << version.out;
+  EXPECT_EQ(run_forked({"--version"}).status, 0);
+}
+
+TEST(CommandLine, WrongCommandLinesExitWithTwo) {
+  EXPECT_EQ(run_halftone({"quantise"}).status, 2);
+  expect_failure({}, 2, "expected a command: quantize, evaluate, ");
+  expect_failure({"quantise"}, 2, "unknown command quantise (did you mean quantize?); commands: ");
+  expect_failure({"quantize"}, 2, "required");
+  expect_failure({"quantize", "m"}, 2, "--out is required");
+  expect_failure({"evaluate", "m"}, 2, "--text is required");
+  expect_failure(kEvaluate + Arguments{"--lenght", "3"}, 2, "--lenght");
+  expect_failure(kEvaluate + Arguments{"--length"}, 2, "--length");
+  expect_failure(kEvaluate + Arguments{"one-more"}, 2, "one-more");
+  expect_failure(kEvaluate + Arguments{"--length", "8", "--length", "9"}, 2, "--length");
+  expect_failure({"compare", "m", "--text", "t"}, 2, "two models or more");
+}
+
+TEST(CommandLine, NumbersOutOfRangeExitWithTwo) {
+  for (const char* value : {"-1", "-5", "0", "1", "99999999999", "99999999999999999999999", "nan",
+                            "inf", "1e3", "12.5", "x", "", " 8", "8 ", "0x10", "+8"})
+    expect_failure(kEvaluate + Arguments{"--length", value}, 2,
+                   "--length: expected a whole number from 2 to 16777216, found ");
+  for (const char* value : {"0", "-1", "many"}) {
+    expect_failure(kEvaluate + Arguments{"--windows", value}, 2, "--windows: expected a whole");
+    expect_failure(kRtn + Arguments{"--sequences", value}, 2, "--sequences: expected a whole");
+  }
+  for (const char* value : {"-1", "1025", "two"})
+    expect_failure(kEvaluate + Arguments{"--threads", value}, 2, "--threads: expected a whole");
+  for (const char* value : {"-1", "18446744073709551616", "1.0", "zero"})
+    expect_failure(kRtn + Arguments{"--seed", value}, 2, "--seed: expected a whole number from 0");
+}
+
+TEST(CommandLine, WordsOutsideTheirListExitWithTwo) {
+  expect_failure(kEvaluate + Arguments{"--compute", "float64"}, 2, "auto, float32 or bfloat16");
+  for (const char* device : {"gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:99999", "CPU", ""})
+    expect_failure(kEvaluate + Arguments{"--device", device}, 2, "--device: expected cpu, cuda");
+}
+
+TEST(CommandLine, QuantizeWithoutARecipeTakesHalftone) {
+  expect_failure(kQuantize, 2, "--calibration: recipe halftone needs a text");
+}
+
+TEST(CommandLine, AnUnknownRecipeListsTheRecipes) {
+  expect_failure(
+      kQuantize + Arguments{"--recipe", "halfton"}, 1,
+      "recipe halfton: unknown (did you mean halftone?); known are gptaq, gptq, halftone, ");
+  expect_failure(kQuantize + Arguments{"--recipe", "none.toml"}, 1, "none.toml: cannot be opened");
+  expect_failure({"recipes", "halfton"}, 1, "did you mean halftone?");
+}
+
+TEST(CommandLine, WrongRecipeSettingsExitWithTwo) {
+  expect_failure(kRtn + Arguments{"--set", "grid.bitz=3"}, 2,
+                 "--set: unknown key grid.bitz (did you mean grid.bits?); known keys: ");
+  expect_failure(kRtn + Arguments{"--set", "grid.kind=bilevel"}, 2, "expected \"uniform\"");
+  expect_failure(kRtn + Arguments{"--set", "grid.bits"}, 2, "--set: expected KEY=VALUE");
+  for (const char* bits : {"1", "9", "-4", "0", "4.0", "nan", "99999999999999999999", ""})
+    expect_failure(kRtn + Arguments{"--bits=" + std::string(bits)}, 2, "--bits");
+  for (const char* size : {"-1", "8", "2048", "all"})
+    expect_failure(kRtn + Arguments{"--group-size", size}, 2,
+                   "--group-size: grid.group_size: expected 0 or an integer in 16 .. 1024");
+}
+
+TEST(CommandLine, SetTakesOneSettingAndLeavesTheModelAlone) {
+  expect_failure({"quantize", "--set", "grid.bits=3", "--set", "grid.symmetric=true",
+                  "no-such-model", "--out", "o", "--recipe", "rtn"},
+                 1, "no-such-model");
+}
+
+TEST(CommandLine, CalibrationIsAskedForOnlyWhereTheRecipeNeedsIt) {
+  expect_failure(kQuantize + Arguments{"--recipe", "gptq"}, 2,
+                 "--calibration: recipe gptq needs a text");
+  expect_failure(kRtn, 1, "no-such-model");
+}
+
+TEST(CommandLine, WhatIsNotBuiltYetSaysSo) {
+  expect_failure({"plan", "m", "--recipe", "gptq"}, 1, "plan: this command is not built yet");
+  expect_failure({"convert", "m", "--out", "x", "--format", "gguf"}, 1, "convert: this command");
+  expect_failure(kRtn + Arguments{"--resume"}, 1, "--resume: not built yet");
+  expect_failure(kRtn + Arguments{"--memory-limit", "8"}, 1, "--memory-limit: not built yet");
+  expect_failure(kEvaluate + Arguments{"--tasks", "piqa"}, 1, "--tasks: not built yet");
+  for (const char* format : {"awq", "mlx", "gguf"})
+    expect_failure(kRtn + Arguments{"--format", format}, 1, "not built yet");
+  expect_failure({"evaluate", "m.gguf", "--text", "t"}, 1, "m.gguf: reading .gguf models is not");
+  expect_failure({"inspect", "m.gguf"}, 1, "not built yet");
+}
+
+TEST(CommandLine, GatesAreReadBeforeTheWork) {
+  for (const char* gate :
+       {"kl.mean", "perplexity.value<x", "perplexity.value<nan", "a<1,", " ", ""})
+    expect_failure(kEvaluate + Arguments{"--gate", gate}, 2, "--gate: gate ");
+  expect_failure(kEvaluate + Arguments{"--gate", "kl.mean<0.05"}, 2,
+                 "kl.mean is measured only with --reference");
+}
+
+TEST(CommandLine, TargetsAreCheckedBeforeTheWork) {
+  const TemporaryFolder folder;
+  expect_failure(kEvaluate + Arguments{"--json", folder / "none" / "x.json"}, 1, "does not exist");
+  expect_failure(kEvaluate + Arguments{"--json", folder.path()}, 1, "found a folder");
+  expect_failure(kRtn + Arguments{"--report", "report.pdf"}, 2, "FILE.json or FILE.html");
+  expect_failure(kRtn + Arguments{"--report", folder / "none" / "x.html"}, 1, "does not exist");
+}
+
+TEST(CommandLine, MessagesStayOnOneLineWhateverTheyQuote) {
+  expect_failure(kRtn + Arguments{"--set", "grid.bits=3\n4"}, 2, "3\\x0a4");
+  expect_failure({"inspect", "a\nb\x1b[31m"}, 1, "a\\x0ab\\x1b[31m");
+  expect_failure({"quan\ntize"}, 2, "quan\\x0atize");
+}
+
+TEST(Recipes, AreListedAndShownInFull) {
+  const Outcome list = run_halftone({"recipes"});
+  EXPECT_EQ(list.status, 0);
+  EXPECT_EQ(list.err, "");
+  EXPECT_TRUE(contains(list.out, "gptq  ")) << list.out;
+  const Outcome gptq = run_halftone({"recipes", "gptq"});
+  EXPECT_EQ(gptq.status, 0);
+  EXPECT_TRUE(contains(gptq.out, "arXiv 2210.17323")) << gptq.out;
+  EXPECT_TRUE(contains(gptq.out, "damping = 0.01 ")) << gptq.out;
+}
+
+TEST(Recipes, AShownRecipeIsARecipeFile) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "mine.toml";
+  std::ofstream(path) << run_halftone({"recipes", "gptq"}).out;
+  const Outcome inspection = run_halftone({"inspect", path});
+  EXPECT_EQ(inspection.status, 0) << inspection.err;
+  EXPECT_TRUE(contains(inspection.out, "name     mine")) << inspection.out;
+  std::ofstream(path) << "[grid]\nbits = 12\n";
+  expect_failure({"recipes", path}, 1, "recipe mine: line 2: grid.bits: expected an integer");
+}
+
+TEST(Stdout, AClosedPipeIsNoErrorAndAFullDiskIs) {
+  const Outcome closed = run_halftone_in_shell("recipes gptq", "| true");
+  EXPECT_EQ(closed.status, 0);
+  EXPECT_EQ(closed.err, "");
+  const Outcome full = run_halftone_in_shell("recipes gptq", "> /dev/full");
+  EXPECT_EQ(full.status, 1);
+  EXPECT_TRUE(contains(full.err, "stdout: cannot be written: No space left")) << full.err;
+}
+
+}  // namespace
+}  // namespace halftone

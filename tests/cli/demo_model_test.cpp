@@ -1,0 +1,176 @@
+// The commands on a real small model (TinyStories 260K).
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cli/run_program.h"
+#include "support/fixtures.h"
+
+namespace halftone {
+namespace {
+
+using halftone::testing::Arguments;
+using halftone::testing::Outcome;
+using halftone::testing::run_and_signal;
+using halftone::testing::run_halftone;
+using halftone::testing::shared_data;
+using halftone::testing::TemporaryFolder;
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+// The suite's model and texts, and a fresh folder for each test.
+class GoldenDemoModel : public ::testing::Test {
+ protected:
+  void SetUp() override { HALFTONE_REQUIRE_SHARED("models/stories260K/hf"); }
+
+  // The first bytes of the stories as a file of the test's folder.
+  std::string text(const std::string& name, size_t bytes) {
+    std::ifstream in(shared_data("text/tinystories-sample.txt"));
+    std::string content(bytes, '\0');
+    in.read(content.data(), static_cast<std::streamsize>(bytes));
+    std::ofstream(folder_ / name) << content;
+    return folder_ / name;
+  }
+
+  Outcome quantize(const std::string& name, const Arguments& more) {
+    Arguments arguments = {"quantize", model_, "--out", folder_ / name};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_halftone(arguments);
+  }
+
+  // Files and folders of the test's folder, staging included.
+  size_t entries() const {
+    const std::filesystem::directory_iterator all(folder_.path());
+    return static_cast<size_t>(std::distance(begin(all), end(all)));
+  }
+
+  const std::string model_ = shared_data("models/stories260K/hf");
+  const TemporaryFolder folder_;
+};
+
+TEST_F(GoldenDemoModel, IsQuantizedReadBackAndReported) {
+  const std::string calibration = text("calibration.txt", 200000);
+  const Outcome run =
+      quantize("w4", {"--recipe", "gptq", "--group-size", "32", "--calibration", calibration,
+                      "--sequences", "8", "--length", "256", "--report", folder_ / "report.json"});
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_TRUE(contains(run.out, "read back        ok")) << run.out;
+  const auto report = nlohmann::json::parse(std::ifstream(folder_ / "report.json"));
+  EXPECT_EQ(report.at("verified"), true);
+  EXPECT_EQ(report.at("linears").size(), 35u);
+
+  const Outcome evaluation = run_halftone(
+      {"evaluate", folder_ / "w4", "--reference", model_, "--text", text("test.txt", 40000),
+       "--length", "256", "--windows", "4", "--json", "-", "--gate", "kl.mean<0.5,top1.value>0.5"});
+  ASSERT_EQ(evaluation.status, 0) << evaluation.err;
+  const auto json = nlohmann::json::parse(evaluation.out);
+  EXPECT_EQ(json.at("protocol").at("windows"), 4);
+  EXPECT_GT(json.at("kl").at("mean"), 0);
+  EXPECT_TRUE(contains(evaluation.err, "gate kl.mean < 0.5: ")) << evaluation.err;
+}
+
+TEST_F(GoldenDemoModel, GatesThatDoNotHoldExitWithThree) {
+  const Arguments evaluate = {"evaluate", model_, "--text",    text("test.txt", 20000),
+                              "--length", "128",  "--windows", "2",
+                              "--gate"};
+  Arguments fails = evaluate, unknown = evaluate;
+  fails.push_back("perplexity.value<1");
+  const Outcome failed = run_halftone(fails);
+  EXPECT_EQ(failed.status, 3) << failed.err;
+  EXPECT_TRUE(contains(failed.out, "perplexity ")) << failed.out;
+  EXPECT_TRUE(contains(failed.err, "does not hold")) << failed.err;
+  unknown.push_back("perplexity.valu<1");
+  const Outcome listed = run_halftone(unknown);
+  EXPECT_EQ(listed.status, 1);
+  EXPECT_TRUE(contains(listed.err, "no number perplexity.valu; it has ")) << listed.err;
+  EXPECT_TRUE(contains(listed.err, "perplexity.value")) << listed.err;
+}
+
+TEST_F(GoldenDemoModel, ComparisonsPutTheReferenceFirst) {
+  ASSERT_EQ(quantize("rtn", {"--recipe", "rtn", "--group-size", "32"}).status, 0);
+  const Outcome run = run_halftone({"compare", model_, folder_ / "rtn", "--text",
+                                    text("test.txt", 20000), "--length", "128", "--windows", "2"});
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_TRUE(contains(run.out, "KL to the first")) << run.out;
+  EXPECT_LT(run.out.find("\nhf "), run.out.find("\nrtn ")) << run.out;
+}
+
+TEST_F(GoldenDemoModel, AnExistingOutputIsReplacedOnlyWhenAsked) {
+  std::filesystem::create_directory(folder_ / "out");
+  std::ofstream(folder_ / "out" / "precious") << "x";
+  const Arguments rtn = {"--recipe", "rtn", "--group-size", "32"};
+  const Outcome refused = quantize("out", rtn);
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_TRUE(contains(refused.err, "--overwrite")) << refused.err;
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "out" / "precious"));
+  Arguments overwrite = rtn;
+  overwrite.push_back("--overwrite");
+  EXPECT_EQ(quantize("out", overwrite).status, 0);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out" / "precious"));
+  EXPECT_EQ(entries(), 1u);
+}
+
+TEST_F(GoldenDemoModel, AnInterruptedRunLeavesNothingBehind) {
+  const std::string calibration = text("calibration.txt", 2000000);
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const Outcome run = run_and_signal(
+        {"quantize", model_, "--out", folder_ / "out", "--recipe", "gptq", "--group-size", "32",
+         "--calibration", calibration, "--sequences", "1024", "--length", "512"},
+        3000, signal);
+    EXPECT_EQ(run.status, 130) << run.err;
+    EXPECT_EQ(run.out, "");
+    EXPECT_EQ(entries(), 1u) << "only the calibration text";
+  }
+}
+
+TEST_F(GoldenDemoModel, LinesOfJsonlAreTokenizedOneByOne) {
+  const std::string path = folder_ / "texts.jsonl";
+  std::ofstream(path) << "{\"text\": \"Once upon a time\"}\n{\"text\": \"\", \"more\": 1}\n";
+  const Outcome run = run_halftone({"tokenize", model_, "--text", path});
+  ASSERT_EQ(run.status, 0) << run.err;
+  std::istringstream lines(run.out);
+  std::string line;
+  ASSERT_TRUE(std::getline(lines, line));
+  EXPECT_EQ(line.rfind("{\"ids\":[", 0), 0u) << line;
+  const auto first = nlohmann::json::parse(line);
+  EXPECT_EQ(first.at("decoded"), "Once upon a time");
+  EXPECT_EQ(first.at("ids_special").size(), first.at("ids").size() + 1);
+  ASSERT_TRUE(std::getline(lines, line));
+  EXPECT_EQ(nlohmann::json::parse(line).at("ids").size(), 0u);
+  EXPECT_FALSE(std::getline(lines, line));
+
+  std::ofstream(path) << "{\"text\": \"a\"}\nno json\n";
+  const Outcome broken = run_halftone({"tokenize", model_, "--text", path});
+  EXPECT_EQ(broken.status, 1);
+  EXPECT_TRUE(contains(broken.err, "line 2: not JSON")) << broken.err;
+}
+
+TEST_F(GoldenDemoModel, TextsAreTokenizedWithTheirPieces) {
+  const std::string path = folder_ / "text.txt";
+  std::ofstream(path) << "Once upon a time";
+  const Outcome lines = run_halftone({"tokenize", model_, "--text", path});
+  ASSERT_EQ(lines.status, 0) << lines.err;
+  EXPECT_TRUE(contains(lines.out, " tokens with specials, ")) << lines.out;
+  const Outcome run = run_halftone({"tokenize", model_, "--text", path, "--json", "-"});
+  const auto json = nlohmann::json::parse(run.out);
+  EXPECT_EQ(json.at("pieces").size(), json.at("ids").size());
+  EXPECT_EQ(json.at("round_trip"), true);
+}
+
+TEST_F(GoldenDemoModel, IsInspected) {
+  const Outcome text = run_halftone({"inspect", model_, "--tensors"});
+  ASSERT_EQ(text.status, 0) << text.err;
+  EXPECT_TRUE(contains(text.out, "model.embed_tokens.weight")) << text.out;
+  const Outcome json = run_halftone({"inspect", model_, "--json"});
+  EXPECT_EQ(nlohmann::json::parse(json.out).at("kind"), "model folder");
+}
+
+}  // namespace
+}  // namespace halftone
