@@ -1,0 +1,82 @@
+# Everyday commands over the CMake presets. `make` prints this list; README.md explains the set-up.
+#
+#   TORCH_INDEX=URL      take the torch wheel from this package index (a CPU-only or another CUDA build)
+#   LIBTORCH_ROOT=DIR    use this libtorch instead of a wheel (or name its folder in CMAKE_PREFIX_PATH)
+#   HALFTONE_YES=1       install missing packages without asking
+#   WERROR=1             warnings are errors
+#   JOBS=N  TEST_JOBS=N  compile, test with N processes
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+CMAKE ?= $(or $(wildcard /usr/bin/cmake),cmake)
+CTEST ?= $(or $(wildcard /usr/bin/ctest),ctest)
+NINJA ?= $(wildcard /usr/bin/ninja)
+CLANG_FORMAT ?= $(or $(wildcard /usr/bin/clang-format-14),clang-format)
+JOBS ?= $(shell nproc)
+TEST_JOBS ?= 2
+
+OPTIONS := -DHALFTONE_WERROR=$(if $(filter-out 0,$(WERROR)),ON,OFF) \
+  $(if $(NINJA),-DCMAKE_MAKE_PROGRAM=$(NINJA)) \
+  $(if $(LIBTORCH_ROOT),"-ULIBTORCH_*" "-DLIBTORCH_ROOT=$(abspath $(LIBTORCH_ROOT))")
+SOURCES = $(shell find src tests bench -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
+
+# $(call compile,PRESET,MORE OPTIONS)
+compile = $(CMAKE) --preset $(1) $(OPTIONS) $(2) --log-level=NOTICE && $(CMAKE) --build --preset $(1) --parallel $(JOBS)
+run_tests = $(CTEST) --test-dir build/$(1) --output-on-failure --no-tests=error -j$(TEST_JOBS)
+
+.PHONY: help setup build demo test bench sanitize scalar debug crosscheck format format-check check-includes clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
+	@sed -n 's/^#   /  /p' Makefile
+
+setup:  ## install what is missing: system packages (apt) and libtorch (into .venv)
+	@scripts/setup.sh
+
+build: setup  ## the program, at build/halftone
+	@$(call compile,release,-DHALFTONE_BUILD_BENCH=OFF)
+
+# several processes share the cores here: threads that wait by spinning would cost them most of their time
+demo test sanitize scalar debug: export OMP_WAIT_POLICY ?= passive
+
+demo: build  ## quantize the small model in examples/ and print one table
+	@scripts/demo.sh
+
+test: build  ## build and run the test suite
+	@$(call run_tests,release)
+
+bench: setup  ## build and run the benchmarks
+	@$(call compile,release,-DHALFTONE_BUILD_BENCH=ON)
+	@scripts/bench.sh build/release/bench
+
+sanitize: export ASAN_OPTIONS ?= detect_leaks=0
+sanitize: export UBSAN_OPTIONS ?= print_stacktrace=1
+sanitize: setup  ## the test suite under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(call compile,$@)
+	@$(call run_tests,$@)
+
+scalar: setup  ## the test suite with the portable kernels only
+	@$(call compile,$@)
+	@$(call run_tests,$@)
+
+debug: setup  ## the test suite without optimization
+	@$(call compile,$@)
+	@$(call run_tests,$@)
+
+crosscheck: build  ## compare written and read folders with the field's own libraries
+	@scripts/crosscheck.sh
+
+format:  ## lay out the sources with clang-format
+	@$(CLANG_FORMAT) -i $(SOURCES)
+
+format-check:  ## are the sources laid out?
+	@$(CLANG_FORMAT) --version | grep -q 'version 14\.' \
+	  || { echo "format-check: needs clang-format 14 (package clang-format-14); found: $$($(CLANG_FORMAT) --version)" >&2; exit 1; }
+	@$(CLANG_FORMAT) --dry-run -Werror $(SOURCES)
+
+check-includes:  ## does every room include only what it may?
+	@python3 scripts/check_includes.py src
+
+clean:  ## remove build/ (the virtual environment stays)
+	@rm -rf build

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Quantizes the small model in examples/ with RTN and GPTQ at 4, 3 and 2 bits, calibrated on one half of the sample
+# stories, and prints one table measured on the other half. Writes below build/demo; `make demo` builds first.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly program=build/halftone model=examples/stories260K out=build/demo
+[[ -x $program ]] || { echo "demo: no $program; run make demo" >&2; exit 1; }
+
+mkdir -p "$out"
+outputs=()
+for bits in 4 3 2; do
+  for recipe in rtn gptq; do
+    # 172 columns are no multiple of 32 or 64: of all formats only the native one holds such rows
+    options=(--recipe "$recipe" --bits "$bits" --group-size 64 --format native)
+    [[ $recipe == rtn ]] || options+=(--calibration examples/tinystories-calibration.txt)
+    echo "quantizing: $recipe at $bits bits" >&2
+    "$program" quantize "$model" --out "$out/$recipe-${bits}bit" "${options[@]}" --overwrite \
+      > "$out/$recipe-${bits}bit.log" 2>&1 || { cat "$out/$recipe-${bits}bit.log" >&2; exit 1; }
+    outputs+=("$out/$recipe-${bits}bit")
+  done
+done
+"$program" compare "$model" "${outputs[@]}" --text examples/tinystories-evaluation.txt
