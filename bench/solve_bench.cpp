@@ -1,0 +1,92 @@
+// How long one linear takes from Hessian to codes, and its parts. bench/solve_peer.py times the
+// plain torch loop on the same shapes. A plain program: each case runs for seconds, so it repeats
+// few times and prints the least.
+//
+//   solve_bench [columns] [threads] [repetitions]
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+
+#include "kernels/instruction_set.h"
+#include "quantize/factor.h"
+#include "quantize/quantize_linear.h"
+
+namespace {
+
+using namespace halftone;
+
+double least_seconds(int repetitions, const std::function<void()>& work) {
+  double least = 1e30;
+  for (int i = 0; i < repetitions; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    least = std::min(
+        least, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return least;
+}
+
+void print(const char* what, double seconds) {
+  std::printf("%-44s %8.3f s\n", what, seconds);
+  std::fflush(stdout);
+}
+
+// X^T X of correlated inputs, some channels far larger than others, as real layers have them.   ->
+// (in, in)
+at::Tensor correlated_hessian(int64_t in) {
+  at::Tensor x = at::randn({2 * in, in})
+                     .matmul(at::randn({in, in}).mul_(0.3 / std::sqrt(in)).add_(at::eye(in)));
+  x.mul_(at::exp(0.7 * at::randn({in})));
+  return x.t().matmul(x);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int64_t in = argc > 1 ? std::atoll(argv[1]) : 4096;
+  const int threads = argc > 2 ? std::atoi(argv[2]) : 2;
+  const int repetitions = argc > 3 ? std::atoi(argv[3]) : 3;
+  at::set_num_threads(threads);
+  at::manual_seed(0);
+  const at::Tensor weight = at::randn({in, in}).mul_(0.02);
+  const LinearStatistics statistics{correlated_hessian(in), 2 * in};
+  std::printf("one linear %lld x %lld, %d threads, %s, least of %d\n", static_cast<long long>(in),
+              static_cast<long long>(in), threads, instruction_set().c_str(), repetitions);
+
+  LinearRecipe recipe;  // 4 bits, groups of 128, natural order, no clip search
+  std::unique_ptr<LinearSolver> solver;
+  const double factor = least_seconds(
+      repetitions, [&] { solver = std::make_unique<LinearSolver>(statistics, recipe, threads); });
+  LinearOutcome outcome;
+  const double sweep = least_seconds(repetitions, [&] { outcome = solver->quantize(weight); });
+  print("factor (once for linears that share an input)", factor);
+  print("sweep, static groups", sweep);
+  print("both", factor + sweep);
+  std::printf("  relative error %.6f, damping %g, fallback '%s'\n", outcome.relative_error,
+              outcome.damping, outcome.fallback.c_str());
+  print("  of the sweep: tr(W H W^T) for the report",
+        least_seconds(repetitions, [&] { quadratic_form(weight, statistics.hessian); }));
+
+  const auto time_recipe = [&](const char* what, const LinearRecipe& variant) {
+    const LinearSolver other(statistics, variant, threads);
+    print(what, least_seconds(repetitions, [&] { outcome = other.quantize(weight); }));
+    std::printf("  relative error %.6f\n", outcome.relative_error);
+  };
+  recipe.order.static_groups = false;
+  time_recipe("sweep, dynamic groups", recipe);
+  recipe.order.kind = OrderKind::kActivation;
+  time_recipe("sweep, dynamic groups, activation order", recipe);
+  recipe.order.static_groups = true;
+  time_recipe("sweep, static groups, activation order", recipe);
+  recipe.grid.clip_search = true;
+  time_recipe("the same with clip search", recipe);
+  recipe.objective.kind = ObjectiveKind::kNone;
+  time_recipe("round to nearest with clip search", recipe);
+  recipe.grid.clip_search = false;
+  time_recipe("round to nearest", recipe);
+}

@@ -1,0 +1,114 @@
+// How much of the machine's matrix rate the streaming calibration pass reaches.
+//
+//   stream_bench MODEL_FOLDER [THREADS=2] [SEQUENCES=8] [LENGTH=2048] [BLOCKS=4]
+//
+// Measured in the same run: the rate of a large matrix product in float32 and in bfloat16, then the
+// pass over some blocks (linears and attention in the compute dtype, Hessians in float32). The
+// share is the time the pass's arithmetic would take at those rates over the time it took; the
+// Hessian counts as the n (n + 1) T operations a symmetric product needs.
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include "base/random.h"
+#include "calibrate/stream.h"
+#include "checkpoint/checkpoint.h"
+
+namespace {
+
+using namespace halftone;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Best of five, operations a second.
+double gemm_rate(at::ScalarType dtype) {
+  constexpr int64_t kSize = 3072;
+  const at::Tensor a = at::randn({kSize, kSize}).to(dtype), b = at::randn({kSize, kSize}).to(dtype);
+  double best = 1e9;
+  for (int i = 0; i < 6; ++i) {
+    const auto start = Clock::now();
+    const at::Tensor c = a.mm(b);
+    if (i > 0) best = std::min(best, seconds_since(start));
+  }
+  return 2.0 * kSize * kSize * kSize / best;
+}
+
+struct Operations {
+  double compute = 0, hessian = 0;  // in the compute dtype; in float32
+};
+
+Operations operations_of_block(const Model& model, double tokens, double length) {
+  Operations count;
+  int last_stage = -1;
+  for (const LinearSlot& slot : model.linears_of_block(0)) {
+    count.compute += 2 * tokens * static_cast<double>(slot.out * slot.in);
+    if (slot.stage != last_stage)
+      count.hessian += tokens * static_cast<double>(slot.in * (slot.in + 1));
+    last_stage = slot.stage;
+  }
+  const auto width = static_cast<double>(model.config().heads * model.config().head_dim);
+  count.compute += 2 * tokens * (length + 1) * width;  // q k^T and p v, causal half
+  return count;
+}
+
+void run(const Model& model, const at::Tensor& ids, int64_t blocks, at::ScalarType dtype,
+         double rate32, double rate) {
+  const Execution execution{at::kCPU, dtype, at::get_num_threads()};
+  Stream stream(model, ids, execution, false);
+  const auto tokens = static_cast<double>(ids.numel());
+  const Operations one = operations_of_block(model, tokens, static_cast<double>(ids.size(1)));
+  const double ideal = static_cast<double>(blocks) * (one.compute / rate + one.hessian / rate32);
+  double took = 0;
+  for (int64_t i = 0; i <= blocks; ++i) {  // the first block warms up
+    const Block block = model.load_block(i, execution, stream.rope());
+    const auto start = Clock::now();
+    for (int stage = 0; stage < model.family().stages; ++stage)
+      (void)stream.measure(block, block, stage);
+    stream.leave(block, block);
+    if (i > 0) took += seconds_since(start);
+  }
+  fmt::print(
+      "stream {}: {:.1f} Gop in {:.3f} s, {:.0f} tokens/s a block, share of the GEMM rate {:.1f} "
+      "%\n",
+      dtype_name(dtype), static_cast<double>(blocks) * (one.compute + one.hessian) / 1e9, took,
+      tokens * static_cast<double>(blocks) / took, 100 * ideal / took);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    fmt::print(stderr,
+               "usage: stream_bench MODEL_FOLDER [THREADS] [SEQUENCES] [LENGTH] [BLOCKS]\n");
+    return 2;
+  }
+  const auto argument = [&](int i, int64_t otherwise) {
+    return argc > i ? std::atoll(argv[i]) : otherwise;
+  };
+  const at::NoGradGuard no_grad;
+  at::set_num_threads(static_cast<int>(argument(2, 2)));
+  const auto checkpoint = std::make_shared<const Checkpoint>(argv[1]);
+  const Model model(checkpoint, checkpoint->names());
+  const int64_t sequences = argument(3, 8), length = argument(4, 2048);
+  const int64_t blocks = std::min(argument(5, 4), model.config().layers - 1);
+  Random random(0);
+  at::Tensor ids = at::empty({sequences, length}, at::kInt);
+  for (int64_t i = 0; i < ids.numel(); ++i)
+    ids.data_ptr<int32_t>()[i] =
+        static_cast<int32_t>(random.below(static_cast<uint64_t>(model.config().vocab)));
+  const double rate32 = gemm_rate(at::kFloat), rate16 = gemm_rate(at::kBFloat16);
+  fmt::print("GEMM {} threads: float32 {:.0f} Gop/s, bfloat16 {:.0f} Gop/s\n",
+             at::get_num_threads(), rate32 / 1e9, rate16 / 1e9);
+  run(model, ids, blocks, at::kFloat, rate32, rate32);
+  run(model, ids, blocks, at::kBFloat16, rate32, rate16);
+  return 0;
+}
