@@ -31,10 +31,17 @@ std::string text_sha256(const std::string& text) {
   return sha256_hex(std::as_bytes(std::span(text.data(), text.size())));
 }
 
+// GPTQ v1 files store zero - 1, which most readers take back without wrapping: zeros start at 1
+// there (FORMATS 4).
+QuantizeRequest fitted_to_format(QuantizeRequest request) {
+  if (request.format == "gptq") request.recipe.common.grid.zero_min = 1;
+  return request;
+}
+
 }  // namespace
 
 QuantizeJob::QuantizeJob(const QuantizeRequest& request)
-    : request_(request),
+    : request_(fitted_to_format(request)),
       opened_(request.model),
       execution_(choose_execution(request.device, request.compute, request.threads, true)),
       weights_(opened_.weights) {

@@ -231,6 +231,18 @@ TEST(QuantizeModel, RulesGiveSingleLinearsOtherBits) {
   }
 }
 
+TEST(GoldenQuantizeModel, GptqVersionOneKeepsItsZerosAwayFromZero) {
+  HALFTONE_REQUIRE_SHARED("models/babyllama_tok105/hf");
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "out", "rtn", 4);
+  request.model = ::halftone::testing::shared_data("models/babyllama_tok105/hf");
+  apply_setting(request.recipe, "grid.group_size=32");
+  request.format = "gptq";
+  const json report = run(request);
+  EXPECT_NE(report["recipe"]["toml"].get<std::string>().find("zero_min = 1"), std::string::npos);
+  EXPECT_TRUE(report["verified"].get<bool>());
+}
+
 TEST(EvaluateModel, DescribesItsProtocol) {
   const json result = evaluate(example("stories260K"));
   EXPECT_EQ(result["protocol"]["length"], 256);
