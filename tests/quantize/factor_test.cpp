@@ -75,6 +75,17 @@ TEST(Factor, ScalingByAnyPowerOfTwoChangesNoBit) {
   }
 }
 
+TEST(Factor, DeadColumnsNeedNoDamping) {
+  at::Tensor hessian = random_layer(1, 40).hessian;
+  hessian.select(0, 3).zero_();
+  hessian.select(1, 3).zero_();
+  const HessianDiagonal diagonal = diagonal_of(hessian, DampingReference::kMean);
+  const at::Tensor upper = factor_of(hessian, 0, at::kDouble).upper;
+  ASSERT_TRUE(upper.defined());
+  EXPECT_NEAR(upper[3][3].item<double>(), 1 / std::sqrt(diagonal.reference * diagonal.normalizer()),
+              kExact);
+}
+
 TEST(Factor, FailingPivotIsReturned) {
   for (const int64_t in : {40, 700}) {
     at::Tensor hessian = at::eye(in, at::kDouble) * 4;
