@@ -28,7 +28,7 @@ at::Tensor times_transposed_upper(const at::Tensor& x, const at::Tensor& upper) 
   return result;
 }
 
-// x U.   `upper_rows_only`: x itself is upper triangular, its rows below a panel's columns are zero
+// x U.   `x_is_upper`: x itself is upper triangular, its rows below a panel's columns are zero
 at::Tensor times_upper(const at::Tensor& x, const at::Tensor& upper, bool x_is_upper) {
   const int64_t in = upper.size(0);
   at::Tensor result = at::zeros_like(x);
