@@ -5,9 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <numeric>
 
-#include "quantize/grid/uniform.h"
+#include "quantize/grid/make_grid.h"
 #include "quantize/sweep.h"
 #include "quantize/target.h"
 #include "quantize/tiles.h"
@@ -28,7 +29,7 @@ void append(std::string& steps, std::string_view step) {
 template <class T>
 struct Rounded {
   Grouping grouping;
-  UniformGrid<T> grid;
+  std::shared_ptr<Grid<T>> grid;
   SweepResult result;
 };
 
@@ -50,27 +51,27 @@ class LinearJob {
 
   // Groups fitted to the original weights, each weight by itself.   importance: (in) by file
   // column, or empty
-  Rounded<T> round_to_nearest(const UniformRule& rule,
+  Rounded<T> round_to_nearest(const GridOptions& grid,
                               const std::vector<double>& importance = {}) const {
-    Rounded<T> rounded = start(rule, /*static_groups=*/true);
+    Rounded<T> rounded = start(grid, /*static_groups=*/true);
     SweepTask<T> task = task_for(rounded.grouping);
     for (size_t position = 0; position < importance.size(); ++position)
       task.importance[position] = static_cast<T>(importance[columns_[position]]);
-    fit_static_groups(task, rounded.grid);
-    rounded.result = sweep(task, rounded.grid, kernels_);
+    fit_static_groups(task, *rounded.grid);
+    rounded.result = sweep(task, *rounded.grid, kernels_);
     return rounded;
   }
 
   // upper, drift: (in, in); nearest: its grid is the one to use where groups are static
-  Rounded<T> compensate(const at::Tensor& upper, const at::Tensor& drift, const UniformRule& rule,
+  Rounded<T> compensate(const at::Tensor& upper, const at::Tensor& drift,
                         const Rounded<T>& nearest) const {
-    Rounded<T> rounded = refits() ? start(rule, /*static_groups=*/false) : nearest;
+    Rounded<T> rounded = refits() ? start(shared_.recipe.grid, /*static_groups=*/false) : nearest;
     SweepTask<T> task = task_for(rounded.grouping);
     task.upper = upper.to(original_.scalar_type());
     if (drift.defined()) task.drift = drift.to(original_.scalar_type());
     task.alpha = shared_.recipe.target.alpha;
     task.alpha2 = shared_.recipe.target.alpha2;
-    rounded.result = sweep(task, rounded.grid, kernels_);
+    rounded.result = sweep(task, *rounded.grid, kernels_);
     return rounded;
   }
 
@@ -81,24 +82,20 @@ class LinearJob {
   }
 
   QuantizedLinear finish(const Rounded<T>& rounded) const {
-    const auto in_rows = [&](const at::Tensor& by_group, at::ScalarType type) {
-      return by_group.narrow(1, 0, out_).t().to(type).contiguous();
-    };
     QuantizedLinear linear;
     linear.bits = shared_.recipe.grid.bits;
     linear.group_size = rounded.grouping.group_size;
     linear.symmetric = shared_.recipe.grid.symmetric;
     linear.codes = codes_in_file_order(rounded.result.codes, columns_, out_, shared_.threads);
-    linear.scales = in_rows(rounded.grid.scales(), at::kFloat);
-    linear.zeros = in_rows(rounded.grid.zeros(), at::kByte);
+    rounded.grid->store(linear);
     if (rounded.grouping.needs_index()) linear.group_of_column = group_index(rounded.grouping);
     return linear;
   }
 
  private:
-  Rounded<T> start(const UniformRule& rule, bool static_groups) const {
-    Grouping grouping = group_columns(columns_, shared_.recipe.grid.group_size, static_groups);
-    UniformGrid<T> grid(rule, kernels_, grouping.groups, original_.size(1));
+  Rounded<T> start(const GridOptions& options, bool static_groups) const {
+    Grouping grouping = group_columns(columns_, options.group_size, static_groups);
+    auto grid = make_grid(options, grouping, out_, original_.size(1), kernels_);
     return {std::move(grouping), std::move(grid), {}};
   }
 
@@ -158,12 +155,12 @@ void measure(const SharedInput& shared, const at::Tensor& weight, double differe
 // did.
 template <class T>
 bool solve_compensated(const SharedInput& shared, const at::Tensor& weight, const LinearJob<T>& job,
-                       const UniformRule& rule, const Rounded<T>& nearest, LinearOutcome& outcome) {
+                       const Rounded<T>& nearest, LinearOutcome& outcome) {
   DampedFactor factor = shared.factor;
   at::Tensor drift_matrix = shared.drift;
   const bool plain = shared.recipe.target.alpha == 0 && shared.recipe.target.alpha2 == 0;
   while (factor.upper.defined()) {
-    const Rounded<T> rounded = job.compensate(factor.upper, drift_matrix, rule, nearest);
+    const Rounded<T> rounded = job.compensate(factor.upper, drift_matrix, nearest);
     const double drift = std::sqrt(rounded.result.difference / nearest.result.difference);
     const double limit = kGreatestDrift * kGreatestDrift * nearest.result.difference;
     if (rounded.result.difference <= limit) {
@@ -212,13 +209,12 @@ LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight_i
   LinearOutcome outcome;
   outcome.fallback = shared.factor.steps;
   const LinearJob<T> job(shared, weight);
-  const UniformRule rule = uniform_rule(shared.recipe.grid);
   if (shared.factor.upper.defined()) {
     // with dynamic groups this grid serves only as a yardstick: no clip search
-    UniformRule yardstick = rule;
-    if (job.refits()) yardstick.candidates = 1;
+    GridOptions yardstick = shared.recipe.grid;
+    if (job.refits()) yardstick.clip_search = false;
     const Rounded<T> nearest = job.round_to_nearest(yardstick);
-    if (solve_compensated(shared, weight, job, rule, nearest, outcome)) return outcome;
+    if (solve_compensated(shared, weight, job, nearest, outcome)) return outcome;
   }
   std::vector<double> importance;
   if (shared.diagonal.usable) {
@@ -229,7 +225,7 @@ LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight_i
     append(outcome.fallback,
            "round to nearest (the Hessian's diagonal is zero, negative or not finite)");
   }
-  const Rounded<T> rounded = job.round_to_nearest(rule, importance);
+  const Rounded<T> rounded = job.round_to_nearest(shared.recipe.grid, importance);
   outcome.quantized = job.finish(rounded);
   measure(shared, weight, rounded.result.difference, outcome);
   return outcome;

@@ -140,6 +140,7 @@ SweepResult sweep(const SweepTask<T>& task, Grid<T>& grid, const LaneKernels<T>&
   std::vector<double> error(rows), difference(rows);
   for (int64_t begin = 0; begin < in; begin += task.block) {
     const int64_t end = std::min(in, begin + task.block);
+    grid.begin_block(begin, end, weights.template const_data_ptr<T>());
     sweep_block(Block<T>{
         task, grid, kernels, begin, end, weights.template const_data_ptr<T>(),
         task.original.template const_data_ptr<T>(),

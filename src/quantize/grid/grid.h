@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "quantize/quantized_linear.h"
+
 namespace halftone {
 
 // Where in the sweep a column of 16 rows lies.
@@ -23,12 +25,20 @@ class Grid {
  public:
   virtual ~Grid() = default;
 
+  // A lazy block [begin, end) of positions is about to be swept: what a grid has to decide from all
+  // rows at once. One thread.   weights: (in, rows), compensated up to `begin`
+  virtual void begin_block(int64_t /*begin*/, int64_t /*end*/, const T* /*weights*/) {}
+
   // Fits `at.group` for 16 rows; called from several threads, for different rows.
   // tile: (columns, 16), current weights; importance: (columns), weight of a column's error
   virtual void fit(Place at, int64_t columns, const T* tile, const T* importance) = 0;
 
-  // weights: (16) -> codes: (16), values: (16), what the codes stand for
-  virtual void round(Place at, const T* weights, uint8_t* codes, T* values) const = 0;
+  // weights: (16) -> codes: (16), values: (16), what the codes stand for; threads as in fit
+  virtual void round(Place at, const T* weights, uint8_t* codes, T* values) = 0;
+
+  // Puts into `linear` what the codes mean: scales, zeros and whatever else the grid has. bits,
+  // group_size, symmetric and codes are set already.
+  virtual void store(QuantizedLinear& linear) const = 0;
 };
 
 }  // namespace halftone

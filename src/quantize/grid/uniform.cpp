@@ -41,9 +41,18 @@ void UniformGrid<T>::fit(Place at, int64_t columns, const T* tile, const T* impo
 }
 
 template <class T>
-void UniformGrid<T>::round(Place at, const T* weights, uint8_t* codes, T* values) const {
+void UniformGrid<T>::round(Place at, const T* weights, uint8_t* codes, T* values) {
   const int64_t where = at.group * rows_ + at.row;
   kernels_.round_uniform(rule_, weights, scale_of_ + where, zero_of_ + where, codes, values);
+}
+
+template <class T>
+void UniformGrid<T>::store(QuantizedLinear& linear) const {
+  const auto in_rows = [&](const at::Tensor& by_group, at::ScalarType type) {
+    return by_group.narrow(1, 0, linear.out()).t().to(type).contiguous();
+  };
+  linear.scales = in_rows(scales_, at::kFloat);
+  linear.zeros = in_rows(zeros_, at::kByte);
 }
 
 template class UniformGrid<float>;

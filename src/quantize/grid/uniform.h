@@ -20,7 +20,8 @@ class UniformGrid final : public Grid<T> {
   UniformGrid(const UniformRule& rule, const LaneKernels<T>& kernels, int64_t groups, int64_t rows);
 
   void fit(Place at, int64_t columns, const T* tile, const T* importance) override;
-  void round(Place at, const T* weights, uint8_t* codes, T* values) const override;
+  void round(Place at, const T* weights, uint8_t* codes, T* values) override;
+  void store(QuantizedLinear& linear) const override;
 
   const UniformRule& rule() const { return rule_; }
   const at::Tensor& scales() const { return scales_; }  // (groups, rows) T
