@@ -2,14 +2,20 @@
 
 #include <ATen/ATen.h>
 
+#include "calibrate/product.h"
+
 namespace halftone {
 
 CrossMoment::CrossMoment(int64_t in, at::Device device)
     : sum_(at::zeros({in, in}, at::device(device).dtype(at::kFloat))) {}
 
 void CrossMoment::add(const at::Tensor& x, const at::Tensor& original) {
-  const at::Tensor wide = x.to(at::kFloat);
-  sum_.addmm_((original.to(at::kFloat) - wide).t(), wide);
+  const at::Tensor drift = original.to(at::kFloat) - x.to(at::kFloat);
+  if (x.scalar_type() != at::kBFloat16) return add_product(sum_, drift, x);
+  // the difference in two parts of bfloat16 keeps 16 of its bits; 0 stays 0
+  const at::Tensor most = drift.to(at::kBFloat16), rest = (drift - most).to(at::kBFloat16);
+  add_product(sum_, most, x);
+  add_product(sum_, rest, x);
 }
 
 at::Tensor CrossMoment::finish() {

@@ -4,13 +4,15 @@
 
 #include <algorithm>
 
+#include "calibrate/product.h"
+
 namespace halftone {
 namespace {
 
 // Panels: wide enough for the library's GEMM to run at full rate, narrow enough to skip most of the
 // lower half.
-int64_t panel_width(int64_t in) {
-  return std::max<int64_t>(192, (in / 6 + 63) / 64 * 64);
+int64_t panel_width(int64_t in, bool narrow_type) {
+  return narrow_type ? 512 : std::max<int64_t>(192, (in / 6 + 63) / 64 * 64);
 }
 
 }  // namespace
@@ -19,12 +21,11 @@ InputHessian::InputHessian(int64_t in, at::Device device)
     : sum_(at::zeros({in, in}, at::device(device).dtype(at::kFloat))) {}
 
 void InputHessian::add(const at::Tensor& x) {
-  const at::Tensor wide = x.to(at::kFloat);
-  const int64_t in = sum_.size(0);
-  for (int64_t begin = 0; begin < in; begin += panel_width(in)) {
-    const int64_t width = std::min(panel_width(in), in - begin);
-    at::Tensor panel = sum_.narrow(0, begin, width).narrow(1, begin, in - begin);
-    panel.addmm_(wide.narrow(1, begin, width).t(), wide.narrow(1, begin, in - begin));
+  const int64_t in = sum_.size(0), step = panel_width(in, x.scalar_type() == at::kBFloat16);
+  for (int64_t begin = 0; begin < in; begin += step) {
+    const int64_t width = std::min(step, in - begin);
+    add_product(sum_.narrow(0, begin, width).narrow(1, begin, in - begin),
+                x.narrow(1, begin, width), x.narrow(1, begin, in - begin));
   }
   tokens_ += x.size(0);
 }

@@ -14,7 +14,7 @@ namespace halftone {
 namespace {
 
 constexpr int64_t kTokensPerBatch =
-    8192;  // enough for full GEMM rate, small enough to stay out of the way
+    4096;  // enough for full GEMM rate, small enough to stay out of the way
 
 at::Tensor kept(const at::Tensor& tensor, at::ScalarType dtype) {
   return tensor.defined() ? tensor.to(dtype) : tensor;

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "model/fused_layers.h"
+
 namespace halftone {
 namespace {
 
@@ -40,6 +42,8 @@ at::Tensor sliding_mask(int64_t length, int64_t window, at::Device device) {
 }  // namespace
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  if (can_fuse(x) && can_fuse(weight) && x.scalar_type() == weight.scalar_type())
+    return fused_rms_norm(x, weight, epsilon);
   const at::Tensor wide = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
   const at::Tensor scale = at::rsqrt(wide.square().mean({-1}, true) + epsilon);
   return (wide * scale).to(x.scalar_type()) * weight;
@@ -66,12 +70,15 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
   const auto by_head = [&](const at::Tensor& x, int64_t heads) {
     return x.view({batch, length, heads, config.head_dim}).transpose(1, 2);
   };
-  const at::Tensor queries = apply_rope(by_head(q, config.heads), table);
+  const auto turned = [&](const at::Tensor& x, int64_t heads) {
+    return can_fuse(x) ? fused_rope(x, heads, table) : apply_rope(by_head(x, heads), table);
+  };
+  const at::Tensor queries = turned(q, config.heads);
   const int64_t sharing = config.heads / config.kv_heads;
   const auto for_every_query = [&](const at::Tensor& x) {
     return sharing == 1 ? x : x.repeat_interleave(sharing, 1);
   };
-  const at::Tensor keys = for_every_query(apply_rope(by_head(k, config.kv_heads), table));
+  const at::Tensor keys = for_every_query(turned(k, config.kv_heads));
   const at::Tensor values = for_every_query(by_head(v, config.kv_heads));
   const bool windowed = config.sliding_window > 0 && config.sliding_window < length;
   std::optional<at::Tensor> mask;
@@ -83,6 +90,7 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
 }
 
 at::Tensor gated_silu(const at::Tensor& gate, const at::Tensor& up) {
+  if (can_fuse(gate) && can_fuse(up)) return fused_gated_silu(gate, up);
   return at::silu(gate) * up;
 }
 

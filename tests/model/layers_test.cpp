@@ -100,5 +100,31 @@ TEST(Attention, ASlidingWindowForgetsOlderPositions) {
   EXPECT_LT(largest_difference(fast, slow_attention(q, k, v, config)), kFloat32Tolerance);
 }
 
+// One pass where nobody asks for a gradient, separate operations where somebody does.
+TEST(Layers, FusedAndDifferentiablePathsAgree) {
+  at::manual_seed(3);
+  const ModelConfig config = small_config();
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const double tolerance = dtype == at::kFloat ? 1e-6 : 1.0 / 128;
+    const RopeTable rope = make_rope_table(config, 37, at::kCPU, dtype);
+    const auto draw = [&](int64_t width) { return at::randn({2, 37, width}).to(dtype); };
+    const at::Tensor q = draw(32), k = draw(16), v = draw(16), gate = draw(50), up = draw(50);
+    const at::Tensor weight = at::randn({50}).to(dtype);
+    const auto difference = [&](auto&& layer, const at::Tensor& x) {
+      const at::Tensor fused = layer(x), separate = layer(x.detach().clone().requires_grad_());
+      EXPECT_FALSE(fused.requires_grad());
+      EXPECT_EQ(fused.scalar_type(), separate.scalar_type());
+      return ((fused - separate).to(at::kDouble).abs().max() / fused.to(at::kDouble).abs().max())
+          .item<double>();
+    };
+    EXPECT_LT(difference([&](const at::Tensor& x) { return rms_norm(x, weight, 1e-5); }, gate),
+              tolerance);
+    EXPECT_LT(difference([&](const at::Tensor& x) { return gated_silu(x, up); }, gate), tolerance);
+    EXPECT_LT(
+        difference([&](const at::Tensor& x) { return causal_attention(x, k, v, rope, config); }, q),
+        2 * tolerance);
+  }
+}
+
 }  // namespace
 }  // namespace halftone

@@ -1,0 +1,139 @@
+// Every instruction set of this build and processor against plain loops in double precision.
+#include "kernels/row_kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <vector>
+
+namespace halftone {
+namespace {
+
+constexpr double kFloat = 1e-6, kBFloat16 = 1.0 / 256;  // relative; one unit in the last place
+
+double value(float x) {
+  return x;
+}
+double value(BFloat16Bits x) {
+  const uint32_t raw = static_cast<uint32_t>(x.bits) << 16;
+  float result = 0;
+  std::memcpy(&result, &raw, sizeof result);
+  return result;
+}
+void assign(float& to, double from) {
+  to = static_cast<float>(from);
+}
+void assign(BFloat16Bits& to, double from) {  // truncated: any bfloat16 will do as an input
+  const auto narrow = static_cast<float>(from);
+  uint32_t raw = 0;
+  std::memcpy(&raw, &narrow, sizeof raw);
+  to.bits = static_cast<uint16_t>(raw >> 16);
+}
+
+template <class T>
+std::vector<T> normal(int64_t count, uint64_t seed, double scale = 1) {
+  std::mt19937_64 random(seed);
+  std::normal_distribution<double> draw(0, scale);
+  std::vector<T> values(static_cast<size_t>(count));
+  for (T& each : values) assign(each, draw(random));
+  return values;
+}
+
+template <class T>
+class RowKernelsOf : public testing::Test {
+ protected:
+  static constexpr double tolerance = std::is_same_v<T, float> ? kFloat : kBFloat16;
+  static void expect_near(T actual, double expected, double magnitude) {
+    EXPECT_NEAR(value(actual), expected, tolerance * (std::abs(expected) + magnitude));
+  }
+};
+using Types = testing::Types<float, BFloat16Bits>;
+TYPED_TEST_SUITE(RowKernelsOf, Types);
+
+TYPED_TEST(RowKernelsOf, NormalizeLikePlainLoops) {
+  using T = TypeParam;
+  for (const InstructionSet set : available_instruction_sets())
+    for (const int64_t width : {1, 7, 64, 100, 576}) {
+      const int64_t rows = 3;
+      const auto x = normal<T>(rows * width, 1, 3), weight = normal<T>(width, 2);
+      std::vector<T> out(x.size());
+      row_kernels<T>(set).rms_norm(rows, width, x.data(), weight.data(), 1e-5F, out.data());
+      for (int64_t row = 0; row < rows; ++row) {
+        double squares = 0;
+        for (int64_t i = 0; i < width; ++i) squares += std::pow(value(x[row * width + i]), 2);
+        const double scale = 1 / std::sqrt(squares / static_cast<double>(width) + 1e-5);
+        for (int64_t i = 0; i < width; ++i) {
+          const double expected = value(x[row * width + i]) * scale * value(weight[i]);
+          this->expect_near(out[row * width + i], expected, std::abs(expected));
+        }
+      }
+    }
+}
+
+TYPED_TEST(RowKernelsOf, RotateLikePlainLoops) {
+  using T = TypeParam;
+  for (const InstructionSet set : available_instruction_sets())
+    for (const int64_t dim : {2, 8, 30, 64, 128}) {
+      const int64_t heads = 3, stride = dim + 5, half = dim / 2;
+      const auto x = normal<T>(heads * dim, 3), cosine = normal<T>(dim, 4),
+                 sine = normal<T>(dim, 5);
+      std::vector<T> out(heads * stride);
+      row_kernels<T>(set).rotate(heads, dim, x.data(), cosine.data(), sine.data(), stride,
+                                 out.data());
+      for (int64_t head = 0; head < heads; ++head)
+        for (int64_t i = 0; i < dim; ++i) {
+          const double own = value(x[head * dim + i]) * value(cosine[i]);
+          const double other =
+              value(x[head * dim + (i + half) % dim]) * value(sine[i]) * (i < half ? -1 : 1);
+          this->expect_near(out[head * stride + i], own + other, std::abs(own) + std::abs(other));
+        }
+    }
+}
+
+TYPED_TEST(RowKernelsOf, GateLikePlainLoops) {
+  using T = TypeParam;
+  for (const InstructionSet set : available_instruction_sets())
+    for (const int64_t count : {1, 15, 64, 1001}) {
+      auto gate = normal<T>(count, 6, 8);
+      const auto up = normal<T>(count, 7);
+      assign(gate[0], -200);  // beyond what exp can hold
+      std::vector<T> out(gate.size());
+      row_kernels<T>(set).gated_silu(count, gate.data(), up.data(), out.data());
+      for (int64_t i = 0; i < count; ++i) {
+        const double g = value(gate[i]);
+        const double expected = g / (1 + std::exp(-g)) * value(up[i]);
+        this->expect_near(out[i], expected, std::abs(expected) + 1e-20);
+      }
+    }
+}
+
+TYPED_TEST(RowKernelsOf, PassNaNOn) {
+  using T = TypeParam;
+  for (const InstructionSet set : available_instruction_sets()) {
+    auto gate = normal<T>(40, 8);
+    const auto up = normal<T>(40, 9);
+    assign(gate[21], std::numeric_limits<double>::quiet_NaN());
+    std::vector<T> out(40);
+    row_kernels<T>(set).gated_silu(40, gate.data(), up.data(), out.data());
+    for (int i = 0; i < 40; ++i) EXPECT_EQ(std::isnan(value(out[i])), i == 21) << i;
+    row_kernels<T>(set).rms_norm(1, 40, gate.data(), up.data(), 1e-5F, out.data());
+    EXPECT_TRUE(std::isnan(value(out[0])));
+  }
+}
+
+TEST(RowKernels, RoundBFloat16HalfToEven) {
+  // (1 + 2^-7) * 1.5 = 1.51171875 lies between 1.5078125 and 1.515625: a tie
+  const BFloat16Bits one{0x3f80}, more{0x3f81}, half_more{0x3fc0}, zero{0};
+  for (const InstructionSet set : available_instruction_sets()) {
+    const BFloat16Bits x[2] = {more, zero}, cosine[2] = {half_more, one}, sine[2] = {zero, zero};
+    BFloat16Bits out[2];
+    row_kernels<BFloat16Bits>(set).rotate(1, 2, x, cosine, sine, 2, out);
+    EXPECT_EQ(out[0].bits, 0x3fc2);
+  }
+}
+
+}  // namespace
+}  // namespace halftone
