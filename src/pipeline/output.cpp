@@ -6,6 +6,7 @@
 #include "format/verify.h"
 #include "pipeline/bits.h"
 #include "pipeline/quantize_model.h"
+#include "report/human.h"
 
 namespace halftone {
 namespace {
@@ -49,8 +50,9 @@ Output::Output(const std::filesystem::path& path, bool overwrite, const std::str
     : format_(choose_format(format, plan)),
       pending_(path, PendingOutput::Kind::kFolder, overwrite) {
   const size_t needed = expected_bytes(plan, format_.name == "dense"), free = free_disk_bytes(path);
-  require(free >= needed, "{}: the output takes about {} MB, the disk has {} MB free",
-          path.string(), needed >> 20, free >> 20);
+  require(free >= needed, "{}: the output takes about {}, the disk has {} free",
+          printable(path.string(), 400), human_bytes(static_cast<double>(needed)),
+          human_bytes(static_cast<double>(free)));
   writer_ = format_.open_writer(pending_.staging(), plan);
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <fstream>
@@ -18,6 +19,7 @@ using halftone::testing::Arguments;
 using halftone::testing::Outcome;
 using halftone::testing::run_and_signal;
 using halftone::testing::run_halftone;
+using halftone::testing::run_shell;
 using halftone::testing::shared_data;
 using halftone::testing::TemporaryFolder;
 
@@ -128,6 +130,34 @@ TEST_F(GoldenDemoModel, AnInterruptedRunLeavesNothingBehind) {
     EXPECT_EQ(run.out, "");
     EXPECT_EQ(entries(), 1u) << "only the calibration text";
   }
+}
+
+TEST_F(GoldenDemoModel, AWriteThatFailsHalfwayLeavesNothingBehind) {
+  // no file may grow beyond 64 blocks of 512 bytes
+  const Outcome run =
+      run_shell("trap '' XFSZ; ulimit -f 64; exec $halftone quantize '" + model_ +
+                "' --recipe rtn --group-size 32 --out '" + (folder_ / "out").string() + "'");
+  EXPECT_EQ(run.status, 1);
+  EXPECT_TRUE(contains(run.err, "cannot be written: File too large\n")) << run.err;
+  EXPECT_EQ(run.err.find("halftone: "), run.err.rfind("halftone: ")) << run.err;
+  EXPECT_EQ(entries(), 0u);
+}
+
+TEST_F(GoldenDemoModel, AFullDiskIsOneClearLineAndKeepsWhatWasThere) {
+  const std::string disk = folder_ / "disk";
+  std::filesystem::create_directory(disk);
+  const std::string mount = "mount -t tmpfs -o size=160k none '" + disk + "'";
+  if (run_shell("unshare --user --map-root-user --mount " + mount).status != 0)
+    GTEST_SKIP() << "this system lets nobody mount a small disk";
+  const Outcome run =
+      run_shell("unshare --user --map-root-user --mount sh -c \"" + mount + " && mkdir '" + disk +
+                "/out' && echo x > '" + disk + "/out/precious' && $halftone quantize '" + model_ +
+                "' --recipe rtn --group-size 32 --overwrite --out '" + disk +
+                "/out'; status=\\$?; ls -A '" + disk + "' '" + disk + "/out'; exit \\$status\"");
+  EXPECT_EQ(run.status, 1);
+  EXPECT_TRUE(contains(run.err, "disk/out: the output takes about ")) << run.err;
+  EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
+  EXPECT_EQ(run.out, disk + ":\nout\n\n" + disk + "/out:\nprecious\n");
 }
 
 TEST_F(GoldenDemoModel, LinesOfJsonlAreTokenizedOneByOne) {

@@ -89,8 +89,13 @@ Outcome run_forked(const Arguments& arguments) {
 }
 
 Outcome run_halftone_in_shell(const std::string& arguments, const std::string& tail) {
-  const std::string line = "'" HALFTONE_PROGRAM "' " + arguments + " " + tail;
-  return run(execute, {"/bin/sh", "-c", line}, [](pid_t) {});
+  return run_shell("$halftone " + arguments + " " + tail);
+}
+
+Outcome run_shell(const std::string& line) {
+  return run(execute,
+             {"/bin/sh", "-c", "halftone='" HALFTONE_PROGRAM "'; export halftone; " + line},
+             [](pid_t) {});
 }
 
 Outcome run_and_signal(const Arguments& arguments, int milliseconds, int signal) {

@@ -24,6 +24,9 @@ Outcome run_forked(const Arguments& arguments);
 // or "> /dev/full".
 Outcome run_halftone_in_shell(const std::string& arguments, const std::string& tail);
 
+// A line of sh in which $halftone is the program.
+Outcome run_shell(const std::string& line);
+
 // Starts it, sends `signal` after `milliseconds`, waits for the end.
 Outcome run_and_signal(const Arguments& arguments, int milliseconds, int signal);
 
