@@ -18,7 +18,7 @@ MAY_INCLUDE = {  # room -> rooms
     "calibrate": ["model", "kernels", "base"],
     "quantize": ["kernels", "base"],
     "format": ["quantize", "checkpoint", "base"],
-    "evaluate": ["model", "text", "base"],
+    "evaluate": ["model", "text", "kernels", "base"],
     "pipeline": BELOW_PIPELINE,
     "cli": BELOW_PIPELINE + ["pipeline"],
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "evaluate/logits.h"
 
 namespace halftone {
 namespace {
@@ -34,36 +35,6 @@ at::Tensor run_model(const Model& model, const at::Tensor& ids, const Execution&
     batch.hidden = at::Tensor();
   }
   return at::cat(hidden);
-}
-
-// log softmax of the logits, float32.  hidden: (positions, hidden) -> (positions, vocab)
-at::Tensor log_probabilities(const at::Tensor& hidden, const at::Tensor& head) {
-  return at::log_softmax(at::linear(hidden, head).to(at::kFloat), -1);
-}
-
-void append(std::vector<double>& list, const at::Tensor& values) {
-  const at::Tensor plain = values.to(at::kCPU, at::kDouble).contiguous();
-  list.insert(list.end(), plain.data_ptr<double>(), plain.data_ptr<double>() + plain.numel());
-}
-
-at::Tensor nll_of(const at::Tensor& log_p, const at::Tensor& targets) {
-  return log_p.gather(1, targets.unsqueeze(1)).squeeze(1).neg();
-}
-
-// hidden, reference_hidden: (positions, hidden); targets: (positions)
-void score_positions(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
-                     const at::Tensor* reference_hidden, const at::Tensor* reference_head,
-                     Scores& scores) {
-  const at::Tensor log_q = log_probabilities(hidden, head);
-  append(scores.nll, nll_of(log_q, targets));
-  if (reference_hidden == nullptr) return;
-  const at::Tensor log_p = log_probabilities(*reference_hidden, *reference_head);
-  append(scores.reference_nll, nll_of(log_p, targets));
-  const at::Tensor same = log_p.argmax(-1).eq(log_q.argmax(-1)).to(at::kCPU, at::kByte);
-  scores.same_top.insert(scores.same_top.end(), same.data_ptr<uint8_t>(),
-                         same.data_ptr<uint8_t>() + same.numel());
-  // differences of log-probabilities that are both -inf do not arise: softmax of finite logits
-  append(scores.kl, log_p.exp().mul_(log_p - log_q).sum(-1, false, at::kDouble));
 }
 
 }  // namespace
@@ -97,10 +68,12 @@ Scores score_windows(const Model& model, const Model* reference, const TokenWind
       const at::Tensor targets = part[w].narrow(0, 1, length - 1).to(execution.device, at::kLong);
       for (int64_t p = 0; p < length - 1; p += positions_at_once) {
         const int64_t count = std::min(positions_at_once, length - 1 - p);
-        const at::Tensor here = hidden[w].narrow(0, p, count);
-        const at::Tensor there = reference ? reference_hidden[w].narrow(0, p, count) : at::Tensor();
-        score_positions(here, head, targets.narrow(0, p, count), reference ? &there : nullptr,
-                        &reference_head, scores);
+        const auto logits_of = [&](const at::Tensor& states, const at::Tensor& by) {
+          return at::linear(states[w].narrow(0, p, count), by);
+        };
+        score_logits(logits_of(hidden, head), targets.narrow(0, p, count),
+                     reference ? logits_of(reference_hidden, reference_head) : at::Tensor(),
+                     scores);
       }
       progress.update(++done, "logits");
     }

@@ -1,5 +1,6 @@
-// The memory-bound layers of a transformer block, one pass over each row instead of one an
-// operation: single-threaded, on raw pointers, rounding where the separate operations would round.
+// What is bound by memory around the matrix products: the element-wise layers of a transformer
+// block and the statistics of its logits. One pass over a row instead of one an operation:
+// single-threaded, on raw pointers, rounding where the separate operations would round.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,13 @@ struct BFloat16Bits {
   uint16_t bits;
 };
 
-template <class T>  // float or BFloat16Bits; arithmetic is float32
+// Of one row of logits.
+struct LogitSummary {
+  int64_t greatest = 0;  // where the first greatest one is
+  double log_sum = 0;    // log of the sum of exp; NaN if a logit is
+};
+
+template <class T>  // float or BFloat16Bits; arithmetic is float32, long sums are float64
 struct RowKernels {
   // out = narrow(x / sqrt(mean(x^2) + epsilon)) * weight.   x, out: (rows, width); weight: (width)
   void (*rms_norm)(int64_t rows, int64_t width, const T* x, const T* weight, float epsilon, T* out);
@@ -25,6 +32,12 @@ struct RowKernels {
 
   // out = narrow(gate / (1 + exp(-gate))) * up.   all: (count)
   void (*gated_silu)(int64_t count, const T* gate, const T* up, T* out);
+
+  LogitSummary (*summarize)(int64_t count, const T* logits);
+
+  // KL(p | q) = sum p (log p - log q) of the distributions with these logits and sums; exactly 0
+  // for equal logits.
+  double (*divergence)(int64_t count, const T* p, double p_log_sum, const T* q, double q_log_sum);
 };
 
 // The loops compiled for `set`, which must be one of available_instruction_sets().

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -110,6 +111,36 @@ TYPED_TEST(RowKernelsOf, GateLikePlainLoops) {
     }
 }
 
+TYPED_TEST(RowKernelsOf, SummarizeLogitsLikePlainLoops) {
+  using T = TypeParam;
+  for (const InstructionSet set : available_instruction_sets())
+    for (const int64_t count : {1, 9, 64, 512, 5000}) {
+      auto q = normal<T>(count, 10, 4);
+      const auto p = normal<T>(count, 11, 4);
+      q[count / 2] = q[count - 1];  // the greatest may come twice
+      const RowKernels<T> kernels = row_kernels<T>(set);
+      const auto slow_sum = [](const std::vector<T>& logits) {
+        double sum = 0;
+        for (const T& each : logits) sum += std::exp(value(each));
+        return std::log(sum);
+      };
+      const LogitSummary of_p = kernels.summarize(count, p.data()),
+                         of_q = kernels.summarize(count, q.data());
+      EXPECT_NEAR(of_p.log_sum, slow_sum(p), 1e-6);
+      EXPECT_NEAR(of_q.log_sum, slow_sum(q), 1e-6);
+      const auto greater = [](const T& a, const T& b) { return value(a) < value(b); };
+      EXPECT_EQ(of_q.greatest, std::max_element(q.begin(), q.end(), greater) - q.begin());
+      double expected = 0;
+      for (int64_t i = 0; i < count; ++i) {
+        const double log_p = value(p[i]) - slow_sum(p), log_q = value(q[i]) - slow_sum(q);
+        expected += std::exp(log_p) * (log_p - log_q);
+      }
+      EXPECT_NEAR(kernels.divergence(count, p.data(), of_p.log_sum, q.data(), of_q.log_sum),
+                  expected, 2e-6 * (1 + expected));
+      EXPECT_EQ(kernels.divergence(count, p.data(), of_p.log_sum, p.data(), of_p.log_sum), 0);
+    }
+}
+
 TYPED_TEST(RowKernelsOf, PassNaNOn) {
   using T = TypeParam;
   for (const InstructionSet set : available_instruction_sets()) {
@@ -121,6 +152,9 @@ TYPED_TEST(RowKernelsOf, PassNaNOn) {
     for (int i = 0; i < 40; ++i) EXPECT_EQ(std::isnan(value(out[i])), i == 21) << i;
     row_kernels<T>(set).rms_norm(1, 40, gate.data(), up.data(), 1e-5F, out.data());
     EXPECT_TRUE(std::isnan(value(out[0])));
+    EXPECT_TRUE(std::isnan(row_kernels<T>(set).summarize(40, gate.data()).log_sum));
+    std::swap(gate[21], gate[39]);
+    EXPECT_TRUE(std::isnan(row_kernels<T>(set).summarize(40, gate.data()).log_sum));
   }
 }
 

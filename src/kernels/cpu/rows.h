@@ -125,12 +125,83 @@ struct Rows {
     zip(count, gate, up, out,
         [](Reals g, Reals u) { return narrow(g / (1.0F + exponential(-g))) * u; });
   }
+  // Float32 sums are moved to float64 after this many elements.
+  static constexpr int64_t kRun = 64 * width;
+
+  static double sum_of(Reals values) {
+    double total = 0;
+    for (int lane = 0; lane < width; ++lane) total += static_cast<double>(values[lane]);
+    return total;
+  }
+
+  // Sum over a row of term(at, some), the values of the `some` <= width elements from `at` on.
+  template <class Term>
+  static double long_sum(int64_t count, Term term) {
+    double total = 0;
+    for (int64_t begin = 0; begin < count; begin += kRun) {
+      const int64_t end = count - begin < kRun ? count : begin + kRun;
+      Reals sum = {};
+      int64_t i = begin;
+      for (; i + width <= end; i += width) sum += term(i, width);
+      if (i < end) {
+        const Reals last = term(i, end - i);
+        for (int lane = 0; lane < end - i; ++lane) sum[lane] += last[lane];
+      }
+      total += sum_of(sum);
+    }
+    return total;
+  }
+  static Reals load_up_to(const T* from, int64_t count) {
+    return count == width ? load(from) : load_some(from, count);
+  }
+
+  static LogitSummary summarize(int64_t count, const T* logits) {
+    Reals most = V::all(-__builtin_inff());
+    Integers ordered = most == most;
+    int64_t i = 0;
+    for (; i + width <= count; i += width) {
+      const Reals x = load(logits + i);
+      most = V::larger(x, most);
+      ordered &= x == x;
+    }
+    float greatest = -__builtin_inff();
+    bool is_number = !V::any(~ordered);
+    for (int lane = 0; lane < width; ++lane)
+      greatest = most[lane] > greatest ? most[lane] : greatest;
+    for (; i < count; ++i) {
+      const float x = load_some(logits + i, 1)[0];
+      greatest = x > greatest ? x : greatest;
+      is_number &= x == x;
+    }
+    LogitSummary summary;
+    while (summary.greatest + 1 < count && load_some(logits + summary.greatest, 1)[0] != greatest)
+      ++summary.greatest;
+    const Reals shift = V::all(greatest);
+    const double sum = long_sum(count, [&](int64_t at, int64_t some) {
+      return exponential(load_up_to(logits + at, some) - shift);
+    });
+    summary.log_sum = is_number ? static_cast<double>(greatest) + __builtin_log(sum)
+                                : static_cast<double>(__builtin_nanf(""));
+    return summary;
+  }
+
+  static double divergence(int64_t count, const T* p, double p_log_sum, const T* q,
+                           double q_log_sum) {
+    const Reals shift = V::all(static_cast<float>(p_log_sum));
+    const double mean = long_sum(count, [&](int64_t at, int64_t some) {
+      const Reals own = load_up_to(p + at, some);
+      return exponential(own - shift) * (own - load_up_to(q + at, some));
+    });
+    // `shift` is rounded
+    const double rounding = static_cast<double>(shift[0]) - p_log_sum;
+    return mean * __builtin_exp(rounding) - (p_log_sum - q_log_sum);
+  }
 };
 
 template <class T, int kBytes>
 RowKernels<T> row_kernels_of() {
   using Loops = Rows<T, kBytes>;
-  return {Loops::rms_norm, Loops::rotate, Loops::gated_silu};
+  return {Loops::rms_norm, Loops::rotate, Loops::gated_silu, Loops::summarize, Loops::divergence};
 }
 
 RowKernels<float> row_kernels_portable(float);

@@ -1,0 +1,15 @@
+// From the logits of some positions to what is kept of them.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "evaluate/score.h"
+
+namespace halftone {
+
+// Appends one entry a position.   logits, reference (may be undefined): (positions, vocab), any
+// floating dtype, read as float32; targets: (positions) int64, on the device of the logits.
+void score_logits(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& reference,
+                  Scores& scores);
+
+}  // namespace halftone
