@@ -28,8 +28,8 @@ at::Tensor sample(const at::Tensor& probabilities, const at::Tensor& draws) {
   const int64_t last = probabilities.size(1) - 1;
   // sums end near 1, not at 1; a draw at the very end must stay inside
   const at::Tensor total = cumulative.select(1, last).to(at::kDouble);
-  const at::Tensor at = (draws * total).to(at::kFloat).unsqueeze(1);
-  return at::searchsorted(cumulative, at, false, /*right=*/true).squeeze(1).clamp_max(last);
+  const at::Tensor passed = (draws * total).to(cumulative.scalar_type()).unsqueeze(1);
+  return at::searchsorted(cumulative, passed, false, /*right=*/true).squeeze(1).clamp_max(last);
 }
 
 }  // namespace
@@ -71,7 +71,9 @@ LossGradient EndLoss::differentiate(const at::Tensor& hidden, int64_t first) con
 
 void EndLoss::add_chunk(const at::Tensor& normalized, const at::Tensor& next,
                         const at::Tensor& draws, at::Tensor& loss, at::Tensor& gradient) const {
-  const at::Tensor log_p = at::log_softmax(at::linear(normalized, head_).to(at::kFloat), -1);
+  const at::Tensor logits = at::linear(normalized, head_);
+  const bool exact = logits.scalar_type() == at::kDouble;
+  const at::Tensor log_p = at::log_softmax(exact ? logits : logits.to(at::kFloat), -1);
   at::Tensor labels = next;
   if (draws.defined()) labels = sample(log_p.exp(), draws);
   loss.copy_(log_p.gather(1, labels.unsqueeze(1)).squeeze(1).neg());

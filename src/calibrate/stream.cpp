@@ -87,7 +87,8 @@ std::vector<LinearStatistics> Stream::measure(const Block& block, const Block& o
     return family.stage_input(of, stage, state);
   };
   const int64_t in = width_of(block, stage);
-  std::vector<InputHessian> hessians(weights.size(), InputHessian(in, execution_.device));
+  std::vector<InputHessian> hessians;
+  for (size_t i = 0; i < weights.size(); ++i) hessians.emplace_back(in, execution_.device);
   std::optional<CrossMoment> moment;
   if (two_streams_) moment.emplace(in, execution_.device);
   int64_t dropped = 0, first = 0;

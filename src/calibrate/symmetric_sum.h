@@ -8,6 +8,11 @@ namespace halftone {
 class SymmetricSum {
  public:
   SymmetricSum(int64_t width, at::Device device);
+  // a copy would add to the same tensor
+  SymmetricSum(const SymmetricSum&) = delete;
+  SymmetricSum& operator=(const SymmetricSum&) = delete;
+  SymmetricSum(SymmetricSum&&) = default;
+  SymmetricSum& operator=(SymmetricSum&&) = default;
 
   // rows: (rows, width), widened to float32 first. Only the upper triangle of column panels is
   // formed: about half the work of a full product.
