@@ -1,24 +1,26 @@
-// The input Hessian X^T X of one stage (METHODS 2.1), summed in float32 from inputs of any dtype.
+// The input Hessian X^T X of one stage (METHODS 2.1), summed in float32 from inputs of any dtype;
+// with token weights s, X^T diag(s) X (Kim et al. 2025, GuidedQuant, arXiv 2505.07004;
+// METHODS 2.3).
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include "calibrate/linear_statistics.h"
+#include "calibrate/symmetric_sum.h"
 
 namespace halftone {
 
 class InputHessian {
  public:
-  InputHessian(int64_t in, at::Device device);
+  InputHessian(int64_t in, at::Device device) : sum_(in, device) {}
 
-  // x: (tokens, in). Only the upper triangle of column panels is formed: about half the work of a
-  // full product.
-  void add(const at::Tensor& x);
-  // The sum over everything added, symmetric to the bit, on the CPU, where it is factored.
-  LinearStatistics finish();
+  // x: (tokens, in); weights: (tokens) float32, none negative; undefined: all 1.
+  void add(const at::Tensor& x, const at::Tensor& weights = {});
+  // The sum over everything added.
+  LinearStatistics finish() { return {sum_.finish(), tokens_}; }
 
  private:
-  at::Tensor sum_;  // (in, in) float32, upper panels only until finish
+  SymmetricSum sum_;
   int64_t tokens_ = 0;
 };
 

@@ -9,12 +9,16 @@
 namespace halftone {
 
 struct LinearStatistics {
-  at::Tensor
-      hessian;  // (in, in) float32 or float64, X^T X over all tokens; undefined: no objective
+  // (in, in) float32 or float64: X^T X over all tokens, or what another objective puts in its place
+  // (METHODS 2); undefined: no objective. Linears share a factorization where they share this
+  // tensor.
+  at::Tensor hessian = {};
   int64_t tokens = 0;  // rows of X that were summed
-  at::Tensor cross_moment =
-      {};  // (in, in) float32 or float64, D = (Xf - X)^T X, Xf the input in the
-           // full-precision model; row = drifting feature; undefined: one stream
+  // (in, in) float32 or float64, D = (Xf - X)^T X, Xf the input in the full-precision model; row =
+  // drifting feature; undefined: one stream
+  at::Tensor cross_moment = {};
+  // (out) float64: sum over sequences of |row of the gradient|^2; undefined without gradients
+  at::Tensor row_energies = {};
 };
 
 }  // namespace halftone

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "calibrate/cross_moment.h"
+#include "calibrate/finite.h"
 #include "calibrate/input_hessian.h"
 
 namespace halftone {
@@ -20,17 +21,14 @@ at::Tensor kept(const at::Tensor& tensor, at::ScalarType dtype) {
   return tensor.defined() ? tensor.to(dtype) : tensor;
 }
 
-// Sequences all of whose values are finite, as a mask; undefined: all of them.  x: (batch, length,
-// in) -> (batch)
-at::Tensor finite_sequences(const at::Tensor& x) {
-  // a NaN or an infinity anywhere shows in the sum; only then is it looked for
-  if (x.sum(at::kFloat).isfinite().item<bool>()) return {};
-  return x.isfinite().flatten(1).all(1);
+// Of the sequences in the mask, all tokens one after another.   x: (batch, length, ...) or
+// undefined
+at::Tensor rows_of(const at::Tensor& x, const at::Tensor& mask) {
+  return x.defined() ? (mask.defined() ? x.index({mask}) : x).flatten(0, 1) : x;
 }
 
-// -> (tokens, in) of the sequences in the mask
-at::Tensor rows_of(const at::Tensor& x, const at::Tensor& mask) {
-  return (mask.defined() ? x.index({mask}) : x).reshape({-1, x.size(2)});
+at::Tensor part_of(const at::Tensor& x, int64_t first, int64_t count) {
+  return x.defined() ? x.narrow(0, first, count) : x;
 }
 
 }  // namespace
@@ -69,24 +67,39 @@ void Stream::for_each_batch(Work&& work) {
   }
 }
 
-LinearStatistics Stream::measure(const Block& block, const Block& original, int stage) {
+std::vector<at::Tensor> Stream::hidden() const {
+  std::vector<at::Tensor> all;
+  for (const Batch& batch : batches_) all.push_back(batch.state.hidden);
+  return all;
+}
+
+int64_t Stream::width_of(const Block& block, int stage) const {
+  for (const LinearSlot& slot : model_.linears_of_block(block.index))
+    if (slot.stage == stage) return slot.in;
+  return 0;
+}
+
+std::vector<LinearStatistics> Stream::measure(const Block& block, const Block& original, int stage,
+                                              const std::vector<at::Tensor>& weights) {
   const Family& family = model_.family();
   const auto input_of = [&](const Block& of, BlockState& state) {
     if (stage > 0) family.advance(of, stage - 1, family.stage_input(of, stage - 1, state), state);
     return family.stage_input(of, stage, state);
   };
-  int64_t in = 0, dropped = 0;
-  for (const LinearSlot& slot : model_.linears_of_block(block.index))
-    if (slot.stage == stage) in = slot.in;
-  InputHessian hessian(in, execution_.device);
+  const int64_t in = width_of(block, stage);
+  std::vector<InputHessian> hessians;
+  for (size_t i = 0; i < weights.size(); ++i) hessians.emplace_back(in, execution_.device);
   std::optional<CrossMoment> moment;
   if (two_streams_) moment.emplace(in, execution_.device);
+  int64_t dropped = 0, first = 0;
   for_each_batch([&](Batch& batch) {
     const at::Tensor x = input_of(block, batch.state), finite = finite_sequences(x);
     const at::Tensor rows = rows_of(x, finite);
     if (finite.defined()) dropped += x.size(0) - finite.sum().item<int64_t>();
-    hessian.add(rows);
+    for (size_t i = 0; i < weights.size(); ++i)
+      hessians[i].add(rows, rows_of(part_of(weights[i], first, x.size(0)), finite));
     if (moment) moment->add(rows, rows_of(input_of(original, batch.original), finite));
+    first += x.size(0);
   });
   dropped_ = std::max(dropped_, dropped);
   require(dropped_ * 100 <= sequences_,
@@ -94,8 +107,11 @@ LinearStatistics Stream::measure(const Block& block, const Block& original, int 
           "overflows "
           "cannot be calibrated (try --compute float32)",
           block.index, dropped_, sequences_);
-  LinearStatistics statistics = hessian.finish();
-  if (moment) statistics.cross_moment = moment->finish();
+  std::vector<LinearStatistics> statistics;
+  for (InputHessian& hessian : hessians) statistics.push_back(hessian.finish());
+  const at::Tensor cross = moment ? moment->finish() : at::Tensor();
+  for (size_t i = 0; i < weights.size(); ++i)
+    if (!weights[i].defined()) statistics[i].cross_moment = cross;
   return statistics;
 }
 

@@ -29,10 +29,19 @@ class Stream {
   // Statistics of the inputs of `stage`; stages of a block must be asked for in order, 0 first.
   // Sequences whose inputs are not finite are left out and counted. Error: more than 1 % of them
   // (METHODS 7.6). original: the same block in full precision; used with two streams only.
-  LinearStatistics measure(const Block& block, const Block& original, int stage);
+  LinearStatistics measure(const Block& block, const Block& original, int stage) {
+    return measure(block, original, stage, {at::Tensor()}).front();
+  }
+  // The same inputs summed up in several ways, one for each entry of `weights`: (sequences, length)
+  // float32 weights of the tokens, or undefined, all 1, which goes with the cross moment.
+  std::vector<LinearStatistics> measure(const Block& block, const Block& original, int stage,
+                                        const std::vector<at::Tensor>& weights);
   // Computes the block's last stage; the stream then stands before the next block.
   void leave(const Block& block, const Block& original);
 
+  // The input of the block at which the stream stands, (batch, length, hidden) each, in the storage
+  // dtype.
+  std::vector<at::Tensor> hidden() const;
   int64_t dropped_sequences() const { return dropped_; }
 
  private:
@@ -43,6 +52,7 @@ class Stream {
   // it leaves.
   template <class Work>
   void for_each_batch(Work&& work);
+  int64_t width_of(const Block& block, int stage) const;
 
   const Model& model_;
   Execution execution_;

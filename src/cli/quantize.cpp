@@ -28,12 +28,13 @@ constexpr const char* kFooter =
 
 constexpr std::array kFormatsNotBuilt = {"awq", "mlx", "gguf"};
 constexpr int64_t kMostSequences = int64_t{1} << 24;
+constexpr int64_t kGibibyte = int64_t{1} << 30, kMostGibibytes = int64_t{1} << 20;
 
 struct Options {
   std::string model, out, recipe = "halftone", calibration, format, report;
   std::optional<std::string> bits, group_size;
   std::vector<std::string> settings;
-  int64_t sequences = 128, length = 0;
+  int64_t sequences = 128, length = 0, memory_limit = -1;
   uint64_t seed = 0;
   bool overwrite = false;
   ExecutionOptions execution;
@@ -76,6 +77,7 @@ QuantizeRequest make_request(const Options& options) {
   request.device = options.execution.device;
   request.compute = options.execution.compute;
   request.threads = options.execution.threads;
+  if (options.memory_limit >= 0) request.memory_limit = options.memory_limit * kGibibyte;
   request.overwrite = options.overwrite;
   return request;
 }
@@ -119,6 +121,12 @@ void add_calibration_options(CLI::App& command, Options& options) {
   add_integer(command, {"--sequences", "calibration windows (128)", 1, kMostSequences},
               options.sequences);
   add_length(command, options.length);
+  add_integer(command,
+              {"--memory-limit",
+               "GiB of calibration data kept in memory, the rest goes to a temporary file beside "
+               "--out (half of the memory)",
+               0, kMostGibibytes},
+              options.memory_limit);
   add_seed(command, options.seed);
 }
 
@@ -145,7 +153,6 @@ void add_quantize(CLI::App& program, Action& action) {
   add_calibration_options(command, *options);
   add_execution_options(command, options->execution);
   add_flag_not_built(command, "--resume");
-  add_option_not_built(command, "--memory-limit");
   command.footer(kFooter);
   command.callback([options, &action] { action = [options] { return quantize(*options); }; });
 }

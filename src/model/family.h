@@ -8,6 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -47,6 +48,9 @@ struct Block {
   const ModelConfig* config = nullptr;
   const RopeTable* rope = nullptr;
   std::map<std::string, at::Tensor, std::less<>> tensors;  // by relative name
+  // Sees each linear's output, (batch, length, out), as it is computed: calibration differentiates
+  // with respect to it. Empty: nobody asks.
+  std::function<void(std::string_view linear, const at::Tensor& output)> tap = {};
 
   const at::Tensor& weight(std::string_view name) const { return tensors.find(name)->second; }
 };

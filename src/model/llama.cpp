@@ -14,8 +14,11 @@ enum Stage { kAttentionIn, kAttentionOut, kMlpIn, kMlpOut, kStages };
 
 at::Tensor apply(const Block& block, const char* linear, const at::Tensor& x) {
   const auto bias = block.tensors.find(std::string(linear) + ".bias");
-  return at::linear(x, block.weight(std::string(linear) + ".weight"),
-                    bias == block.tensors.end() ? std::optional<at::Tensor>() : bias->second);
+  const at::Tensor output =
+      at::linear(x, block.weight(std::string(linear) + ".weight"),
+                 bias == block.tensors.end() ? std::optional<at::Tensor>() : bias->second);
+  if (block.tap) block.tap(linear, output);
+  return output;
 }
 
 at::Tensor stage_input(const Block& block, int stage, const BlockState& state) {

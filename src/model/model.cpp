@@ -127,7 +127,7 @@ at::Tensor Model::load(const std::string& name, const std::vector<int64_t>& shap
 }
 
 Block Model::load_block(int64_t index, const Execution& execution, const RopeTable& rope) const {
-  Block block{index, &config_, &rope, {}};
+  Block block{index, &config_, &rope, {}, {}};
   for (const TensorSpec& spec : family_->block) {
     if (!is_present(spec, config_)) continue;
     const std::string name = block_prefix(index) + spec.name;

@@ -24,7 +24,26 @@ TokenWindows draw_windows(const QuantizeRequest& request, const Corpus& corpus,
 }
 
 std::string objective_name(ObjectiveKind kind) {
-  return kind == ObjectiveKind::kNone ? "none" : "input";
+  switch (kind) {
+    case ObjectiveKind::kNone:
+      return "none";
+    case ObjectiveKind::kInput:
+      return "input";
+    case ObjectiveKind::kOutput:
+      return "oac";
+    case ObjectiveKind::kTokenWeighted:
+      return "guided";
+    case ObjectiveKind::kDiagonal:
+      return "diagonal";
+  }
+  return "";
+}
+
+// The folder in which a path lies, whether or not it ends in a slash.
+std::filesystem::path parent_of(const std::filesystem::path& path) {
+  std::filesystem::path normal = path.lexically_normal();
+  if (!normal.has_filename()) normal = normal.parent_path();
+  return normal.has_parent_path() ? normal.parent_path() : std::filesystem::path(".");
 }
 
 std::string text_sha256(const std::string& text) {
@@ -55,6 +74,7 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
     names.emplace_back(opened_.model.family().head);
     transformed_.emplace(weights_, names);
   }
+  check_objectives();
   if (!request.recipe.needs_calibration()) return;
   require(
       request.calibration.has_value(),
@@ -89,11 +109,29 @@ LinearRecipe QuantizeJob::recipe_for(const LinearSlot& linear) const {
   return request_.recipe.for_linear(linear.name);
 }
 
-bool QuantizeJob::two_streams() const {
+CalibrationOptions QuantizeJob::calibration_options() const {
+  CalibrationOptions options;
   const auto linears = model().linears();
-  return std::any_of(linears.begin(), linears.end(), [&](const LinearSlot& linear) {
+  options.two_streams = std::any_of(linears.begin(), linears.end(), [&](const LinearSlot& linear) {
     return recipe_for(linear).target.needs_original_stream();
   });
+  options.objective = [this](const LinearSlot& linear) { return recipe_for(linear).objective; };
+  options.seed = request_.seed;
+  options.memory_limit = request_.memory_limit.value_or(physical_memory_bytes() / 2);
+  options.spill_folder = parent_of(request_.out);
+  return options;
+}
+
+// A two-stream target needs the cross moment of its own objective (METHODS 3.5), which is gathered
+// for input Hessians only.
+void QuantizeJob::check_objectives() const {
+  for (const LinearSlot& linear : model().linears()) {
+    const LinearRecipe recipe = recipe_for(linear);
+    require(!recipe.objective.needs_gradients() || !recipe.target.needs_original_stream(),
+            "{}: objective.kind = {} with target.alpha or target.preshift above 0: the drift is "
+            "measured for objective.kind = input only",
+            linear.name, objective_name(recipe.objective.kind));
+  }
 }
 
 at::Tensor QuantizeJob::weight(const LinearSlot& linear) const {
@@ -119,17 +157,22 @@ json QuantizeJob::calibration_json() const {
           {"windows_sha256", sha256_hex(std::as_bytes(std::span(ids, windows_->ids.size())))}};
 }
 
-const LinearSolver& StageSolvers::solver_for(const LinearRecipe& recipe) {
-  for (const auto& [known, solver] : solvers_)
-    if (known == recipe) return *solver;
-  solvers_.emplace_back(recipe,
-                        std::make_unique<const LinearSolver>(statistics_, recipe, threads_));
-  return *solvers_.back().second;
+const LinearSolver& StageSolvers::solver_for(const std::string& linear,
+                                             const LinearRecipe& recipe) {
+  const auto found = statistics_.find(linear);
+  const LinearStatistics statistics =
+      found == statistics_.end() ? LinearStatistics{} : found->second;
+  for (const Solver& known : solvers_)
+    if (known.recipe == recipe && known.hessian.is_same(statistics.hessian)) return *known.solver;
+  solvers_.push_back({recipe, statistics.hessian,
+                      std::make_unique<const LinearSolver>(statistics, recipe, threads_)});
+  return *solvers_.back().solver;
 }
 
 LinearOutcome StageSolvers::quantize(const LinearSlot& linear, const LinearRecipe& recipe,
                                      const at::Tensor& weight) {
-  return with_context(linear.name, [&] { return solver_for(recipe).quantize(weight); });
+  return with_context(linear.name,
+                      [&] { return solver_for(linear.name, recipe).quantize(weight); });
 }
 
 void replace_weight(Block& block, const LinearSlot& linear, const QuantizedLinear& quantized) {
@@ -153,14 +196,18 @@ RunReport::RunReport(const QuantizeJob& job, const std::string& format)
 
 void RunReport::add(const LinearSlot& linear, const LinearRecipe& recipe,
                     const LinearOutcome& outcome) {
+  const ObjectiveOptions& objective = recipe.objective;
   report_["linears"].push_back({{"name", linear.name},
-                                {"objective", objective_name(recipe.objective.kind)},
+                                {"objective", objective_name(objective.kind)},
                                 {"loss", outcome.loss},
                                 {"relative_error", outcome.relative_error},
                                 {"outliers", 0.0},
                                 {"bits_per_weight", bits_per_weight(outcome.quantized)},
                                 {"damping", outcome.damping},
                                 {"fallback", outcome.fallback}});
+  if (objective.needs_gradients())
+    report_["linears"].back()["labels"] =
+        objective.labels == LabelKind::kTruth ? "truth" : "sampled";
   seconds_.push_back(outcome.seconds);
 }
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "calibrate/calibration.h"
 #include "pipeline/opened_model.h"
 #include "pipeline/output.h"
 #include "pipeline/quantize_model.h"
@@ -32,13 +33,15 @@ class QuantizeJob {
   int64_t linear_count() const { return static_cast<int64_t>(model().linears().size()); }
   std::vector<LinearSlot> linears(int64_t block, int stage) const;
   LinearRecipe recipe_for(const LinearSlot& linear) const;
-  bool two_streams() const;  // some linear's target needs the full-precision stream
+  CalibrationOptions calibration_options() const;
   at::Tensor weight(const LinearSlot& linear) const;       // (out, in), as stored or transformed
   at::Tensor other_tensor(const std::string& name) const;  // in the model's own dtype
   // Corpus, sampling rule and hashes, as they go into the report; null without calibration.
   nlohmann::json calibration_json() const;
 
  private:
+  void check_objectives() const;
+
   QuantizeRequest request_;
   OpenedModel opened_;
   Execution execution_;
@@ -48,22 +51,27 @@ class QuantizeJob {
   std::optional<TokenWindows> windows_;
 };
 
-// Solvers of one stage: linears with the same recipe share one factorization of the stage's
-// Hessian.
+// Solvers of one stage: linears with the same recipe and the same Hessian (X^T X of the stage's
+// input; output Hessians are each linear's own) share one factorization.
 class StageSolvers {
  public:
-  StageSolvers(const LinearStatistics& statistics, int threads)
+  StageSolvers(const StageStatistics& statistics, int threads)
       : statistics_(statistics), threads_(threads) {}
   // Errors carry the linear's name.
   LinearOutcome quantize(const LinearSlot& linear, const LinearRecipe& recipe,
                          const at::Tensor& weight);
 
  private:
-  const LinearSolver& solver_for(const LinearRecipe& recipe);
+  struct Solver {
+    LinearRecipe recipe;
+    at::Tensor hessian;  // told apart by identity
+    std::unique_ptr<const LinearSolver> solver;
+  };
+  const LinearSolver& solver_for(const std::string& linear, const LinearRecipe& recipe);
 
-  const LinearStatistics& statistics_;
+  const StageStatistics& statistics_;
   int threads_;
-  std::vector<std::pair<LinearRecipe, std::unique_ptr<const LinearSolver>>> solvers_;
+  std::vector<Solver> solvers_;
 };
 
 // Puts the quantized weight in place of the full-precision one, in the block's dtype.

@@ -1,7 +1,7 @@
 // The page to read first: a model folder becomes a quantized one, block by block.
 #include "pipeline/quantize_model.h"
 
-#include "calibrate/stream.h"
+#include "calibrate/calibration.h"
 #include "pipeline/quantize_job.h"
 #include "quantize/quantize_linear.h"
 
@@ -16,34 +16,34 @@ nlohmann::json quantize_model(const QuantizeRequest& request, Progress& progress
   for (const std::string& name : job.model().other_tensors())
     output.add_tensor(name, job.other_tensor(name));
 
-  std::optional<Stream> stream;
+  std::optional<Calibration> calibration;
   if (job.calibrated())
-    stream.emplace(job.model(), job.calibration_ids(), job.execution(), job.two_streams());
+    calibration.emplace(job.model(), job.calibration_ids(), job.execution(),
+                        job.calibration_options(), progress);
 
   progress.begin("quantize", job.linear_count());
   for (int64_t index = 0; index < job.model().config().layers; ++index) {
     Block block;
-    if (stream) block = job.model().load_block(index, job.execution(), stream->rope());
+    if (calibration) block = calibration->enter(index);
     const Block original = block;  // its linears are replaced below, these are not
     for (int stage = 0; stage < job.model().family().stages; ++stage) {
-      LinearStatistics statistics;
-      if (stream) statistics = stream->measure(block, original, stage);
-      StageSolvers solvers(statistics,
-                           job.execution().threads);  // one factorization a stage and recipe
+      StageStatistics statistics;
+      if (calibration) statistics = calibration->measure(block, original, stage);
+      StageSolvers solvers(statistics, job.execution().threads);
       for (const LinearSlot& linear : job.linears(index, stage)) {
         const LinearRecipe recipe = job.recipe_for(linear);
         const LinearOutcome outcome = solvers.quantize(linear, recipe, job.weight(linear));
         output.add_linear(linear.name, outcome.quantized);
-        if (stream) replace_weight(block, linear, outcome.quantized);
+        if (calibration) replace_weight(block, linear, outcome.quantized);
         report.add(linear, recipe, outcome);
         progress.update(report.linears(), linear.name);
       }
     }
-    if (stream) stream->leave(block, original);
+    if (calibration) calibration->leave(block, original);
   }
   progress.end();
 
-  if (stream) report.set_dropped_sequences(stream->dropped_sequences());
+  if (calibration) report.set_dropped_sequences(calibration->dropped_sequences());
   report.set_totals(output.verify_and_commit(report.without_times()));
   return report.with_times();
 }

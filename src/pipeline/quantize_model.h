@@ -30,6 +30,9 @@ struct QuantizeRequest {
   std::string device = "cpu";
   Compute compute = Compute::kAuto;
   int threads = 0;  // 0: all cores
+  // Bytes of activations and statistics put aside in memory; more goes to a temporary file beside
+  // the output, with the same result. Absent: half of the machine's memory.
+  std::optional<int64_t> memory_limit;
   bool overwrite = false;
 };
 

@@ -43,6 +43,8 @@ void require_target(const LinearRecipe& recipe, const LinearStatistics& statisti
   require(!target.needs_original_stream() || recipe.objective.kind != ObjectiveKind::kNone,
           "target: alpha and preshift need an objective (objective.kind is none: nothing is "
           "compensated)");
+  require(target == TargetOptions{} || recipe.objective.kind != ObjectiveKind::kDiagonal,
+          "target: objective.kind = diagonal compensates nothing, so there is nothing to aim at");
   require(!target.needs_original_stream() || statistics.cross_moment.defined(),
           "target: alpha and preshift need the full-precision stream, but the statistics hold no "
           "cross moment");
@@ -50,7 +52,7 @@ void require_target(const LinearRecipe& recipe, const LinearStatistics& statisti
 
 void require_hessian(const at::Tensor& hessian) {
   require(hessian.defined(),
-          "objective.kind: an input Hessian is asked for, but the statistics hold none");
+          "objective.kind: a Hessian is asked for, but the statistics hold none");
   require(hessian.dim() == 2 && hessian.size(0) == hessian.size(1) && hessian.size(0) > 0,
           "statistics: expected a square Hessian, not one of {} dimensions", hessian.dim());
   require(hessian.scalar_type() == at::kFloat || hessian.scalar_type() == at::kDouble,
@@ -110,7 +112,7 @@ LinearSolver::LinearSolver(const LinearStatistics& statistics, const LinearRecip
     prepared->hessian = statistics.hessian;
     prepared->diagonal = diagonal_of(statistics.hessian, recipe.objective.damping_reference);
     prepared->columns = column_order(recipe.order.kind, prepared->diagonal.values);
-    if (prepared->diagonal.usable)
+    if (prepared->diagonal.usable && recipe.objective.kind != ObjectiveKind::kDiagonal)
       prepared->factor = factor_with_ladder(prepared->hessian, prepared->diagonal,
                                             prepared->columns, recipe.objective.damping);
     prepare_drift(statistics, *prepared);

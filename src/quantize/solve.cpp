@@ -218,7 +218,8 @@ LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight_i
   }
   std::vector<double> importance;
   if (shared.diagonal.usable) {
-    append(outcome.fallback, "diagonal Hessian, no compensation");
+    if (shared.recipe.objective.kind != ObjectiveKind::kDiagonal)
+      append(outcome.fallback, "diagonal Hessian, no compensation");
     for (const double value : shared.diagonal.values)
       importance.push_back(value / shared.diagonal.reference);
   } else if (shared.hessian.defined()) {

@@ -118,10 +118,29 @@ RecipeKey clip_search_key() {
           }};
 }
 
+void add_end_loss_keys(std::vector<RecipeKey>& keys) {
+  keys.push_back(word_key<LabelKind>(
+      "objective.labels", "of the end loss: the text's next tokens, or drawn from the model",
+      {{"truth", LabelKind::kTruth}, {"sampled", LabelKind::kSampled}},
+      [](auto& s) -> auto& { return s.linear.objective.labels; }));
+  keys.push_back(word_key<ScheduleKind>(
+      "objective.schedule", "gradients of the full-precision model, or behind the quantized blocks",
+      {{"oneshot", ScheduleKind::kOneShot}, {"blockwise", ScheduleKind::kBlockWise}},
+      [](auto& s) -> auto& { return s.linear.objective.schedule; }));
+  keys.push_back(number_key(
+      "objective.blend", "share of the input Hessian mixed into an end-loss objective",
+      "a number in 0 .. 1", [](double v) { return v >= 0 && v <= 1; },
+      [](auto& s) -> auto& { return s.linear.objective.blend; }));
+}
+
 void add_objective_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(word_key<ObjectiveKind>(
       "objective.kind", "which matrix measures the error; none = nearest value, no calibration",
-      {{"none", ObjectiveKind::kNone}, {"input", ObjectiveKind::kInput}},
+      {{"none", ObjectiveKind::kNone},
+       {"input", ObjectiveKind::kInput},
+       {"oac", ObjectiveKind::kOutput},
+       {"guided", ObjectiveKind::kTokenWeighted},
+       {"diagonal", ObjectiveKind::kDiagonal}},
       [](auto& s) -> auto& { return s.linear.objective.kind; }));
   keys.push_back(number_key(
       "objective.damping", "added to the Hessian's diagonal, as a share of its mean or median",
@@ -131,6 +150,7 @@ void add_objective_keys(std::vector<RecipeKey>& keys) {
       "objective.damping_reference", "what damping is a share of",
       {{"mean", DampingReference::kMean}, {"median", DampingReference::kMedian}},
       [](auto& s) -> auto& { return s.linear.objective.damping_reference; }));
+  add_end_loss_keys(keys);
 }
 
 void add_grid_keys(std::vector<RecipeKey>& keys) {

@@ -7,7 +7,9 @@
 
 namespace halftone {
 
-enum class ObjectiveKind { kNone, kInput };
+enum class ObjectiveKind { kNone, kInput, kOutput, kTokenWeighted, kDiagonal };
+enum class LabelKind { kTruth, kSampled };
+enum class ScheduleKind { kOneShot, kBlockWise };
 enum class DampingReference { kMean, kMedian };
 enum class GridKind { kUniform };
 enum class OrderKind { kNatural, kActivation };
@@ -18,7 +20,17 @@ struct ObjectiveOptions {
   ObjectiveKind kind = ObjectiveKind::kInput;
   double damping = 0.01;  // share of the mean (or median) diagonal, live columns only
   DampingReference damping_reference = DampingReference::kMean;
+  // Of the objectives that follow the loss at the end of the model:
+  LabelKind labels = LabelKind::kTruth;            // what the loss is taken against
+  ScheduleKind schedule = ScheduleKind::kOneShot;  // the full-precision model's gradients, or
+                                                   // those behind the quantized prefix
+  double blend = 0;  // share of the input Hessian mixed in, both of one mean diagonal
 
+  // Whether the end loss is differentiated.
+  bool needs_gradients() const {
+    return kind == ObjectiveKind::kOutput || kind == ObjectiveKind::kTokenWeighted ||
+           kind == ObjectiveKind::kDiagonal;
+  }
   bool operator==(const ObjectiveOptions&) const = default;
 };
 

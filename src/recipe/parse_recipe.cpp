@@ -102,9 +102,9 @@ RecipeRule parse_rule(const toml::node& node) {
   LinearSettings scratch;
   rule.settings = set_all(scratch, table, {"match"});
   for (const auto& [name, text] : rule.settings)
-    require(table_of(name) != "transform",
-            "{}: [[rule]]: {} holds for the whole model, not for single linears", line_of(node),
-            name);
+    require(
+        table_of(name) != "transform" && name != "objective.labels" && name != "objective.schedule",
+        "{}: [[rule]]: {} holds for the whole model, not for single linears", line_of(node), name);
   require(!rule.settings.empty(), "{}: [[rule]]: expected a key to set, such as grid.bits = 3",
           line_of(node));
   return rule;

@@ -135,11 +135,15 @@ TEST(CommandLine, CalibrationIsAskedForOnlyWhereTheRecipeNeedsIt) {
   expect_failure(kRtn, 1, "no-such-model");
 }
 
+TEST(CommandLine, TheMemoryLimitIsAWholeNumberOfGibibytes) {
+  for (const char* limit : {"-1", "0.5", "8G", "", "99999999999"})
+    expect_failure(kRtn + Arguments{"--memory-limit=" + std::string(limit)}, 2, "--memory-limit");
+}
+
 TEST(CommandLine, WhatIsNotBuiltYetSaysSo) {
   expect_failure({"plan", "m", "--recipe", "gptq"}, 1, "plan: this command is not built yet");
   expect_failure({"convert", "m", "--out", "x", "--format", "gguf"}, 1, "convert: this command");
   expect_failure(kRtn + Arguments{"--resume"}, 1, "--resume: not built yet");
-  expect_failure(kRtn + Arguments{"--memory-limit", "8"}, 1, "--memory-limit: not built yet");
   expect_failure(kEvaluate + Arguments{"--tasks", "piqa"}, 1, "--tasks: not built yet");
   for (const char* format : {"awq", "mlx", "gguf"})
     expect_failure(kRtn + Arguments{"--format", format}, 1, "not built yet");

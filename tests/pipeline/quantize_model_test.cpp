@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "checkpoint/checkpoint.h"
 #include "pipeline/evaluate_model.h"
+#include "pipeline/quantize_job.h"
 #include "support/fixtures.h"
 
 namespace halftone {
@@ -118,6 +119,116 @@ TEST(QuantizeModel, TwoRunsGiveTheSameBytes) {
   EXPECT_EQ(a, b);
 }
 
+// Stops after a few linears, as Ctrl-C does.
+class InterruptingProgress final : public Progress {
+ public:
+  void begin(std::string_view, int64_t) override {}
+  void update(int64_t done, std::string_view) override {
+    if (done >= 9) throw Interrupted();
+  }
+  void end() override {}
+};
+
+struct EndLossCase {
+  const char *recipe, *kind, *labels, *schedule;
+};
+
+class EndLossObjectives : public ::testing::TestWithParam<EndLossCase> {
+ protected:
+  QuantizeRequest request(const fs::path& out) const {
+    const EndLossCase& wanted = GetParam();
+    QuantizeRequest request = request_for(out, wanted.recipe, 3);
+    apply_setting(request.recipe, fmt::format("objective.kind={}", wanted.kind));
+    apply_setting(request.recipe, fmt::format("objective.labels={}", wanted.labels));
+    apply_setting(request.recipe, fmt::format("objective.schedule={}", wanted.schedule));
+    return request;
+  }
+};
+
+TEST_P(EndLossObjectives, AreReportedAndGiveTheSameBytesWhereverDataWaits) {
+  const TemporaryFolder folder;
+  QuantizeRequest wanted = request(folder / "memory");
+  const json report = run(wanted);
+  EXPECT_TRUE(report["verified"].get<bool>());
+  ASSERT_EQ(report["linears"].size(), 35u);
+  for (const json& linear : report["linears"]) {
+    EXPECT_EQ(linear["objective"], GetParam().kind);
+    EXPECT_EQ(linear["labels"], GetParam().labels);
+    EXPECT_EQ(linear["fallback"], "");
+    EXPECT_GT(linear["loss"].get<double>(), 0);
+  }
+  EXPECT_EQ(report["calibration"]["dropped_sequences"], 0);
+  wanted.out = folder / "disk";
+  wanted.memory_limit = 0;
+  run(wanted);
+  EXPECT_EQ(contents(folder / "memory"), contents(folder / "disk"));
+  EXPECT_EQ(entries(folder.path()), 2u);  // the temporary file is gone
+}
+
+INSTANTIATE_TEST_SUITE_P(QuantizeModel, EndLossObjectives,
+                         ::testing::Values(EndLossCase{"oac-gptq", "oac", "truth", "oneshot"},
+                                           EndLossCase{"oac-gptq", "oac", "sampled", "blockwise"},
+                                           EndLossCase{"guided", "guided", "truth", "oneshot"},
+                                           EndLossCase{"guided", "guided", "truth", "blockwise"},
+                                           EndLossCase{"oac-gptq", "diagonal", "truth", "oneshot"}),
+                         [](const auto& test) {
+                           return fmt::format("{}_{}_{}", test.param.kind, test.param.labels,
+                                              test.param.schedule);
+                         });
+
+TEST(QuantizeModel, EndLossObjectivesBeatRoundToNearestAtThreeBits) {
+  const TemporaryFolder folder;
+  const auto kl = [&](const std::string& recipe) {
+    run(request_for(folder / recipe, recipe, 3));
+    return evaluate(folder / recipe)["kl"]["mean"].get<double>();
+  };
+  const double rtn = kl("rtn");
+  EXPECT_LT(kl("oac-gptq"), 0.75 * rtn);
+  EXPECT_LT(kl("guided"), 0.7 * rtn);
+}
+
+TEST(QuantizeModel, TwoStreamTargetsAreRefusedWithEndLossObjectives) {
+  const TemporaryFolder folder;
+  for (const char* setting : {"target.alpha=0.25", "target.preshift=0.5"}) {
+    QuantizeRequest request = request_for(folder / "out", "oac-gptq", 3);
+    apply_setting(request.recipe, setting);
+    InterruptingProgress progress;  // work would throw Interrupted instead
+    const std::string message = message_of([&] { quantize_model(request, progress); });
+    EXPECT_NE(message.find("objective.kind = oac with target.alpha"), std::string::npos) << message;
+  }
+}
+
+TEST(StageSolvers, LinearsThatShareAnInputDoNotShareAnOutputHessian) {
+  const std::vector<std::string> names = {"q", "k", "v"};
+  StageStatistics statistics;
+  std::map<std::string, at::Tensor> weights;
+  for (const std::string& name : names) {
+    const at::Tensor g = at::randn({96, 64});
+    statistics[name] = {g.t().mm(g), 96};
+    weights[name] = at::randn({32, 64});
+  }
+  LinearRecipe recipe;
+  recipe.grid.bits = 3;
+  recipe.grid.group_size = 32;
+  recipe.objective.kind = ObjectiveKind::kOutput;
+  const auto codes = [&](const StageStatistics& of, std::vector<std::string> order) {
+    StageSolvers solvers(of, 1);
+    std::map<std::string, at::Tensor> all;
+    for (const std::string& name : order)
+      all[name] = solvers.quantize({name, name, 32, 64, 0}, recipe, weights[name]).quantized.codes;
+    return all;
+  };
+  const auto forward = codes(statistics, {"q", "k", "v"});
+  const auto backward = codes(statistics, {"v", "k", "q"});
+  StageStatistics shared;
+  for (const std::string& name : names) shared[name] = statistics["q"];
+  const auto aliased = codes(shared, {"q", "k", "v"});
+  for (const std::string& name : names) {
+    EXPECT_TRUE(forward.at(name).equal(backward.at(name))) << name;
+    EXPECT_EQ(forward.at(name).equal(aliased.at(name)), name == "q") << name;
+  }
+}
+
 TEST(QuantizeModel, AnExistingOutputIsRefusedAndUntouched) {
   const TemporaryFolder folder;
   fs::create_directory(folder / "out");
@@ -139,16 +250,6 @@ TEST(QuantizeModel, OverwriteReplacesTheWholeFolder) {
   EXPECT_TRUE(fs::exists(folder / "out" / "config.json"));
   EXPECT_EQ(entries(folder.path()), 1u);
 }
-
-// Stops after a few linears, as Ctrl-C does.
-class InterruptingProgress final : public Progress {
- public:
-  void begin(std::string_view, int64_t) override {}
-  void update(int64_t done, std::string_view) override {
-    if (done >= 9) throw Interrupted();
-  }
-  void end() override {}
-};
 
 TEST(QuantizeModel, AnInterruptLeavesNothingBehind) {
   const TemporaryFolder folder;
@@ -217,6 +318,17 @@ TEST(QuantizeModel, NanAndInfiniteWeightsAreAnErrorThatNamesTheLinear) {
     EXPECT_NE(message.find("model.layers.1.mlp.up_proj"), std::string::npos) << message;
     EXPECT_FALSE(fs::exists(folder / "out"));
   }
+}
+
+TEST(QuantizeModel, AModelWhoseLossIsNotANumberIsAnErrorThatLeavesNothing) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "out", "oac-gptq", 4);
+  request.model = spoiled_model(folder, std::numeric_limits<float>::quiet_NaN());
+  const std::string message = message_of([&] { run(request); });
+  EXPECT_NE(message.find("gradients of 8 of 8 calibration sequences are not finite"),
+            std::string::npos)
+      << message;
+  EXPECT_EQ(entries(folder.path()), 1u);
 }
 
 TEST(QuantizeModel, RulesGiveSingleLinearsOtherBits) {

@@ -287,7 +287,7 @@ TEST(Errors, SayWhatWasExpected) {
   EXPECT_EQ(with([](auto& r) { r.objective.damping = -0.5; }),
             "objective.damping: expected 0 or more, not -0.5");
   EXPECT_EQ(message_of([&] { LinearSolver({}, {}, 1); }),
-            "objective.kind: an input Hessian is asked for, but the statistics hold none");
+            "objective.kind: a Hessian is asked for, but the statistics hold none");
   const LinearSolver solver(layer.statistics(), recipe_of(4, 8, false), 1);
   EXPECT_EQ(message_of([&] {
               (void)solver.quantize(at::zeros({4, 15}));

@@ -46,6 +46,9 @@ paper = "a paper"
 kind = "none"
 damping = 1
 damping_reference = "median"
+labels = "sampled"
+schedule = "blockwise"
+blend = 0.25
 [grid]
 kind = "uniform"
 bits = 3
@@ -62,7 +65,9 @@ static_groups = false
   EXPECT_EQ(recipe.name, "test");
   EXPECT_EQ(recipe.summary, "a summary");
   EXPECT_EQ(recipe.paper, "a paper");
-  const ObjectiveOptions objective{ObjectiveKind::kNone, 1.0, DampingReference::kMedian};
+  const ObjectiveOptions objective{ObjectiveKind::kNone,      1.0,
+                                   DampingReference::kMedian, LabelKind::kSampled,
+                                   ScheduleKind::kBlockWise,  0.25};
   EXPECT_EQ(recipe.common.objective, objective);
   const GridOptions grid{GridKind::kUniform, 3, 0, true, true, 2.0, 1, 11};
   EXPECT_EQ(recipe.common.grid, grid);
@@ -199,7 +204,8 @@ TEST(Recipe, AnUnknownTableListsTheKnownOnes) {
 TEST(Recipe, AKindThatIsNotBuiltNamesTheKindsThatAre) {
   EXPECT_TRUE(contains(complaint("[grid]\nkind = \"bilevel\"\n"),
                        "line 2: grid.kind: expected \"uniform\", found bilevel"));
-  EXPECT_TRUE(contains(complaint("objective.kind = \"oac\""), "expected \"none\" or \"input\""));
+  EXPECT_TRUE(contains(complaint("objective.kind = \"kron\""),
+                       "expected \"none\" or \"input\" or \"oac\""));
 }
 
 TEST(Recipe, ValuesOfTheWrongTypeAreRefused) {
@@ -266,6 +272,14 @@ TEST(Recipe, ATransformHoldsForTheWholeModelOnly) {
             RotationKind::kQuaRot);
 }
 
+TEST(Recipe, LabelsAndScheduleHoldForTheWholeModelOnly) {
+  for (const char* setting : {"objective.labels = \"sampled\"", "objective.schedule = \"oneshot\""})
+    EXPECT_TRUE(contains(complaint(std::string("[[rule]]\nmatch = \"*\"\n") + setting),
+                         "for the whole model"));
+  const Recipe recipe = parse("[[rule]]\nmatch = \"*\"\nobjective.kind = \"oac\"");
+  EXPECT_EQ(recipe.for_linear("any").objective.kind, ObjectiveKind::kOutput);
+}
+
 TEST(Recipe, PrintedRecipesHoldEveryKeyInAFixedOrder) {
   EXPECT_EQ(to_toml(parse("summary = \"s\"\n[[rule]]\nmatch = \"m\"\ngrid.bits = 3")),
             R"(summary = "s"
@@ -275,6 +289,9 @@ paper = ""
 kind = "input"
 damping = 0.01
 damping_reference = "mean"
+labels = "truth"
+schedule = "oneshot"
+blend = 0.0
 
 [target]
 alpha = 0.0

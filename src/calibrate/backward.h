@@ -1,0 +1,41 @@
+// The gradient of a loss through one block or one function, recomputed from the stored input. The
+// only place that uses autograd: no graph outlives a call, so none spans two blocks.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "model/model.h"
+
+namespace halftone {
+
+// One linear's part: its weight's gradient for a sequence is G = delta^T input.
+struct LinearGradient {
+  std::string relative;  // "self_attn.q_proj"
+  at::Tensor input;      // (batch, length, in), what the linear read
+  at::Tensor delta;      // (batch, length, out), the gradient at its output
+};
+
+struct BlockGradient {
+  std::vector<LinearGradient> linears;  // in the order of the family's table
+  at::Tensor hidden;  // (batch, length, hidden), the gradient at the block's input
+};
+
+// What to compute of a BlockGradient; the rest stays empty.
+struct GradientParts {
+  bool linears = true, hidden = true;
+};
+
+// hidden: the block's input, gradient: the gradient at its output, (batch, length, hidden) both, in
+// the block's dtype.
+BlockGradient differentiate_block(const Model& model, const Block& block, const at::Tensor& hidden,
+                                  const at::Tensor& gradient, GradientParts parts);
+
+// The gradient at x, given the one at function(x).
+at::Tensor pull_back(const std::function<at::Tensor(const at::Tensor&)>& function,
+                     const at::Tensor& x, const at::Tensor& gradient);
+
+}  // namespace halftone

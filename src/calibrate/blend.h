@@ -1,0 +1,12 @@
+// A Fisher matrix from few sequences is noisy; the input Hessian is not (METHODS 2.6).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace halftone {
+
+// (1 - share) F + share c H, with c such that both have the same mean diagonal; the result is in
+// units of F. A zero F gives H.   fisher, input: (in, in)
+at::Tensor blended(const at::Tensor& fisher, const at::Tensor& input, double share);
+
+}  // namespace halftone

@@ -1,0 +1,120 @@
+#include "calibrate/calibration.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "calibrate/blend.h"
+
+namespace halftone {
+namespace {
+
+bool is_block_wise(const ObjectiveOptions& objective) {
+  return objective.needs_gradients() && objective.schedule == ScheduleKind::kBlockWise;
+}
+
+bool needs_input_hessian(const ObjectiveOptions& objective) {
+  return objective.kind == ObjectiveKind::kInput ||
+         (objective.needs_gradients() && objective.blend > 0);
+}
+
+// Whether anything about a linear is taken behind the quantized prefix.
+bool needs_prefix(const ObjectiveOptions& objective) {
+  return needs_input_hessian(objective) || objective.kind == ObjectiveKind::kTokenWeighted ||
+         is_block_wise(objective);
+}
+
+}  // namespace
+
+Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execution& execution,
+                         CalibrationOptions options, Progress& progress)
+    : model_(model),
+      execution_(execution),
+      options_(std::move(options)),
+      stream_(model, ids, execution, options_.two_streams, options_.storage) {
+  for (const LinearSlot& linear : model.linears()) {
+    const ObjectiveOptions objective = options_.objective(linear);
+    streams_ = streams_ || needs_prefix(objective);
+    if (objective.needs_gradients() && !end_loss_.needs_gradients()) end_loss_ = objective;
+  }
+  if (!end_loss_.needs_gradients()) return;
+  store_.emplace(options_.memory_limit, options_.spill_folder);
+  backward_.emplace(model, ids, execution, stream_.rope(), *store_);
+  output_.emplace(model, options_.objective, ids, execution.device, *store_);
+  if (is_block_wise(end_loss_)) return;
+  const int64_t layers = model.config().layers;
+  progress.begin("gradients", 2 * layers);
+  int64_t done = 0;
+  go_back(0, layers,
+          [&](int64_t block) { progress.update(++done, fmt::format("block {}", block)); });
+  progress.end();
+}
+
+void Calibration::go_back(int64_t first, int64_t end, const std::function<void(int64_t)>& passed) {
+  backward_->run(stream_.hidden(), first, end,
+                 {.labels = end_loss_.labels,
+                  .seed = options_.seed + static_cast<uint64_t>(first),
+                  .storage = options_.storage,
+                  .passed = passed},
+                 *output_);
+}
+
+Block Calibration::enter(int64_t index) {
+  if (is_block_wise(end_loss_)) go_back(index, index + 1, {});
+  return model_.load_block(index, execution_, stream_.rope());
+}
+
+StageStatistics Calibration::sum_inputs(const Block& block, const Block& original, int stage,
+                                        const std::vector<LinearSlot>& linears) {
+  std::vector<std::string> names;
+  std::vector<at::Tensor> weights;
+  const auto has_objective = [&](auto&& property) {
+    return std::any_of(linears.begin(), linears.end(),
+                       [&](const LinearSlot& slot) { return property(options_.objective(slot)); });
+  };
+  if (has_objective(needs_input_hessian)) {
+    names.emplace_back();
+    weights.emplace_back();
+  }
+  for (const LinearSlot& linear : linears) {
+    if (options_.objective(linear).kind != ObjectiveKind::kTokenWeighted) continue;
+    names.push_back(linear.name);
+    weights.push_back(output_->take_token_weights(linear));
+  }
+  StageStatistics sums;
+  if (!streams_) return sums;
+  const auto measured = stream_.measure(block, original, stage, weights);
+  for (size_t i = 0; i < names.size(); ++i) sums[names[i]] = measured[i];
+  return sums;
+}
+
+StageStatistics Calibration::measure(const Block& block, const Block& original, int stage) {
+  std::vector<LinearSlot> linears = model_.linears_of_block(block.index);
+  std::erase_if(linears, [&](const LinearSlot& slot) { return slot.stage != stage; });
+  StageStatistics sums = sum_inputs(block, original, stage, linears), statistics;
+  for (const LinearSlot& linear : linears) {
+    const ObjectiveOptions objective = options_.objective(linear);
+    if (objective.kind == ObjectiveKind::kNone) continue;
+    LinearStatistics& own = statistics[linear.name];
+    if (objective.kind == ObjectiveKind::kInput)
+      own = sums.at("");
+    else if (objective.kind == ObjectiveKind::kTokenWeighted)
+      own = sums.at(linear.name);
+    else
+      own = output_->take_hessian(linear);
+    if (needs_input_hessian(objective) && objective.needs_gradients())
+      own.hessian = blended(own.hessian, sums.at("").hessian, objective.blend);
+    if (objective.kind == ObjectiveKind::kDiagonal) own.hessian = at::diag(own.hessian.diagonal());
+  }
+  return statistics;
+}
+
+void Calibration::leave(const Block& block, const Block& original) {
+  if (streams_) stream_.leave(block, original);
+}
+
+int64_t Calibration::dropped_sequences() const {
+  return std::max(stream_.dropped_sequences(), backward_ ? backward_->dropped_sequences() : 0);
+}
+
+}  // namespace halftone

@@ -1,0 +1,65 @@
+// Everything a run learns from its calibration sequences, block by block, in the order in which the
+// linears are quantized: one `LinearStatistics` for each, by its objective.
+#pragma once
+
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/progress.h"
+#include "calibrate/output_statistics.h"
+#include "calibrate/stream.h"
+
+namespace halftone {
+
+// Statistics by the linear's name; linears with the objective "none" have none.
+using StageStatistics = std::map<std::string, LinearStatistics>;
+
+struct CalibrationOptions {
+  bool two_streams = false;  // some target needs the cross moment
+  ObjectiveOf objective;     // of each linear; labels and schedule are those of the first that
+                             // needs gradients
+  uint64_t seed = 0;         // of sampled labels
+  at::ScalarType storage = at::kBFloat16;                      // of activations between passes
+  int64_t memory_limit = std::numeric_limits<int64_t>::max();  // bytes of what is put aside
+  std::filesystem::path spill_folder = ".";                    // where the rest goes
+};
+
+class Calibration {
+ public:
+  // ids: (sequences, length) int32. With one-shot gradients the whole backward pass runs here.
+  Calibration(const Model& model, const at::Tensor& ids, const Execution& execution,
+              CalibrationOptions options, Progress& progress);
+
+  // The block in full precision; blocks in order. With block-wise gradients the pass from the end
+  // of the model down to this block runs here.
+  Block enter(int64_t index);
+  // Stages in order, 0 first, each after the linears of those before were replaced.
+  StageStatistics measure(const Block& block, const Block& original, int stage);
+  // After the block's last linear was replaced.
+  void leave(const Block& block, const Block& original);
+
+  // Left out of some statistic for numbers that are not finite.
+  int64_t dropped_sequences() const;
+
+ private:
+  void go_back(int64_t first, int64_t end, const std::function<void(int64_t)>& passed);
+  // The stage's inputs summed up behind the quantized prefix, by the linear's name where tokens are
+  // weighted and under "" where they are not.
+  StageStatistics sum_inputs(const Block& block, const Block& original, int stage,
+                             const std::vector<LinearSlot>& linears);
+
+  const Model& model_;
+  Execution execution_;
+  CalibrationOptions options_;
+  ObjectiveOptions end_loss_;  // of the first linear that needs gradients
+  bool streams_ = false;       // some statistic is taken behind the quantized prefix
+  Stream stream_;
+  std::optional<TensorStore> store_;
+  std::optional<BackwardPass> backward_;
+  std::optional<OutputStatistics> output_;
+};
+
+}  // namespace halftone

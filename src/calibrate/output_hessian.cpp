@@ -1,0 +1,50 @@
+#include "calibrate/output_hessian.h"
+
+#include <ATen/ATen.h>
+
+namespace halftone {
+namespace {
+
+at::Tensor zeros(int64_t count, at::Device device) {
+  return at::zeros({count}, at::device(device).dtype(at::kDouble));
+}
+
+// -> (batch, out, in) float32
+at::Tensor weight_gradients(const at::Tensor& x, const at::Tensor& delta) {
+  return at::bmm(delta.to(at::kFloat).transpose(1, 2), x.to(at::kFloat));
+}
+
+}  // namespace
+
+OutputHessian::OutputHessian(int64_t out, int64_t in, at::Device device)
+    : sum_(in, device), row_energies_(zeros(out, device)) {}
+
+void OutputHessian::add(const at::Tensor& x, const at::Tensor& delta) {
+  const at::Tensor gradients = weight_gradients(x, delta);
+  sum_.add(gradients.flatten(0, 1));  // the sum of squares is the square of all rows together
+  row_energies_ += gradients.square().sum({0, 2}, false, at::kDouble);
+  tokens_ += x.size(0) * x.size(1);
+}
+
+LinearStatistics OutputHessian::finish(double scale) {
+  const double unit = 1 / (scale * scale);
+  return {sum_.finish().mul_(unit), tokens_, {}, (row_energies_ * unit).cpu()};
+}
+
+OutputDiagonal::OutputDiagonal(int64_t out, int64_t in, at::Device device)
+    : sum_(zeros(in, device)), row_energies_(zeros(out, device)) {}
+
+void OutputDiagonal::add(const at::Tensor& x, const at::Tensor& delta) {
+  const at::Tensor squares = weight_gradients(x, delta).square_();
+  sum_ += squares.sum({0, 1}, false, at::kDouble);
+  row_energies_ += squares.sum({0, 2}, false, at::kDouble);
+  tokens_ += x.size(0) * x.size(1);
+}
+
+LinearStatistics OutputDiagonal::finish(double scale) {
+  const double unit = 1 / (scale * scale);
+  return {
+      at::diag(sum_ * unit).to(at::kCPU, at::kFloat), tokens_, {}, (row_energies_ * unit).cpu()};
+}
+
+}  // namespace halftone

@@ -1,0 +1,44 @@
+// The output-adaptive Hessian of one linear, sum over sequences of G^T G with G = dL/dW of one
+// sequence (Edalati et al. 2025, OAC, arXiv 2405.15025; METHODS 2.2): the Fisher matrix of the
+// linear, its blocks of single rows summed.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "calibrate/linear_statistics.h"
+#include "calibrate/symmetric_sum.h"
+
+namespace halftone {
+
+class OutputHessian {
+ public:
+  OutputHessian(int64_t out, int64_t in, at::Device device);
+
+  // G = Delta^T X of each sequence in float32, its square summed in float32, row energies in
+  // float64.   x: (batch, length, in); delta: (batch, length, out), the gradient at the output
+  void add(const at::Tensor& x, const at::Tensor& delta);
+  // Divided by scale^2, where gradients were `scale` times the loss's. Only hessian, tokens and
+  // row_energies are set.
+  LinearStatistics finish(double scale);
+
+ private:
+  SymmetricSum sum_;
+  at::Tensor row_energies_;  // (out) float64
+  int64_t tokens_ = 0;
+};
+
+// The diagonal of that matrix alone (METHODS 2.4): no product of two matrices beyond G.
+class OutputDiagonal {
+ public:
+  OutputDiagonal(int64_t out, int64_t in, at::Device device);
+
+  void add(const at::Tensor& x, const at::Tensor& delta);  // as above
+  // hessian: (in, in), zero off the diagonal.
+  LinearStatistics finish(double scale);
+
+ private:
+  at::Tensor sum_, row_energies_;  // (in), (out) float64
+  int64_t tokens_ = 0;
+};
+
+}  // namespace halftone

@@ -1,0 +1,195 @@
+#include "calibrate/calibration.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "calibrate/demo_model.h"
+
+namespace halftone {
+namespace {
+
+using ::halftone::testing::open_demo;
+using ::halftone::testing::relative_error;
+using ::halftone::testing::some_ids;
+
+constexpr double kRounding = 1e-5;  // float32 sums in another order
+const Execution kFloat32{at::kCPU, at::kFloat, 2};
+
+ObjectiveOptions objective(ObjectiveKind kind, ScheduleKind schedule = ScheduleKind::kOneShot) {
+  ObjectiveOptions options;
+  options.kind = kind;
+  options.schedule = schedule;
+  return options;
+}
+
+CalibrationOptions options_for(const ObjectiveOptions& all) {
+  CalibrationOptions options;
+  options.objective = [all](const LinearSlot&) { return all; };
+  options.storage = at::kFloat;
+  options.spill_folder = std::filesystem::temp_directory_path();
+  return options;
+}
+
+// Statistics of all linears of the blocks up to `last`; `change` replaces the linears of a block.
+StageStatistics calibrate(
+    const Model& model, const at::Tensor& ids, const CalibrationOptions& options, int64_t last,
+    const std::function<void(Block&, int stage)>& change = [](Block&, int) {}) {
+  SilentProgress progress;
+  Calibration calibration(model, ids, kFloat32, options, progress);
+  StageStatistics all;
+  for (int64_t index = 0; index <= last; ++index) {
+    Block block = calibration.enter(index);
+    const Block original = block;
+    for (int stage = 0; stage < model.family().stages; ++stage) {
+      all.merge(calibration.measure(block, original, stage));
+      change(block, stage);
+    }
+    calibration.leave(block, original);
+  }
+  return all;
+}
+
+constexpr ObjectiveKind kEndLossKinds[] = {ObjectiveKind::kOutput, ObjectiveKind::kTokenWeighted,
+                                           ObjectiveKind::kDiagonal};
+
+TEST(Calibration, BlockWiseEqualsOneShotOnTheFirstBlock) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(4, 24);
+  for (const ObjectiveKind kind : kEndLossKinds) {
+    const auto once = calibrate(model, ids, options_for(objective(kind)), 0);
+    const auto block_wise =
+        calibrate(model, ids, options_for(objective(kind, ScheduleKind::kBlockWise)), 0);
+    ASSERT_EQ(once.size(), 7u);
+    for (const auto& [name, statistics] : once)
+      EXPECT_TRUE(block_wise.at(name).hessian.equal(statistics.hessian)) << name;
+  }
+}
+
+TEST(Calibration, BlockWiseGradientsSeeTheChangedPrefixAndOneShotOnesDoNot) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(4, 24);
+  const std::string name = "model.layers.1.mlp.up_proj";
+  const auto halve = [](Block& block, int stage) {
+    if (block.index == 0 && stage == 3) block.tensors["mlp.down_proj.weight"].mul_(0.5);
+  };
+  const auto change_of = [&](ScheduleKind schedule) {
+    const auto options = options_for(objective(ObjectiveKind::kOutput, schedule));
+    return relative_error(calibrate(model, ids, options, 1, halve).at(name).hessian,
+                          calibrate(model, ids, options, 1).at(name).hessian);
+  };
+  EXPECT_GT(change_of(ScheduleKind::kBlockWise), 0.05);
+  EXPECT_EQ(change_of(ScheduleKind::kOneShot), 0);
+}
+
+TEST(Calibration, BlockWiseEqualsOneShotEverywhereWhenNothingChanges) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(4, 24);
+  for (const ObjectiveKind kind : kEndLossKinds) {
+    const auto once = calibrate(model, ids, options_for(objective(kind)), 4);
+    const auto block_wise =
+        calibrate(model, ids, options_for(objective(kind, ScheduleKind::kBlockWise)), 4);
+    ASSERT_EQ(once.size(), 35u);
+    for (const auto& [name, statistics] : once)
+      EXPECT_LT(relative_error(block_wise.at(name).hessian, statistics.hessian), kRounding);
+  }
+}
+
+TEST(Calibration, EqualTokenWeightsGiveTheInputHessian) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(4, 24);
+  const RopeTable rope = make_rope_table(model.config(), 24, at::kCPU, at::kFloat);
+  Stream stream(model, ids, kFloat32, false, at::kFloat);
+  const Block block = model.load_block(0, kFloat32, rope);
+  const auto both = stream.measure(block, block, 0, {at::Tensor(), at::full({4, 24}, 0.25f)});
+  EXPECT_LT(relative_error(both[1].hessian * 4, both[0].hessian), kRounding);
+}
+
+TEST(Calibration, TokenWeightsCountEachTokenByItsSquaredGradient) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(3, 20);
+  const auto guided =
+      calibrate(model, ids, options_for(objective(ObjectiveKind::kTokenWeighted)), 2);
+  // one token's part is s x^T x; summed over the tokens of all sequences, by a pass of its own
+  class Reference final : public GradientObserver {
+   public:
+    void enter(const Block& block) override { block_ = block.index; }
+    void add(const std::vector<LinearGradient>& linears, int64_t) override {
+      for (const LinearGradient& linear : linears) {
+        if (block_ != 2) continue;
+        const at::Tensor x = linear.input.flatten(0, 1).to(at::kDouble);
+        const at::Tensor delta = linear.delta.flatten(0, 1).to(at::kDouble) / kLossScale;
+        at::Tensor part = at::zeros({x.size(1), x.size(1)}, at::kDouble);
+        for (int64_t t = 0; t < x.size(0); ++t)
+          part += at::outer(x[t], x[t]) * delta[t].square().mean();
+        at::Tensor& sum = sums[linear.relative];
+        sum = sum.defined() ? sum + part : part;
+      }
+    }
+    void leave(const Block&) override {}
+    std::map<std::string, at::Tensor> sums;
+
+   private:
+    int64_t block_ = -1;
+  } reference;
+  const RopeTable rope = make_rope_table(model.config(), 20, at::kCPU, at::kFloat);
+  TensorStore store(1 << 30, ".");
+  BackwardPass(model, ids, kFloat32, rope, store)
+      .run(::halftone::testing::embedded(model, ids, kFloat32, 3), 0, 5, {.storage = at::kFloat},
+           reference);
+  for (const LinearSlot& slot : model.linears_of_block(2))
+    EXPECT_LT(relative_error(guided.at(slot.name).hessian, reference.sums.at(slot.relative)),
+              kRounding)
+        << slot.name;
+}
+
+TEST(Calibration, LinearsShareAHessianOnlyWithTheInputObjective) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(3, 20);
+  const auto shared = [&](ObjectiveKind kind) {
+    const auto all = calibrate(model, ids, options_for(objective(kind)), 0);
+    const std::string attention = "model.layers.0.self_attn.";
+    return all.at(attention + "q_proj").hessian.is_same(all.at(attention + "k_proj").hessian);
+  };
+  EXPECT_TRUE(shared(ObjectiveKind::kInput));
+  for (const ObjectiveKind kind : kEndLossKinds) EXPECT_FALSE(shared(kind));
+}
+
+TEST(Calibration, EachLinearHasItsOwnObjective) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(3, 20);
+  const auto all_of = [&](ObjectiveKind kind) {
+    return calibrate(model, ids, options_for(objective(kind)), 1);
+  };
+  CalibrationOptions mixed = options_for({});
+  mixed.objective = [](const LinearSlot& slot) {
+    if (slot.relative.ends_with("up_proj")) return objective(ObjectiveKind::kOutput);
+    if (slot.relative.ends_with("gate_proj")) return objective(ObjectiveKind::kTokenWeighted);
+    return objective(slot.stage == 1 ? ObjectiveKind::kNone : ObjectiveKind::kInput);
+  };
+  const auto all = calibrate(model, ids, mixed, 1);
+  EXPECT_EQ(all.size(), 12u);  // o_proj asks for nothing
+  const auto same = [&](const char* name, ObjectiveKind kind) {
+    return relative_error(all.at(name).hessian, all_of(kind).at(name).hessian) < kRounding;
+  };
+  EXPECT_TRUE(same("model.layers.1.mlp.up_proj", ObjectiveKind::kOutput));
+  EXPECT_TRUE(same("model.layers.1.mlp.gate_proj", ObjectiveKind::kTokenWeighted));
+  EXPECT_TRUE(same("model.layers.1.mlp.down_proj", ObjectiveKind::kInput));
+}
+
+TEST(Calibration, AllOfTheInputBlendedInIsTheInputHessianScaled) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(3, 20);
+  ObjectiveOptions blend = objective(ObjectiveKind::kOutput);
+  blend.blend = 1;
+  const auto blended = calibrate(model, ids, options_for(blend), 0);
+  const auto input = calibrate(model, ids, options_for(objective(ObjectiveKind::kInput)), 0);
+  for (const auto& [name, statistics] : input) {
+    const at::Tensor& h = blended.at(name).hessian;
+    EXPECT_LT(relative_error(h / h.trace(), statistics.hessian / statistics.hessian.trace()),
+              kRounding)
+        << name;
+  }
+}
+
+}  // namespace
+}  // namespace halftone

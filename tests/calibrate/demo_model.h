@@ -1,0 +1,41 @@
+// The demo model and token ids for tests of calibration.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "calibrate/backward_pass.h"
+#include "checkpoint/checkpoint.h"
+#include "model/model.h"
+
+namespace halftone::testing {
+
+inline Model open_demo() {
+  const auto checkpoint = std::make_shared<const Checkpoint>(
+      std::filesystem::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
+  return Model(checkpoint, checkpoint->names());
+}
+
+// Not text, but every token is known to the model.
+inline at::Tensor some_ids(int64_t sequences, int64_t length) {
+  return at::arange(sequences * length, at::kInt).remainder(500).view({sequences, length}) + 3;
+}
+
+inline double relative_error(const at::Tensor& a, const at::Tensor& exact) {
+  return ((a.to(at::kDouble) - exact.to(at::kDouble)).norm() / exact.to(at::kDouble).norm())
+      .item<double>();
+}
+
+// The embedded sequences, in batches of `per_batch`.
+inline std::vector<at::Tensor> embedded(const Model& model, const at::Tensor& ids,
+                                        const Execution& execution, int64_t per_batch,
+                                        at::ScalarType storage = at::kFloat) {
+  std::vector<at::Tensor> batches;
+  for (const at::Tensor& part : ids.split(per_batch, 0))
+    batches.push_back(Model::embed(model.embedding(), part, execution).to(storage));
+  return batches;
+}
+
+}  // namespace halftone::testing

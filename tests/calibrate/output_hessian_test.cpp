@@ -1,0 +1,134 @@
+#include "calibrate/output_hessian.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "calibrate/blend.h"
+#include "calibrate/demo_model.h"
+#include "calibrate/input_hessian.h"
+#include "calibrate/output_statistics.h"
+
+namespace halftone {
+namespace {
+
+using ::halftone::testing::relative_error;
+
+constexpr double kRelativeTolerance = 1e-6;  // Frobenius; float32 sums against float64
+constexpr int64_t kSequences = 5, kLength = 7, kIn = 6, kOut = 4;
+
+struct Gradients {
+  at::Tensor x = at::randn({kSequences, kLength, kIn});
+  at::Tensor delta = at::randn({kSequences, kLength, kOut});
+};
+
+// Sums over sequences, rows and pairs of tokens, written out.   -> (in, in) float64
+at::Tensor reference(const at::Tensor& x, const at::Tensor& delta) {
+  const auto xs = x.accessor<float, 3>(), ds = delta.accessor<float, 3>();
+  at::Tensor sum = at::zeros({x.size(2), x.size(2)}, at::kDouble);
+  auto out = sum.accessor<double, 2>();
+  for (int64_t i = 0; i < x.size(0); ++i)
+    for (int64_t row = 0; row < delta.size(2); ++row)
+      for (int64_t t = 0; t < x.size(1); ++t)
+        for (int64_t u = 0; u < x.size(1); ++u)
+          for (int64_t a = 0; a < x.size(2); ++a)
+            for (int64_t b = 0; b < x.size(2); ++b)
+              out[a][b] += double{ds[i][t][row]} * xs[i][t][a] * ds[i][u][row] * xs[i][u][b];
+  return sum;
+}
+
+TEST(OutputHessian, IsTheSumOfTheFisherMatricesOfSingleRows) {
+  const Gradients g;
+  OutputHessian hessian(kOut, kIn, at::kCPU);
+  hessian.add(g.x, g.delta);
+  EXPECT_LT(relative_error(hessian.finish(1).hessian, reference(g.x, g.delta)), kRelativeTolerance);
+}
+
+TEST(OutputHessian, EqualsTheInputsAroundTheGramMatrixOfOutputGradients) {
+  const Gradients g;
+  at::Tensor exact = at::zeros({kIn, kIn}, at::kDouble);
+  for (int64_t i = 0; i < kSequences; ++i) {
+    const at::Tensor x = g.x[i].to(at::kDouble), delta = g.delta[i].to(at::kDouble);
+    exact += x.t().mm(delta.mm(delta.t())).mm(x);
+  }
+  OutputHessian hessian(kOut, kIn, at::kCPU);
+  hessian.add(g.x, g.delta);
+  EXPECT_LT(relative_error(hessian.finish(1).hessian, exact), kRelativeTolerance);
+}
+
+TEST(OutputHessian, SquaresEachSequenceByItself) {
+  const Gradients g;
+  OutputHessian together(kOut, kIn, at::kCPU), apart(kOut, kIn, at::kCPU);
+  together.add(g.x, g.delta);
+  for (int64_t i = 0; i < kSequences; ++i) apart.add(g.x.narrow(0, i, 1), g.delta.narrow(0, i, 1));
+  const LinearStatistics a = together.finish(1), b = apart.finish(1);
+  EXPECT_LT(relative_error(a.hessian, b.hessian), kRelativeTolerance);
+  EXPECT_EQ(a.tokens, b.tokens);
+  // one long sequence is something else
+  OutputHessian joined(kOut, kIn, at::kCPU);
+  joined.add(g.x.reshape({1, -1, kIn}), g.delta.reshape({1, -1, kOut}));
+  EXPECT_GT(relative_error(joined.finish(1).hessian, a.hessian), 0.1);
+}
+
+TEST(OutputHessian, WithOneTokenASequenceIsTheTokenWeightedOneTimesTheOutputs) {
+  const at::Tensor x = at::randn({64, 1, kIn}), delta = at::randn({64, 1, kOut});
+  OutputHessian output(kOut, kIn, at::kCPU);
+  output.add(x, delta);
+  InputHessian weighted(kIn, at::kCPU);
+  weighted.add(x.flatten(0, 1), token_weights(delta).flatten());
+  EXPECT_LT(relative_error(weighted.finish().hessian * kOut, output.finish(1).hessian),
+            kRelativeTolerance);
+}
+
+TEST(OutputHessian, RowEnergiesAreTheSquaredRowsOfTheGradients) {
+  const Gradients g;
+  at::Tensor exact = at::zeros({kOut}, at::kDouble);
+  for (int64_t i = 0; i < kSequences; ++i)
+    exact += g.delta[i].t().mm(g.x[i]).to(at::kDouble).square().sum(1);
+  OutputHessian hessian(kOut, kIn, at::kCPU);
+  OutputDiagonal diagonal(kOut, kIn, at::kCPU);
+  hessian.add(g.x, g.delta);
+  diagonal.add(g.x, g.delta);
+  EXPECT_LT(relative_error(hessian.finish(1).row_energies, exact), kRelativeTolerance);
+  EXPECT_LT(relative_error(diagonal.finish(1).row_energies, exact), kRelativeTolerance);
+}
+
+TEST(OutputHessian, TheLossScaleDividesOutExactly) {
+  const Gradients g;
+  const auto run = [&](double scale) {
+    OutputHessian hessian(kOut, kIn, at::kCPU);
+    hessian.add(g.x, g.delta * scale);
+    return hessian.finish(scale);
+  };
+  const LinearStatistics plain = run(1), scaled = run(kLossScale);
+  EXPECT_TRUE(scaled.hessian.equal(plain.hessian));
+  EXPECT_TRUE(scaled.row_energies.equal(plain.row_energies));
+}
+
+TEST(OutputDiagonal, IsTheDiagonalOfTheOutputHessian) {
+  const Gradients g;
+  OutputHessian hessian(kOut, kIn, at::kCPU);
+  OutputDiagonal diagonal(kOut, kIn, at::kCPU);
+  hessian.add(g.x, g.delta);
+  diagonal.add(g.x, g.delta);
+  const at::Tensor exact = at::diag(hessian.finish(1).hessian.diagonal());
+  EXPECT_LT(relative_error(diagonal.finish(1).hessian, exact), kRelativeTolerance);
+}
+
+TEST(Blend, GivesBothMatricesTheSameMeanDiagonal) {
+  const at::Tensor a = at::randn({9, kIn}), b = at::randn({9, kIn}) * 100;
+  const at::Tensor fisher = a.t().mm(a), input = b.t().mm(b);
+  const auto trace = [](const at::Tensor& m) { return m.diagonal().sum().item<float>(); };
+  for (const double share : {0.0, 0.25, 1.0})
+    EXPECT_NEAR(trace(blended(fisher, input, share)) / trace(fisher), 1, 1e-5) << share;
+  EXPECT_TRUE(blended(fisher, input, 0).equal(fisher));
+  const at::Tensor all = blended(fisher, input, 1);
+  EXPECT_LT(relative_error(all / trace(all), input / trace(input)), kRelativeTolerance);
+}
+
+TEST(Blend, WithoutGradientsIsTheInputHessian) {
+  const at::Tensor input = at::eye(3);
+  EXPECT_TRUE(blended(at::zeros({3, 3}), input, 0.1).equal(input));
+}
+
+}  // namespace
+}  // namespace halftone
