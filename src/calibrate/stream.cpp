@@ -17,10 +17,6 @@ namespace {
 constexpr int64_t kTokensPerBatch =
     4096;  // enough for full GEMM rate, small enough to stay out of the way
 
-at::Tensor kept(const at::Tensor& tensor, at::ScalarType dtype) {
-  return tensor.defined() ? tensor.to(dtype) : tensor;
-}
-
 // Of the sequences in the mask, all tokens one after another.   x: (batch, length, ...) or
 // undefined
 at::Tensor rows_of(const at::Tensor& x, const at::Tensor& mask) {
@@ -31,46 +27,54 @@ at::Tensor part_of(const at::Tensor& x, int64_t first, int64_t count) {
   return x.defined() ? x.narrow(0, first, count) : x;
 }
 
+int64_t widest_input(const Model& model) {
+  int64_t widest = 0;
+  for (const LinearSlot& slot : model.linears_of_block(0)) widest = std::max(widest, slot.in);
+  return widest;
+}
+
+// -> (sequences, length, hidden) in `storage`
+at::Tensor embedded(const Model& model, const at::Tensor& ids, int64_t batch,
+                    const Execution& execution, at::ScalarType storage) {
+  const at::Tensor table = model.embedding();
+  const at::Tensor hidden = at::empty({ids.size(0), ids.size(1), model.config().hidden},
+                                      at::device(execution.device).dtype(storage));
+  for (int64_t first = 0; first < ids.size(0); first += batch) {
+    const int64_t count = std::min(batch, ids.size(0) - first);
+    hidden.narrow(0, first, count)
+        .copy_(Model::embed(table, ids.narrow(0, first, count), execution));
+  }
+  return hidden;
+}
+
 }  // namespace
 
 Stream::Stream(const Model& model, const at::Tensor& ids, const Execution& execution,
                bool two_streams, at::ScalarType storage)
     : model_(model),
       execution_(execution),
-      storage_(storage),
       rope_(make_rope_table(model.config(), ids.size(1), execution.device, execution.dtype)),
-      two_streams_(two_streams),
-      sequences_(ids.size(0)) {
-  const int64_t per_batch = std::max<int64_t>(1, kTokensPerBatch / ids.size(1));
-  const at::Tensor table = model.embedding();
-  for (const at::Tensor& part : ids.split(per_batch, 0)) {
-    const at::Tensor hidden = kept(Model::embed(table, part, execution), storage);
-    batches_.push_back({{hidden, {}}, {two_streams ? hidden : at::Tensor(), {}}});
-  }
+      sequences_(ids.size(0)),
+      batch_(std::max<int64_t>(1, kTokensPerBatch / ids.size(1))),
+      quantized_(embedded(model, ids, batch_, execution, storage), widest_input(model)) {
+  if (two_streams) original_.emplace(quantized_.hidden().clone(), widest_input(model));
 }
 
 template <class Work>
 void Stream::for_each_batch(Work&& work) {
   const at::NoGradGuard no_grad;
-  const auto widened = [&](BlockState& state) {
-    BlockState wide{kept(state.hidden, execution_.dtype), kept(state.carry, execution_.dtype)};
-    state.carry = at::Tensor();
-    return wide;
-  };
-  const auto narrowed = [&](const BlockState& state) {
-    return BlockState{kept(state.hidden, storage_), kept(state.carry, storage_)};
-  };
-  for (Batch& batch : batches_) {
-    Batch wide{widened(batch.state), widened(batch.original)};
-    work(wide);
-    batch = {narrowed(wide.state), narrowed(wide.original)};
+  for (int64_t first = 0; first < sequences_; first += batch_) {
+    const int64_t count = std::min(batch_, sequences_ - first);
+    Batch batch{first, quantized_.take(first, count, execution_.dtype), {}};
+    if (original_) batch.original = original_->take(first, count, execution_.dtype);
+    work(batch);
+    quantized_.put(first, batch.state);
+    if (original_) original_->put(first, batch.original);
   }
 }
 
 std::vector<at::Tensor> Stream::hidden() const {
-  std::vector<at::Tensor> all;
-  for (const Batch& batch : batches_) all.push_back(batch.state.hidden);
-  return all;
+  return quantized_.hidden().split(batch_, 0);
 }
 
 int64_t Stream::width_of(const Block& block, int stage) const {
@@ -90,16 +94,15 @@ std::vector<LinearStatistics> Stream::measure(const Block& block, const Block& o
   std::vector<InputHessian> hessians;
   for (size_t i = 0; i < weights.size(); ++i) hessians.emplace_back(in, execution_.device);
   std::optional<CrossMoment> moment;
-  if (two_streams_) moment.emplace(in, execution_.device);
-  int64_t dropped = 0, first = 0;
+  if (original_) moment.emplace(in, execution_.device);
+  int64_t dropped = 0;
   for_each_batch([&](Batch& batch) {
     const at::Tensor x = input_of(block, batch.state), finite = finite_sequences(x);
     const at::Tensor rows = rows_of(x, finite);
     if (finite.defined()) dropped += x.size(0) - finite.sum().item<int64_t>();
     for (size_t i = 0; i < weights.size(); ++i)
-      hessians[i].add(rows, rows_of(part_of(weights[i], first, x.size(0)), finite));
+      hessians[i].add(rows, rows_of(part_of(weights[i], batch.first, x.size(0)), finite));
     if (moment) moment->add(rows, rows_of(input_of(original, batch.original), finite));
-    first += x.size(0);
   });
   dropped_ = std::max(dropped_, dropped);
   require(dropped_ * 100 <= sequences_,
@@ -123,7 +126,7 @@ void Stream::leave(const Block& block, const Block& original) {
   };
   for_each_batch([&](Batch& batch) {
     advance(block, batch.state);
-    if (two_streams_) advance(original, batch.original);
+    if (original_) advance(original, batch.original);
   });
 }
 

@@ -10,8 +10,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <vector>
 
+#include "calibrate/activation_store.h"
 #include "calibrate/linear_statistics.h"
 #include "model/model.h"
 
@@ -40,27 +42,27 @@ class Stream {
   void leave(const Block& block, const Block& original);
 
   // The input of the block at which the stream stands, (batch, length, hidden) each, in the storage
-  // dtype.
+  // dtype; overwritten when the stream leaves the block.
   std::vector<at::Tensor> hidden() const;
   int64_t dropped_sequences() const { return dropped_; }
 
  private:
   struct Batch {
+    int64_t first;               // sequence
     BlockState state, original;  // original: empty with one stream
   };
-  // Applies `work` to every batch of sequences, widened to the compute dtype, and keeps the state
-  // it leaves.
+  // Applies `work` to every batch of sequences, in the compute dtype, and keeps the state it
+  // leaves.
   template <class Work>
   void for_each_batch(Work&& work);
   int64_t width_of(const Block& block, int stage) const;
 
   const Model& model_;
   Execution execution_;
-  at::ScalarType storage_;
   RopeTable rope_;
-  bool two_streams_;
-  std::vector<Batch> batches_;
-  int64_t sequences_, dropped_ = 0;
+  int64_t sequences_, batch_, dropped_ = 0;  // batch_: sequences at a time
+  ActivationStore quantized_;
+  std::optional<ActivationStore> original_;  // with two streams
 };
 
 }  // namespace halftone

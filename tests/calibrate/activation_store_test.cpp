@@ -1,0 +1,43 @@
+#include "calibrate/activation_store.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+namespace halftone {
+namespace {
+
+TEST(ActivationStore, GivesBackWhatEachBatchLeft) {
+  at::manual_seed(1);
+  ActivationStore store(at::zeros({5, 3, 4}), 7);
+  const at::Tensor hidden = at::randn({5, 3, 4}), wide = at::randn({5, 3, 7}),
+                   narrow = at::randn({5, 3, 2});
+  const auto part = [](const at::Tensor& x, int64_t first, int64_t count) {
+    return x.narrow(0, first, count);
+  };
+  store.put(0, {part(hidden, 0, 2), part(wide, 0, 2)});
+  store.put(2, {part(hidden, 2, 3), part(narrow, 2, 3)});  // another width, in its own place
+  EXPECT_TRUE(store.take(0, 2, at::kFloat).carry.equal(part(wide, 0, 2)));
+  EXPECT_TRUE(store.take(2, 3, at::kFloat).carry.equal(part(narrow, 2, 3)));
+  EXPECT_TRUE(store.hidden().equal(hidden));
+  store.put(0, {part(hidden, 0, 2), {}});
+  EXPECT_FALSE(store.take(0, 2, at::kFloat).carry.defined());
+  EXPECT_EQ(store.take(2, 3, at::kDouble).carry.scalar_type(), at::kDouble);
+}
+
+TEST(ActivationStore, KeepsItsOwnCopyInItsOwnType) {
+  ActivationStore store(at::zeros({1, 1, 2}, at::kBFloat16), 2);
+  at::Tensor hidden = at::full({1, 1, 2}, 1.01);  // bfloat16: 1.0078125
+  store.put(0, {hidden, {}});
+  hidden.zero_();
+  EXPECT_EQ(store.take(0, 1, at::kFloat).hidden.max().item<float>(), 1.0078125F);
+}
+
+TEST(ActivationStore, AStateMayComeBackAsItWasHandedOut) {
+  const at::Tensor start = at::randn({2, 3, 4});
+  ActivationStore store(start.clone(), 4);
+  store.put(0, store.take(0, 2, at::kFloat));
+  EXPECT_TRUE(store.hidden().equal(start));
+}
+
+}  // namespace
+}  // namespace halftone
