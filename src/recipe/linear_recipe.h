@@ -9,7 +9,8 @@ namespace halftone {
 
 enum class ObjectiveKind { kNone, kInput };
 enum class DampingReference { kMean, kMedian };
-enum class GridKind { kUniform };
+enum class GridKind { kUniform, kBilevel };
+enum class OutlierKind { kNone, kSensitivity };
 enum class OrderKind { kNatural, kActivation };
 enum class RotationKind { kNone, kQuaRot };
 
@@ -43,8 +44,23 @@ struct GridOptions {
   double clip_norm = 2.4;    // exponent of that error
   int zero_min = 0;          // least zero point of an asymmetric grid (gptq v1 files: 1)
   int scale_bits = -1;  // significant bits of a scale; -1 = by METHODS 4.6, 0 = unrounded float32
+  // bilevel: scales and zeros are on grids of their own (METHODS 4.2)
+  int64_t run_size = 16;    // consecutive rows that share such a grid: 2, 4, 8 or 16
+  int scale_code_bits = 3;  // bits of a scale's code
+  int zero_code_bits = 3;   // bits of a zero's code
+  bool round_zero = false;  // zeros are integers; with zero_code_bits >= bits stored as such
 
   bool operator==(const GridOptions&) const = default;
+};
+
+// Which weights stay outside the grid (METHODS 5).
+struct OutlierOptions {
+  OutlierKind kind = OutlierKind::kNone;
+  double threshold = 0.2;   // sensitivity: times the mean sensitivity of a weight (tau)
+  double rate = 0;          // sensitivity: share to reach instead of a threshold; 0 = none
+  bool simplified = false;  // sensitivity: scales are fitted to all weights, outliers included
+
+  bool operator==(const OutlierOptions&) const = default;
 };
 
 // In which order columns are rounded (METHODS 6).
@@ -66,6 +82,7 @@ struct LinearRecipe {
   ObjectiveOptions objective;
   TargetOptions target;
   GridOptions grid;
+  OutlierOptions outliers;
   OrderOptions order;
   TransformOptions transform;
 
