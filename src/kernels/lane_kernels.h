@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "kernels/binary_kernels.h"
 #include "kernels/instruction_set.h"
 
 namespace halftone {
@@ -46,6 +47,8 @@ struct LaneKernels {
   // tile[column][lane] -= factors[column] * lanes[lane].   tile: (columns, 16); factors: (columns);
   // lanes: (16)
   void (*subtract_outer)(int64_t columns, const T* factors, const T* lanes, T* tile);
+
+  BinaryKernels<T> binary;
 };
 
 // The loops compiled for `set`, which must be one of available_instruction_sets().
