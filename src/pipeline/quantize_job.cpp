@@ -55,6 +55,8 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
     names.emplace_back(opened_.model.family().head);
     transformed_.emplace(weights_, names);
   }
+  for (const LinearSlot& linear : model().linears())
+    with_context(linear.name, [&] { require_options(recipe_for(linear)); });
   if (!request.recipe.needs_calibration()) return;
   require(
       request.calibration.has_value(),

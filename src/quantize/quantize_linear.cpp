@@ -16,10 +16,39 @@ namespace {
 
 constexpr int64_t kDoubleInputs = 2048;  // up to here P is formed in float64 (METHODS 7.4)
 
-void require_options(const LinearRecipe& recipe, int threads) {
+void require_binary(const LinearRecipe& recipe) {
+  const GridOptions& grid = recipe.grid;
+  require(grid.bits == 1, "grid.bits: expected 1 with grid.kind = binary, not {}", grid.bits);
+  require(recipe.order.kind == OrderKind::kNatural,
+          "order.kind: expected natural with grid.kind = binary, whose blocks are runs of the "
+          "file's columns");
+  require(recipe.outliers.kind == OutlierKind::kNone,
+          "outliers.kind: expected none with grid.kind = binary, which has its salient columns");
+  require(!grid.symmetric,
+          "grid.symmetric: expected false with grid.kind = binary, which stores means");
+  require(grid.scale_bits == -1 || grid.scale_bits == 0 || grid.scale_bits == 11,
+          "grid.scale_bits: expected 11 (float16; -1 means the same) or 0 (float32) with "
+          "grid.kind = binary, not {}",
+          grid.scale_bits);
+  require(
+      grid.mode != BinaryMode::kParity || (recipe.target.alpha == 0 && recipe.target.alpha2 == 0),
+      "grid.mode: parity copies a code that knows no target.alpha and target.alpha2; set both "
+      "to 0");
+}
+
+void require_threads(int threads) {
+  require(threads >= 1, "threads: expected 1 or more, not {}", threads);
+}
+
+}  // namespace
+
+void require_options(const LinearRecipe& recipe) {
   const GridOptions& grid = recipe.grid;
   const double damping = recipe.objective.damping;
-  require(grid.bits >= 2 && grid.bits <= 8, "grid.bits: expected 2 to 8, not {}", grid.bits);
+  if (grid.kind == GridKind::kBinary)
+    require_binary(recipe);
+  else
+    require(grid.bits >= 2 && grid.bits <= 8, "grid.bits: expected 2 to 8, not {}", grid.bits);
   require(grid.group_size >= 0, "grid.group_size: expected 0 (the whole row) or more, not {}",
           grid.group_size);
   require(grid.clip_norm > 0 && grid.clip_norm <= 16,
@@ -31,8 +60,9 @@ void require_options(const LinearRecipe& recipe, int threads) {
           grid.scale_bits);
   require(std::isfinite(damping) && damping >= 0, "objective.damping: expected 0 or more, not {}",
           damping);
-  require(threads >= 1, "threads: expected 1 or more, not {}", threads);
 }
+
+namespace {
 
 void require_target(const LinearRecipe& recipe, const LinearStatistics& statistics) {
   const TargetOptions& target = recipe.target;
@@ -99,7 +129,8 @@ void prepare_drift(const LinearStatistics& statistics, SharedInput& shared) {
 LinearSolver::LinearSolver(const LinearStatistics& statistics, const LinearRecipe& recipe,
                            int threads) {
   at::NoGradGuard no_grad;
-  require_options(recipe, threads);
+  require_options(recipe);
+  require_threads(threads);
   require_target(recipe, statistics);
   auto prepared = std::make_unique<Prepared>();
   prepared->recipe = recipe;

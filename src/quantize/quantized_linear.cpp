@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include "quantize/binary_planes.h"
+
 namespace halftone {
 namespace {
 
@@ -12,6 +14,15 @@ at::Tensor over_columns(const at::Tensor& x, const QuantizedLinear& linear) {
                                ? linear.group_of_column.to(at::kLong)
                                : at::arange(linear.in(), at::kLong).div(linear.group_size, "floor");
   return x.to(at::kFloat).index_select(1, group);
+}
+
+// scale * (code - zero) for rows [begin, begin + count).  -> (count, in) float32
+at::Tensor affine_weights(const QuantizedLinear& linear, int64_t begin, int64_t count) {
+  const auto rows = [&](const at::Tensor& x) { return x.narrow(0, begin, count); };
+  // with integer zeros the difference is exact in float32: one rounding in all
+  at::Tensor steps =
+      rows(linear.codes).to(at::kFloat).sub_(over_columns(rows(linear.zeros), linear));
+  return steps.mul_(over_columns(rows(linear.scales), linear));
 }
 
 // Puts the outliers of rows [begin, begin + weights' rows) in place.   weights: (rows, in) float32
@@ -53,11 +64,8 @@ at::Tensor dequantize(const QuantizedLinear& linear) {
 
 at::Tensor dequantize_rows(const QuantizedLinear& linear, int64_t begin, int64_t count) {
   at::NoGradGuard no_grad;
-  const auto rows = [&](const at::Tensor& x) { return x.narrow(0, begin, count); };
-  // with integer zeros the difference is exact in float32: one rounding in all
   at::Tensor weights =
-      rows(linear.codes).to(at::kFloat).sub_(over_columns(rows(linear.zeros), linear));
-  weights.mul_(over_columns(rows(linear.scales), linear));
+      linear.binary ? binary_weights(linear, begin, count) : affine_weights(linear, begin, count);
   if (linear.dead_columns.defined()) weights.index_fill_(1, linear.dead_columns.to(at::kLong), 0);
   if (linear.outliers) put_outliers(*linear.outliers, begin, weights);
   return weights;
@@ -69,6 +77,7 @@ double outlier_share(const QuantizedLinear& linear) {
 }
 
 double bits_per_weight(const QuantizedLinear& linear) {
+  if (linear.binary) return binary_bits_per_weight(linear) + 32 * outlier_share(linear);
   const auto out = static_cast<double>(linear.out()), in = static_cast<double>(linear.in());
   const bool counted = linear.group_of_column.defined() && !linear.bilevel;
   return linear.bits + bits_per_group(linear) * static_cast<double>(linear.groups()) / in +

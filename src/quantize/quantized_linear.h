@@ -40,6 +40,15 @@ struct Outliers {
   int64_t count() const { return values.size(0); }
 };
 
+// What the codes of a binary grid stand for (METHODS 4.4; Huang et al. 2024, BiLLM, arXiv
+// 2402.04291). Codes are 0 .. 3: of a salient column two signs, first * 2 + second; of another one
+// tail * 2 + sign; a sign is 1 for +. A row and group has four means and scales: bulk, tail, first
+// and second sign of salient columns;  w = mean + sign * scale, of a salient column the sum of two.
+struct BinaryPlanes {
+  at::Tensor salient;        // (in) uint8, 1: two signs
+  at::Tensor means, scales;  // (out, groups, 4) float32, as a file stores them
+};
+
 // w = scale * (code - zero), one scale and zero per row and group of columns (METHODS 4), unless
 // one of the optional parts says otherwise. All numbers have already been rounded to what a file
 // stores, so this is what was measured and what is read back.
@@ -56,10 +65,11 @@ struct QuantizedLinear {
                                // say (a grid that has no code for 0); undefined: none
   std::optional<BilevelStatistics> bilevel;
   std::optional<Outliers> outliers;
+  std::optional<BinaryPlanes> binary;  // then bits is 2, and scales and zeros are undefined
 
   int64_t out() const { return codes.size(0); }
   int64_t in() const { return codes.size(1); }
-  int64_t groups() const { return scales.size(1); }
+  int64_t groups() const { return binary ? binary->scales.size(1) : scales.size(1); }
 };
 
 // The weights this stands for, one float32 difference and product each.  -> (out, in) float32

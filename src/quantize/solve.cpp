@@ -25,6 +25,10 @@ void append(std::string& steps, std::string_view step) {
   steps += step;
 }
 
+bool is_binary_parity(const GridOptions& grid) {
+  return grid.kind == GridKind::kBinary && grid.mode == BinaryMode::kParity;
+}
+
 // A grid and the codes found on it.
 template <class T>
 struct Rounded {
@@ -53,7 +57,7 @@ class LinearJob {
   // column, or empty
   Rounded<T> round_to_nearest(const LinearRecipe& recipe,
                               const std::vector<double>& importance = {}) const {
-    Rounded<T> rounded = start(recipe, /*static_groups=*/true, {});
+    Rounded<T> rounded = start(recipe, /*static_groups=*/true, pivots_of(importance));
     SweepTask<T> task = task_for(rounded.grouping);
     for (size_t position = 0; position < importance.size(); ++position)
       task.importance[position] = static_cast<T>(importance[columns_[position]]);
@@ -67,13 +71,14 @@ class LinearJob {
   Rounded<T> compensate(const at::Tensor& upper, const at::Tensor& drift,
                         const Rounded<T>& nearest) const {
     const bool reuse = !refits() && !grid_needs_pivots(shared_.recipe);
-    Rounded<T> rounded = reuse ? nearest : start(shared_.recipe, !refits(), upper);
+    Rounded<T> rounded = reuse ? nearest : start(shared_.recipe, !refits(), pivots_of(upper));
     SweepTask<T> task = task_for(rounded.grouping);
     if (!reuse && !refits()) fit_static_groups(task, *rounded.grid);
     task.upper = upper.to(original_.scalar_type());
     if (drift.defined()) task.drift = drift.to(original_.scalar_type());
     task.alpha = shared_.recipe.target.alpha;
     task.alpha2 = shared_.recipe.target.alpha2;
+    task.within_block = !is_binary_parity(shared_.recipe.grid);
     rounded.result = sweep(task, *rounded.grid, kernels_);
     return rounded;
   }
@@ -96,33 +101,52 @@ class LinearJob {
   }
 
  private:
-  // upper: (in, in), or undefined
-  Rounded<T> start(const LinearRecipe& recipe, bool static_groups, const at::Tensor& upper) const {
+  // pivots: (in) by position
+  Rounded<T> start(const LinearRecipe& recipe, bool static_groups, std::vector<T> pivots) const {
     Grouping grouping = group_columns(columns_, recipe.grid.group_size, static_groups);
-    auto grid = make_grid<T>(recipe, {.grouping = grouping,
-                                      .out = out_,
-                                      .rows = original_.size(1),
-                                      .original = original_,
-                                      .pivots = pivots_of(upper),
-                                      .dead = shared_.diagonal.dead,
-                                      .kernels = kernels_});
+    // where the diagonal is not to be trusted, no weight has been taken out for it
+    const std::vector<int64_t> none;
+    auto grid =
+        make_grid<T>(recipe, {.grouping = grouping,
+                              .out = out_,
+                              .rows = original_.size(1),
+                              .original = original_,
+                              .pivots = std::move(pivots),
+                              .dead = shared_.diagonal.usable ? shared_.diagonal.dead : none,
+                              .kernels = kernels_,
+                              .threads = shared_.threads});
     return {std::move(grouping), std::move(grid), {}};
   }
 
   // -> (in) by position
   std::vector<T> pivots_of(const at::Tensor& upper) const {
     std::vector<T> pivots(columns_.size(), T{1});
-    if (!upper.defined()) return pivots;
     const at::Tensor diagonal = upper.diagonal().to(original_.scalar_type()).contiguous();
     std::copy_n(diagonal.const_data_ptr<T>(), diagonal.size(0), pivots.begin());
     return pivots;
+  }
+
+  // What stands for c_j where errors are weighted but not compensated.   importance: (in) by file
+  // column, or empty -> (in) by position
+  std::vector<T> pivots_of(const std::vector<double>& importance) const {
+    std::vector<T> pivots(columns_.size(), T{1});
+    for (size_t position = 0; position < importance.size(); ++position)
+      if (const double weight = importance[columns_[position]]; weight > 0)
+        pivots[position] = static_cast<T>(1 / std::sqrt(weight));
+    return pivots;
+  }
+
+  // A group of a binary grid is decided on as a whole.
+  int64_t block_of(const Grouping& grouping) const {
+    const bool binary = shared_.recipe.grid.kind == GridKind::kBinary;
+    return binary ? grouping.group_size : block_width(grouping);
   }
 
   SweepTask<T> task_for(const Grouping& grouping) const {
     return {.grouping = grouping,
             .original = original_,
             .importance = std::vector<T>(columns_.size(), T{1}),
-            .block = block_width(grouping),
+            .block = block_of(grouping),
             .threads = shared_.threads};
   }
 
@@ -177,7 +201,8 @@ bool solve_compensated(const SharedInput& shared, const at::Tensor& weight, cons
                        const Rounded<T>& nearest, LinearOutcome& outcome) {
   DampedFactor factor = shared.factor;
   at::Tensor drift_matrix = shared.drift;
-  const bool plain = shared.recipe.target.alpha == 0 && shared.recipe.target.alpha2 == 0;
+  const bool adds_up = shared.recipe.target.alpha == 0 && shared.recipe.target.alpha2 == 0 &&
+                       !is_binary_parity(shared.recipe.grid);
   while (factor.upper.defined()) {
     const Rounded<T> rounded = job.compensate(factor.upper, drift_matrix, nearest);
     const double drift = std::sqrt(rounded.result.difference / nearest.result.difference);
@@ -190,7 +215,7 @@ bool solve_compensated(const SharedInput& shared, const at::Tensor& weight, cons
       outcome.loss = error / shared.tokens;
       outcome.relative_error =
           ratio(error - ridge * rounded.result.difference, quadratic_form(weight, shared.hessian));
-      if (!plain)  // the sum of e^2 is the plain target's loss
+      if (!adds_up)  // the sum of e^2 is the loss of the plain target, fully compensated
         measure(shared, weight, rounded.result.difference, outcome);
       return true;
     }

@@ -135,11 +135,12 @@ void add_objective_keys(std::vector<RecipeKey>& keys) {
 
 void add_grid_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(word_key<GridKind>(
-      "grid.kind", "which values a code can mean", {{"uniform", GridKind::kUniform}},
+      "grid.kind", "which values a code can mean",
+      {{"uniform", GridKind::kUniform}, {"binary", GridKind::kBinary}},
       [](auto& s) -> auto& { return s.linear.grid.kind; }));
   keys.push_back(integer_key(
-      "grid.bits", "bits of a code", "an integer in 2 .. 8",
-      [](int64_t v) { return v >= 2 && v <= 8; },
+      "grid.bits", "bits of a code", "an integer in 1 .. 8",
+      [](int64_t v) { return v >= 1 && v <= 8; },
       [](auto& s) -> auto& { return s.linear.grid.bits; }));
   keys.push_back(integer_key(
       "grid.group_size", "input columns that share a scale; 0 = the whole row",
@@ -162,6 +163,12 @@ void add_grid_keys(std::vector<RecipeKey>& keys) {
       "-1, 0 or an integer in 4 .. 11",
       [](int64_t v) { return v == -1 || v == 0 || (v >= 4 && v <= 11); },
       [](auto& s) -> auto& { return s.linear.grid.scale_bits; }));
+  keys.push_back(word_key<BinaryMode>(
+      "grid.mode", "binary: signs chosen column by column, a block jointly, or as published",
+      {{"columns", BinaryMode::kColumns},
+       {"joint", BinaryMode::kJoint},
+       {"parity", BinaryMode::kParity}},
+      [](auto& s) -> auto& { return s.linear.grid.mode; }));
 }
 
 void add_target_keys(std::vector<RecipeKey>& keys) {

@@ -9,7 +9,8 @@ namespace halftone {
 
 enum class ObjectiveKind { kNone, kInput };
 enum class DampingReference { kMean, kMedian };
-enum class GridKind { kUniform, kBilevel };
+enum class GridKind { kUniform, kBilevel, kBinary };
+enum class BinaryMode { kColumns, kJoint, kParity };
 enum class OutlierKind { kNone, kSensitivity };
 enum class OrderKind { kNatural, kActivation };
 enum class RotationKind { kNone, kQuaRot };
@@ -37,7 +38,7 @@ struct TargetOptions {
 // Which values a code can mean (METHODS 4).
 struct GridOptions {
   GridKind kind = GridKind::kUniform;
-  int bits = 4;              // 2 .. 8
+  int bits = 4;              // 2 .. 8; binary: 1
   int64_t group_size = 128;  // consecutive input columns that share a scale; 0 = the whole row
   bool symmetric = false;
   bool clip_search = false;  // METHODS 4.1: shrink the range by 0 .. 79 %, keep the least error
@@ -49,6 +50,7 @@ struct GridOptions {
   int scale_code_bits = 3;  // bits of a scale's code
   int zero_code_bits = 3;   // bits of a zero's code
   bool round_zero = false;  // zeros are integers; with zero_code_bits >= bits stored as such
+  BinaryMode mode = BinaryMode::kColumns;  // of a binary grid (quantize/grid/binary.h)
 
   bool operator==(const GridOptions&) const = default;
 };

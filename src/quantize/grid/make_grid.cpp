@@ -1,11 +1,27 @@
 #include "quantize/grid/make_grid.h"
 
 #include "base/error.h"
+#include "quantize/grid/binary.h"
 #include "quantize/grid/uniform.h"
 
 namespace halftone {
 
+namespace {
+
+// What an error of each position weighs in the sweep's loss: 1 / c^2, and 0 in dead columns.
+template <class T>
+std::vector<T> importance_of(const GridContext<T>& context) {
+  std::vector<T> importance;
+  for (const T pivot : context.pivots) importance.push_back(1 / (pivot * pivot));
+  const std::vector<int64_t> positions = context.grouping.positions();
+  for (const int64_t column : context.dead) importance[positions[column]] = 0;
+  return importance;
+}
+
+}  // namespace
+
 bool grid_needs_pivots(const LinearRecipe& recipe) {
+  if (recipe.grid.kind == GridKind::kBinary) return true;
   return recipe.outliers.kind != OutlierKind::kNone;
 }
 
@@ -17,6 +33,9 @@ std::unique_ptr<Grid<T>> make_grid(const LinearRecipe& recipe, const GridContext
                                               context.grouping.groups, context.rows);
     case GridKind::kBilevel:
       break;
+    case GridKind::kBinary:
+      return std::make_unique<BinaryGrid<T>>(recipe.grid, importance_of(context), context.out,
+                                             context.rows, context.kernels, context.threads);
   }
   fail("grid.kind: not one of the known grids");
 }
