@@ -39,7 +39,10 @@ LinearPlan plan_of(const std::string& name, const QuantizedLinear& linear) {
   grid.bits = linear.bits;
   grid.group_size = linear.groups() == 1 ? 0 : linear.group_size;
   grid.symmetric = linear.symmetric;
-  if (linear.bilevel) {
+  if (linear.binary) {
+    grid.kind = GridKind::kBinary;
+    grid.bits = 1;
+  } else if (linear.bilevel) {
     grid.kind = GridKind::kBilevel;
     grid.run_size = linear.bilevel->run_size;
     grid.scale_code_bits = linear.bilevel->scales.bits;

@@ -59,6 +59,19 @@ void check_bilevel(const QuantizedLinear& linear) {
           "zeros: not those of the second level");
 }
 
+void check_binary(const QuantizedLinear& linear, int64_t groups) {
+  const BinaryPlanes& planes = *linear.binary;
+  require(linear.bits == 2 && !linear.symmetric && !linear.group_of_column.defined(),
+          "a binary grid has codes of 2 bits, is not symmetric and has no group index");
+  check_tensor("salient columns", planes.salient, at::kByte, {linear.in()});
+  check_below("salient columns", planes.salient, 2);
+  for (const at::Tensor& numbers : {planes.means, planes.scales}) {
+    check_tensor("means and scales", numbers, at::kFloat, {linear.out(), groups, 4});
+    require(numbers.isfinite().all().item<bool>(), "means and scales: one is not finite");
+  }
+  require(planes.scales.ge(0).all().item<bool>(), "scales: one is below 0");
+}
+
 void check_dead_columns(const at::Tensor& columns, int64_t in) {
   require(columns.dim() == 1 && columns.scalar_type() == at::kInt && columns.size(0) >= 1,
           "dead columns: expected a list of int32");

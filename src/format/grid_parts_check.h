@@ -23,6 +23,10 @@ void check_float16(const char* what, const at::Tensor& numbers);
 // not what it stands for.   linear.bilevel must be there, scales and zeros checked
 void check_bilevel(const QuantizedLinear& linear);
 
+// Errors: not two bits a code; columns, means or scales of another shape, or not finite; a scale
+// below 0; a group index.   linear.binary must be there
+void check_binary(const QuantizedLinear& linear, int64_t groups);
+
 // columns: (dead). Errors: not ascending int32 in 0 .. in - 1, or none.
 void check_dead_columns(const at::Tensor& columns, int64_t in);
 

@@ -29,6 +29,8 @@ void check_zeros(const QuantizedLinear& linear) {
 void check_kind(const QuantizedLinear& linear, const LinearRecipe& recipe) {
   require(linear.bilevel.has_value() == (recipe.grid.kind == GridKind::kBilevel),
           "expected a grid of another kind by the plan");
+  require(linear.binary.has_value() == (recipe.grid.kind == GridKind::kBinary),
+          "expected a grid of another kind by the plan");
   require(linear.outliers.has_value() == needs_outlier_sidecar(recipe),
           "outliers: found {}, but the plan has {}", linear.outliers ? "some" : "none",
           needs_outlier_sidecar(recipe) ? "some" : "none");
@@ -38,6 +40,10 @@ void check_kind(const QuantizedLinear& linear, const LinearRecipe& recipe) {
 
 int64_t columns_per_group(const GridOptions& grid, int64_t in) {
   return grid.group_size == 0 ? in : std::min(grid.group_size, in);
+}
+
+int code_bits(const GridOptions& grid) {
+  return grid.kind == GridKind::kBinary ? 2 : grid.bits;
 }
 
 bool needs_group_index(const OrderOptions& order) {
@@ -50,6 +56,7 @@ bool needs_outlier_sidecar(const LinearRecipe& recipe) {
 
 std::string plain_grid_refusal(const LinearRecipe& recipe) {
   if (recipe.grid.kind == GridKind::kBilevel) return "a bilevel grid; it holds uniform ones only";
+  if (recipe.grid.kind == GridKind::kBinary) return "a binary grid; it holds uniform ones only";
   if (needs_outlier_sidecar(recipe)) return "outliers outside the grid; it holds none";
   return "";
 }
@@ -79,10 +86,14 @@ void check_linear(const QuantizedLinear& linear) {
           "group size: expected 1 .. {}, found {}", linear.in(), linear.group_size);
   const int64_t groups = group_count(linear.in(), linear.group_size);
   check_tensor("codes", linear.codes, at::kByte, {linear.out(), linear.in()});
-  check_tensor("scales", linear.scales, at::kFloat, {linear.out(), groups});
   check_below("codes", linear.codes, int64_t{1} << linear.bits);
-  require(linear.scales.isfinite().all().item<bool>(), "scales: one is not finite");
-  check_zeros(linear);
+  if (linear.binary) {
+    check_binary(linear, groups);
+  } else {
+    check_tensor("scales", linear.scales, at::kFloat, {linear.out(), groups});
+    require(linear.scales.isfinite().all().item<bool>(), "scales: one is not finite");
+    check_zeros(linear);
+  }
   if (linear.bilevel) check_bilevel(linear);
   if (linear.dead_columns.defined()) check_dead_columns(linear.dead_columns, linear.in());
   if (linear.outliers) check_outliers(*linear.outliers, linear.out(), linear.in());
@@ -98,8 +109,8 @@ void check_linear(const QuantizedLinear& linear, const LinearPlan& plan) {
   require(linear.out() == plan.out && linear.in() == plan.in,
           "expected ({}, {}) by the plan, found ({}, {})", plan.out, plan.in, linear.out(),
           linear.in());
-  require(linear.bits == grid.bits && linear.symmetric == grid.symmetric,
-          "expected {} bits, {}, by the plan, found {} bits, {}", grid.bits,
+  require(linear.bits == code_bits(grid) && linear.symmetric == grid.symmetric,
+          "expected {} bits, {}, by the plan, found {} bits, {}", code_bits(grid),
           grid.symmetric ? "symmetric" : "asymmetric", linear.bits,
           linear.symmetric ? "symmetric" : "asymmetric");
   require(linear.group_size == columns_per_group(grid, plan.in),

@@ -18,6 +18,9 @@ constexpr int64_t group_count(int64_t in, int64_t group_size) {
 // to it.
 int64_t columns_per_group(const GridOptions& grid, int64_t in);
 
+// Bits of a stored code: a binary grid's two (BinaryPlanes), else the grid's.
+int code_bits(const GridOptions& grid);
+
 // True if groups follow the order of quantization, so that a file needs a group for every column.
 bool needs_group_index(const OrderOptions& order);
 

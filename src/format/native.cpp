@@ -14,7 +14,8 @@
 //   NAME.group_index   I32 [in]                 group of each column; else column / group_size
 //   NAME.dead_columns  I32 [dead]               ascending: columns whose weights are 0
 //   NAME.outlier_*                              "outliers": true; see native_outliers.cpp
-// What the codes mean is its kind's: native_uniform.cpp, native_bilevel.cpp.
+// What the codes mean is its kind's: native_uniform.cpp, native_bilevel.cpp,
+// native_binary.cpp.
 //
 // A reader refuses a version, a kind or a key that it does not know, so nothing is ever read half.
 #include <ATen/ATen.h>
@@ -56,7 +57,7 @@ nlohmann::json describe(const LinearPlan& linear) {
   const GridOptions& grid = linear.recipe.grid;
   const NativeKind& kind = kind_of(grid);
   nlohmann::json description = {{"kind", kind.name},
-                                {"bits", grid.bits},
+                                {"bits", code_bits(grid)},
                                 {"shape", {linear.out, linear.in}},
                                 {"group_size", columns_per_group(grid, linear.in)},
                                 {"symmetric", grid.symmetric},

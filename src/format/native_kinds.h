@@ -68,6 +68,7 @@ struct NativeKind {
 
 NativeKind native_uniform_kind();
 NativeKind native_bilevel_kind();
+NativeKind native_binary_kind();
 
 const std::vector<NativeKind>& native_kinds();
 
