@@ -257,6 +257,7 @@ LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight_i
     // with dynamic groups this grid serves only as a yardstick: no clip search
     LinearRecipe yardstick = shared.recipe;
     if (job.refits()) yardstick.grid.clip_search = false;
+    yardstick.grid.mode = BinaryMode::kParity;  // of the binary searches the shortest
     yardstick.outliers = {};
     const Rounded<T> nearest = job.round_to_nearest(yardstick);
     if (solve_compensated(shared, weight, job, nearest, outcome)) return outcome;
