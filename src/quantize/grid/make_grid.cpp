@@ -1,9 +1,37 @@
 #include "quantize/grid/make_grid.h"
 
+#include <limits>
+
 #include "base/error.h"
+#include "quantize/grid/bilevel.h"
 #include "quantize/grid/uniform.h"
+#include "quantize/outliers/sensitivity.h"
 
 namespace halftone {
+namespace {
+
+template <class T>
+std::unique_ptr<Grid<T>> make_inner_grid(const LinearRecipe& recipe,
+                                         const GridContext<T>& context) {
+  switch (recipe.grid.kind) {
+    case GridKind::kUniform:
+      return std::make_unique<UniformGrid<T>>(uniform_rule(recipe.grid), context.kernels,
+                                              context.grouping.groups, context.rows);
+    case GridKind::kBilevel:
+      return std::make_unique<BilevelGrid<T>>(recipe, context);
+  }
+  fail("grid.kind: not one of the known grids");
+}
+
+// Without any spread between rows there is nothing to be sensitive to: no outliers.
+template <class T>
+double outlier_threshold(const LinearRecipe& recipe, const GridContext<T>& context) {
+  if (context.outlier_threshold > 0) return context.outlier_threshold;
+  const double mean = mean_sensitivity(context.original, context.out, context.pivots);
+  return mean > 0 ? recipe.outliers.threshold * mean : std::numeric_limits<double>::infinity();
+}
+
+}  // namespace
 
 bool grid_needs_pivots(const LinearRecipe& recipe) {
   return recipe.outliers.kind != OutlierKind::kNone;
@@ -11,14 +39,12 @@ bool grid_needs_pivots(const LinearRecipe& recipe) {
 
 template <class T>
 std::unique_ptr<Grid<T>> make_grid(const LinearRecipe& recipe, const GridContext<T>& context) {
-  switch (recipe.grid.kind) {
-    case GridKind::kUniform:
-      return std::make_unique<UniformGrid<T>>(uniform_rule(recipe.grid), context.kernels,
-                                              context.grouping.groups, context.rows);
-    case GridKind::kBilevel:
-      break;
-  }
-  fail("grid.kind: not one of the known grids");
+  std::unique_ptr<Grid<T>> inner = make_inner_grid(recipe, context);
+  if (recipe.outliers.kind == OutlierKind::kNone) return inner;
+  std::vector<T> thresholds(static_cast<size_t>(context.rows),
+                            static_cast<T>(outlier_threshold(recipe, context)));
+  return std::make_unique<SensitivityOutliers<T>>(std::move(inner), recipe, context,
+                                                  std::move(thresholds));
 }
 
 template std::unique_ptr<Grid<float>> make_grid(const LinearRecipe&, const GridContext<float>&);
