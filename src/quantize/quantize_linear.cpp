@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "kernels/lane_kernels.h"
 #include "quantize/order.h"
 #include "quantize/solve.h"
 #include "quantize/target.h"
@@ -36,6 +37,28 @@ void require_binary(const LinearRecipe& recipe) {
       "to 0");
 }
 
+void require_bilevel(const GridOptions& grid) {
+  const auto codes = [](const char* key, int bits) {
+    require(bits >= 1 && bits <= 8, "{}: expected 1 to 8, not {}", key, bits);
+  };
+  codes("grid.scale_code_bits", grid.scale_code_bits);
+  codes("grid.zero_code_bits", grid.zero_code_bits);
+  require(grid.run_size >= 1 && kLanes % grid.run_size == 0,
+          "grid.run_size: expected a divisor of {}, not {}", kLanes, grid.run_size);
+  require(!grid.clip_search, "grid.clip_search: a bilevel grid has no clip search");
+  require(grid.scale_bits == -1 || grid.scale_bits == 11,
+          "grid.scale_bits: a bilevel grid stores float16 numbers: expected -1 or 11, not {}",
+          grid.scale_bits);
+}
+
+void require_outliers(const OutlierOptions& outliers) {
+  if (outliers.kind == OutlierKind::kNone) return;
+  require(outliers.threshold > 0 && std::isfinite(outliers.threshold),
+          "outliers.threshold: expected above 0, not {}", outliers.threshold);
+  require(outliers.rate >= 0 && outliers.rate < 1,
+          "outliers.rate: expected 0 (by threshold) or a share below 1, not {}", outliers.rate);
+}
+
 void require_threads(int threads) {
   require(threads >= 1, "threads: expected 1 or more, not {}", threads);
 }
@@ -60,6 +83,8 @@ void require_options(const LinearRecipe& recipe) {
           grid.scale_bits);
   require(std::isfinite(damping) && damping >= 0, "objective.damping: expected 0 or more, not {}",
           damping);
+  if (grid.kind == GridKind::kBilevel) require_bilevel(grid);
+  require_outliers(recipe.outliers);
 }
 
 namespace {
