@@ -75,6 +75,8 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
     transformed_.emplace(weights_, names);
   }
   check_objectives();
+  for (const LinearSlot& linear : model().linears())
+    with_context(linear.name, [&] { require_options(recipe_for(linear)); });
   if (!request.recipe.needs_calibration()) return;
   require(
       request.calibration.has_value(),

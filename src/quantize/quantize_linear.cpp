@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "kernels/lane_kernels.h"
 #include "quantize/order.h"
 #include "quantize/solve.h"
 #include "quantize/target.h"
@@ -16,10 +17,61 @@ namespace {
 
 constexpr int64_t kDoubleInputs = 2048;  // up to here P is formed in float64 (METHODS 7.4)
 
-void require_options(const LinearRecipe& recipe, int threads) {
+void require_binary(const LinearRecipe& recipe) {
+  const GridOptions& grid = recipe.grid;
+  require(grid.bits == 1, "grid.bits: expected 1 with grid.kind = binary, not {}", grid.bits);
+  require(recipe.order.kind == OrderKind::kNatural,
+          "order.kind: expected natural with grid.kind = binary, whose blocks are runs of the "
+          "file's columns");
+  require(recipe.outliers.kind == OutlierKind::kNone,
+          "outliers.kind: expected none with grid.kind = binary, which has its salient columns");
+  require(!grid.symmetric,
+          "grid.symmetric: expected false with grid.kind = binary, which stores means");
+  require(grid.scale_bits == -1 || grid.scale_bits == 0 || grid.scale_bits == 11,
+          "grid.scale_bits: expected 11 (float16; -1 means the same) or 0 (float32) with "
+          "grid.kind = binary, not {}",
+          grid.scale_bits);
+  require(
+      grid.mode != BinaryMode::kParity || (recipe.target.alpha == 0 && recipe.target.alpha2 == 0),
+      "grid.mode: parity copies a code that knows no target.alpha and target.alpha2; set both "
+      "to 0");
+}
+
+void require_bilevel(const GridOptions& grid) {
+  const auto codes = [](const char* key, int bits) {
+    require(bits >= 1 && bits <= 8, "{}: expected 1 to 8, not {}", key, bits);
+  };
+  codes("grid.scale_code_bits", grid.scale_code_bits);
+  codes("grid.zero_code_bits", grid.zero_code_bits);
+  require(grid.run_size >= 1 && kLanes % grid.run_size == 0,
+          "grid.run_size: expected a divisor of {}, not {}", kLanes, grid.run_size);
+  require(!grid.clip_search, "grid.clip_search: a bilevel grid has no clip search");
+  require(grid.scale_bits == -1 || grid.scale_bits == 11,
+          "grid.scale_bits: a bilevel grid stores float16 numbers: expected -1 or 11, not {}",
+          grid.scale_bits);
+}
+
+void require_outliers(const OutlierOptions& outliers) {
+  if (outliers.kind == OutlierKind::kNone) return;
+  require(outliers.threshold > 0 && std::isfinite(outliers.threshold),
+          "outliers.threshold: expected above 0, not {}", outliers.threshold);
+  require(outliers.rate >= 0 && outliers.rate < 1,
+          "outliers.rate: expected 0 (by threshold) or a share below 1, not {}", outliers.rate);
+}
+
+void require_threads(int threads) {
+  require(threads >= 1, "threads: expected 1 or more, not {}", threads);
+}
+
+}  // namespace
+
+void require_options(const LinearRecipe& recipe) {
   const GridOptions& grid = recipe.grid;
   const double damping = recipe.objective.damping;
-  require(grid.bits >= 2 && grid.bits <= 8, "grid.bits: expected 2 to 8, not {}", grid.bits);
+  if (grid.kind == GridKind::kBinary)
+    require_binary(recipe);
+  else
+    require(grid.bits >= 2 && grid.bits <= 8, "grid.bits: expected 2 to 8, not {}", grid.bits);
   require(grid.group_size >= 0, "grid.group_size: expected 0 (the whole row) or more, not {}",
           grid.group_size);
   require(grid.clip_norm > 0 && grid.clip_norm <= 16,
@@ -31,8 +83,11 @@ void require_options(const LinearRecipe& recipe, int threads) {
           grid.scale_bits);
   require(std::isfinite(damping) && damping >= 0, "objective.damping: expected 0 or more, not {}",
           damping);
-  require(threads >= 1, "threads: expected 1 or more, not {}", threads);
+  if (grid.kind == GridKind::kBilevel) require_bilevel(grid);
+  require_outliers(recipe.outliers);
 }
+
+namespace {
 
 void require_target(const LinearRecipe& recipe, const LinearStatistics& statistics) {
   const TargetOptions& target = recipe.target;
@@ -101,7 +156,8 @@ void prepare_drift(const LinearStatistics& statistics, SharedInput& shared) {
 LinearSolver::LinearSolver(const LinearStatistics& statistics, const LinearRecipe& recipe,
                            int threads) {
   at::NoGradGuard no_grad;
-  require_options(recipe, threads);
+  require_options(recipe);
+  require_threads(threads);
   require_target(recipe, statistics);
   auto prepared = std::make_unique<Prepared>();
   prepared->recipe = recipe;

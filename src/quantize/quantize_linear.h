@@ -23,6 +23,9 @@ struct LinearOutcome {
   double seconds = 0;
 };
 
+// Errors: options outside their range, or that exclude each other.
+void require_options(const LinearRecipe& recipe);
+
 // Factors one Hessian, then quantizes every linear that shares it (q, k, v; gate, up). Nothing is
 // damped in place, so the order of the linears does not matter (METHODS 11, identity 18).
 class LinearSolver {

@@ -4,31 +4,87 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 
 namespace halftone {
 
-// A uniform grid: w = scale * (code - zero), one scale and zero per row and group of columns
-// (METHODS 4.1). Scales have already been rounded to what a file stores, so this is what was
-// measured and what is read back.
+// Numbers of a grid that are themselves on a grid (METHODS 4.2): one step and zero for a run of
+// consecutive rows of one group of columns,  number = step * (code - zero).
+struct SecondLevel {
+  int bits = 0;      // of a code, 1 .. 8
+  at::Tensor codes;  // (out, groups) uint8, 0 .. 2^bits - 1
+  at::Tensor steps;  // (runs, groups) float32, each exactly a float16
+  at::Tensor zeros;  // (runs, groups) float32, each exactly a float16
+};
+
+// Where the scales of a bilevel grid come from, and its zeros where they are fractions
+// (Dettmers et al. 2023, SpQR, arXiv 2306.03078).
+struct BilevelStatistics {
+  int64_t run_size = 0;  // rows of a run; the last run may be shorter
+  SecondLevel scales;
+  std::optional<SecondLevel> zeros;  // none: QuantizedLinear::zeros are codes of their own
+
+  int64_t runs(int64_t out) const { return (out + run_size - 1) / run_size; }
+};
+
+// The numbers a second level stands for: a float32 difference, then a float32 product.
+// -> (out, groups) float32
+at::Tensor reconstruct(const SecondLevel& level, int64_t run_size);
+
+// Weights kept outside the grid, as compressed sparse rows. A value REPLACES what its code says.
+struct Outliers {
+  at::Tensor row_starts;  // (out + 1) int64, from 0 to the number of outliers
+  at::Tensor columns;     // (outliers) int32, in the file's order, ascending in each row
+  at::Tensor values;      // (outliers) float32, each exactly a float16
+
+  int64_t count() const { return values.size(0); }
+};
+
+// What the codes of a binary grid stand for (METHODS 4.4; Huang et al. 2024, BiLLM, arXiv
+// 2402.04291). Codes are 0 .. 3: of a salient column two signs, first * 2 + second; of another one
+// tail * 2 + sign; a sign is 1 for +. A row and group has four means and scales: bulk, tail, first
+// and second sign of salient columns;  w = mean + sign * scale, of a salient column the sum of two.
+struct BinaryPlanes {
+  at::Tensor salient;        // (in) uint8, 1: two signs
+  at::Tensor means, scales;  // (out, groups, 4) float32, as a file stores them
+};
+
+// w = scale * (code - zero), one scale and zero per row and group of columns (METHODS 4), unless
+// one of the optional parts says otherwise. All numbers have already been rounded to what a file
+// stores, so this is what was measured and what is read back.
 struct QuantizedLinear {
-  int bits = 0;                // 2 .. 8
+  int bits = 0;                // 1 .. 8
   int64_t group_size = 0;      // columns of a group, 1 .. in; the last group may be shorter
   bool symmetric = false;      // every zero is 2^(bits-1)
   at::Tensor codes;            // (out, in) uint8, 0 .. 2^bits - 1, in the file's column order
-  at::Tensor scales;           // (out, groups) float32, > 0
-  at::Tensor zeros;            // (out, groups) uint8, 0 .. 2^bits - 1
+  at::Tensor scales;           // (out, groups) float32, > 0; bilevel: as reconstructed
+  at::Tensor zeros;            // (out, groups) uint8, 0 .. 2^bits - 1; or float32: fractions, as
+                               // reconstructed from bilevel->zeros
   at::Tensor group_of_column;  // (in) int32; undefined: column / group_size
+  at::Tensor dead_columns;     // (dead) int32, ascending: their weights are 0 whatever the codes
+                               // say (a grid that has no code for 0); undefined: none
+  std::optional<BilevelStatistics> bilevel;
+  std::optional<Outliers> outliers;
+  std::optional<BinaryPlanes> binary;  // then bits is 2, and scales and zeros are undefined
 
   int64_t out() const { return codes.size(0); }
   int64_t in() const { return codes.size(1); }
-  int64_t groups() const { return scales.size(1); }
+  int64_t groups() const { return binary ? binary->scales.size(1) : scales.size(1); }
 };
 
-// The weights this stands for, one float32 multiplication each.  -> (out, in) float32
+// The weights this stands for, one float32 difference and product each.  -> (out, in) float32
 at::Tensor dequantize(const QuantizedLinear& linear);
 
-// Stored bits of codes, scales (16 each) and zeros (`bits` each, none when symmetric) and of a
-// group index where there is one (32 a column), over out * in (METHODS 10).
+// The same for rows [begin, begin + count) only.  -> (count, in) float32
+at::Tensor dequantize_rows(const QuantizedLinear& linear, int64_t begin, int64_t count);
+
+// Share of the weights kept outside the grid.
+double outlier_share(const QuantizedLinear& linear);
+
+// The papers' count (METHODS 10), over out * in: codes; 16 bits a scale and `bits` a zero (none
+// when symmetric), or first-level codes and 16-bit second-level numbers; 32 bits an outlier. A
+// group index counts 32 bits a column, but nothing beside a bilevel grid, where the papers leave
+// it out.
 double bits_per_weight(const QuantizedLinear& linear);
 
 }  // namespace halftone

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "quantize/grid/make_grid.h"
+#include "quantize/outliers/rate_search.h"
 #include "quantize/sweep.h"
 #include "quantize/target.h"
 #include "quantize/tiles.h"
@@ -23,6 +24,10 @@ constexpr double kGreatestDamping = 10;  // times the reference diagonal
 void append(std::string& steps, std::string_view step) {
   if (!steps.empty()) steps += "; ";
   steps += step;
+}
+
+bool is_binary_parity(const GridOptions& grid) {
+  return grid.kind == GridKind::kBinary && grid.mode == BinaryMode::kParity;
 }
 
 // A grid and the codes found on it.
@@ -51,26 +56,30 @@ class LinearJob {
 
   // Groups fitted to the original weights, each weight by itself.   importance: (in) by file
   // column, or empty
-  Rounded<T> round_to_nearest(const GridOptions& grid,
+  Rounded<T> round_to_nearest(const LinearRecipe& recipe,
                               const std::vector<double>& importance = {}) const {
-    Rounded<T> rounded = start(grid, /*static_groups=*/true);
+    Rounded<T> rounded = start(recipe, /*static_groups=*/true);
     SweepTask<T> task = task_for(rounded.grouping);
     for (size_t position = 0; position < importance.size(); ++position)
       task.importance[position] = static_cast<T>(importance[columns_[position]]);
-    fit_static_groups(task, *rounded.grid);
+    rounded.grid = grid_for(recipe, task);
     rounded.result = sweep(task, *rounded.grid, kernels_);
     return rounded;
   }
 
-  // upper, drift: (in, in); nearest: its grid is the one to use where groups are static
+  // upper, drift: (in, in); nearest: its grid is the one to use where groups are static and the
+  // grid needs nothing of the factor
   Rounded<T> compensate(const at::Tensor& upper, const at::Tensor& drift,
                         const Rounded<T>& nearest) const {
-    Rounded<T> rounded = refits() ? start(shared_.recipe.grid, /*static_groups=*/false) : nearest;
+    const bool reuse = !refits() && !grid_needs_pivots(shared_.recipe);
+    Rounded<T> rounded = reuse ? nearest : start(shared_.recipe, !refits());
     SweepTask<T> task = task_for(rounded.grouping);
     task.upper = upper.to(original_.scalar_type());
     if (drift.defined()) task.drift = drift.to(original_.scalar_type());
     task.alpha = shared_.recipe.target.alpha;
     task.alpha2 = shared_.recipe.target.alpha2;
+    task.within_block = !is_binary_parity(shared_.recipe.grid);
+    if (!reuse) rounded.grid = grid_for(shared_.recipe, task);
     rounded.result = sweep(task, *rounded.grid, kernels_);
     return rounded;
   }
@@ -93,17 +102,51 @@ class LinearJob {
   }
 
  private:
-  Rounded<T> start(const GridOptions& options, bool static_groups) const {
-    Grouping grouping = group_columns(columns_, options.group_size, static_groups);
-    auto grid = make_grid(options, grouping, out_, original_.size(1), kernels_);
-    return {std::move(grouping), std::move(grid), {}};
+  Rounded<T> start(const LinearRecipe& recipe, bool static_groups) const {
+    return {group_columns(columns_, recipe.grid.group_size, static_groups), nullptr, {}};
+  }
+
+  // A grid for the task, fitted already where groups are static.
+  std::shared_ptr<Grid<T>> grid_for(const LinearRecipe& recipe, const SweepTask<T>& task) const {
+    const bool zeroed = shared_.diagonal.usable;  // solve_linear zeroes dead columns only then
+    GridContext<T> context{.grouping = task.grouping,
+                           .out = out_,
+                           .rows = original_.size(1),
+                           .original = original_,
+                           .pivots = pivots_of(task),
+                           .dead = zeroed ? shared_.diagonal.dead : std::vector<int64_t>{},
+                           .kernels = kernels_,
+                           .threads = shared_.threads};
+    if (recipe.outliers.kind == OutlierKind::kSensitivity && recipe.outliers.rate > 0)
+      context.outlier_threshold = threshold_for_rate(recipe, task, context).threshold;
+    std::shared_ptr<Grid<T>> grid = make_grid(recipe, context);
+    if (!task.grouping.refit) fit_static_groups(task, *grid);
+    return grid;
+  }
+
+  // The factor's diagonal; for a diagonal Hessian that is one over the root of its own.
+  // -> (in) by position
+  static std::vector<T> pivots_of(const SweepTask<T>& task) {
+    std::vector<T> pivots(task.importance.size());
+    for (size_t j = 0; j < pivots.size(); ++j)
+      pivots[j] = task.importance[j] > 0 ? 1 / std::sqrt(task.importance[j]) : T{1};
+    if (!task.upper.defined()) return pivots;
+    const at::Tensor diagonal = task.upper.diagonal().contiguous();
+    std::copy_n(diagonal.template const_data_ptr<T>(), diagonal.size(0), pivots.begin());
+    return pivots;
+  }
+
+  // A group of a binary grid is decided on as a whole.
+  int64_t block_of(const Grouping& grouping) const {
+    const bool binary = shared_.recipe.grid.kind == GridKind::kBinary;
+    return binary ? grouping.group_size : block_width(grouping);
   }
 
   SweepTask<T> task_for(const Grouping& grouping) const {
     return {.grouping = grouping,
             .original = original_,
             .importance = std::vector<T>(columns_.size(), T{1}),
-            .block = block_width(grouping),
+            .block = block_of(grouping),
             .threads = shared_.threads};
   }
 
@@ -158,7 +201,8 @@ bool solve_compensated(const SharedInput& shared, const at::Tensor& weight, cons
                        const Rounded<T>& nearest, LinearOutcome& outcome) {
   DampedFactor factor = shared.factor;
   at::Tensor drift_matrix = shared.drift;
-  const bool plain = shared.recipe.target.alpha == 0 && shared.recipe.target.alpha2 == 0;
+  const bool adds_up = shared.recipe.target.alpha == 0 && shared.recipe.target.alpha2 == 0 &&
+                       !is_binary_parity(shared.recipe.grid);
   while (factor.upper.defined()) {
     const Rounded<T> rounded = job.compensate(factor.upper, drift_matrix, nearest);
     const double drift = std::sqrt(rounded.result.difference / nearest.result.difference);
@@ -171,7 +215,7 @@ bool solve_compensated(const SharedInput& shared, const at::Tensor& weight, cons
       outcome.loss = error / shared.tokens;
       outcome.relative_error =
           ratio(error - ridge * rounded.result.difference, quadratic_form(weight, shared.hessian));
-      if (!plain)  // the sum of e^2 is the plain target's loss
+      if (!adds_up)  // the sum of e^2 is the loss of the plain target, fully compensated
         measure(shared, weight, rounded.result.difference, outcome);
       return true;
     }
@@ -211,8 +255,10 @@ LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight_i
   const LinearJob<T> job(shared, weight);
   if (shared.factor.upper.defined()) {
     // with dynamic groups this grid serves only as a yardstick: no clip search
-    GridOptions yardstick = shared.recipe.grid;
-    if (job.refits()) yardstick.clip_search = false;
+    LinearRecipe yardstick = shared.recipe;
+    if (job.refits()) yardstick.grid.clip_search = false;
+    yardstick.grid.mode = BinaryMode::kParity;  // of the binary searches the shortest
+    yardstick.outliers = {};
     const Rounded<T> nearest = job.round_to_nearest(yardstick);
     if (solve_compensated(shared, weight, job, nearest, outcome)) return outcome;
   }
@@ -226,7 +272,7 @@ LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight_i
     append(outcome.fallback,
            "round to nearest (the Hessian's diagonal is zero, negative or not finite)");
   }
-  const Rounded<T> rounded = job.round_to_nearest(shared.recipe.grid, importance);
+  const Rounded<T> rounded = job.round_to_nearest(shared.recipe, importance);
   outcome.quantized = job.finish(rounded);
   measure(shared, weight, rounded.result.difference, outcome);
   return outcome;

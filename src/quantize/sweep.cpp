@@ -66,7 +66,7 @@ void sweep_tile(const Block<T>& block, int64_t row, T* tile, T* drifts) {
     T residual[kLanes];
     if (targeted) aim(block.task, start, column, residual, drifts + k * kLanes);
     block.kernels.take_error(pivot, start, value, column, error_sum, difference_sum);
-    if (!block.upper) continue;
+    if (!block.upper || !block.task.within_block) continue;
     for (int lane = 0; targeted && lane < kLanes; ++lane) column[lane] += residual[lane] / pivot;
     // place 1: the rest of the block, w -= e U (- s P)
     const int64_t rest = columns - k - 1, next = position * in + position + 1;

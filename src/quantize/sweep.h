@@ -33,6 +33,8 @@ struct SweepTask {
   int64_t block = 128;  // columns of a lazy block; with dynamic groups see block_width
   int threads = 1;
   double alpha = 0, alpha2 = 0;  // METHODS 3.2, 3.3
+  bool within_block = true;      // false: an error reaches only the columns beyond its block (the
+                                 // published code of BiLLM)
 };
 
 struct SweepResult {

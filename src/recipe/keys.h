@@ -20,7 +20,7 @@ struct LinearSettings {
 struct RecipeKey {
   std::string name;      // "grid.bits"
   std::string help;      // "bits of a code"
-  std::string expected;  // "an integer in 2 .. 8"
+  std::string expected;  // "an integer in 1 .. 8"
   bool takes_text;       // the TOML value may be a string
   // False if `text` is not what is expected; the settings are then unchanged.
   std::function<bool(LinearSettings&, std::string_view text)> set;

@@ -11,7 +11,9 @@ enum class ObjectiveKind { kNone, kInput, kOutput, kTokenWeighted, kDiagonal };
 enum class LabelKind { kTruth, kSampled };
 enum class ScheduleKind { kOneShot, kBlockWise };
 enum class DampingReference { kMean, kMedian };
-enum class GridKind { kUniform };
+enum class GridKind { kUniform, kBilevel, kBinary };
+enum class BinaryMode { kColumns, kJoint, kParity };
+enum class OutlierKind { kNone, kSensitivity };
 enum class OrderKind { kNatural, kActivation };
 enum class RotationKind { kNone, kQuaRot };
 
@@ -48,15 +50,31 @@ struct TargetOptions {
 // Which values a code can mean (METHODS 4).
 struct GridOptions {
   GridKind kind = GridKind::kUniform;
-  int bits = 4;              // 2 .. 8
+  int bits = 4;              // 2 .. 8; binary: 1
   int64_t group_size = 128;  // consecutive input columns that share a scale; 0 = the whole row
   bool symmetric = false;
   bool clip_search = false;  // METHODS 4.1: shrink the range by 0 .. 79 %, keep the least error
   double clip_norm = 2.4;    // exponent of that error
   int zero_min = 0;          // least zero point of an asymmetric grid (gptq v1 files: 1)
   int scale_bits = -1;  // significant bits of a scale; -1 = by METHODS 4.6, 0 = unrounded float32
+  // bilevel: scales and zeros are on grids of their own (METHODS 4.2)
+  int64_t run_size = 16;    // consecutive rows that share such a grid: 2, 4, 8 or 16
+  int scale_code_bits = 3;  // bits of a scale's code
+  int zero_code_bits = 3;   // bits of a zero's code
+  bool round_zero = false;  // zeros are integers; with zero_code_bits >= bits stored as such
+  BinaryMode mode = BinaryMode::kColumns;  // of a binary grid (quantize/grid/binary.h)
 
   bool operator==(const GridOptions&) const = default;
+};
+
+// Which weights stay outside the grid (METHODS 5).
+struct OutlierOptions {
+  OutlierKind kind = OutlierKind::kNone;
+  double threshold = 0.2;   // sensitivity: times the mean sensitivity of a weight (tau)
+  double rate = 0;          // sensitivity: share to reach instead of a threshold; 0 = none
+  bool simplified = false;  // sensitivity: scales are fitted to all weights, outliers included
+
+  bool operator==(const OutlierOptions&) const = default;
 };
 
 // In which order columns are rounded (METHODS 6).
@@ -78,6 +96,7 @@ struct LinearRecipe {
   ObjectiveOptions objective;
   TargetOptions target;
   GridOptions grid;
+  OutlierOptions outliers;
   OrderOptions order;
   TransformOptions transform;
 

@@ -35,7 +35,7 @@ struct Recipe {
 };
 
 // Errors name the line, the key and what was expected; an unknown key lists the known ones; values
-// outside their range are refused (bits 2 .. 8; group_size 0 or 16 .. 1024; damping in [0, 10];
+// outside their range are refused (bits 1 .. 8; group_size 0 or 16 .. 1024; damping in [0, 10];
 // ...).
 Recipe parse_recipe(std::string_view toml, std::string name);
 

@@ -229,6 +229,20 @@ TEST(StageSolvers, LinearsThatShareAnInputDoNotShareAnOutputHessian) {
   }
 }
 
+TEST(QuantizeModel, SignsAreCountedBothWaysAndBeatThePublishedCodesArithmetic) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "ours", "billm", 1);
+  EXPECT_TRUE(run(request)["verified"].get<bool>());
+  request.out = folder / "parity";
+  apply_setting(request.recipe, "grid.mode=parity");
+  run(request);
+  const json ours = evaluate(folder / "ours"), parity = evaluate(folder / "parity");
+  EXPECT_LT(ours["kl"]["mean"].get<double>(), 0.9 * parity["kl"]["mean"].get<double>());
+  EXPECT_GT(ours["bits_per_weight"]["quoted"].get<double>(), 1);
+  EXPECT_LT(ours["bits_per_weight"]["quoted"].get<double>(), 1.3);
+  EXPECT_GT(ours["bits_per_weight"]["quantized"].get<double>(), 4);  // blocks of 64
+}
+
 TEST(QuantizeModel, AnExistingOutputIsRefusedAndUntouched) {
   const TemporaryFolder folder;
   fs::create_directory(folder / "out");
@@ -266,6 +280,17 @@ TEST(QuantizeModel, AFormatThatCannotHoldTheGridIsRefusedBeforeWork) {
   const std::string message = message_of([&] { quantize_model(request, progress); });
   EXPECT_NE(message.find("down_proj"), std::string::npos) << message;
   EXPECT_NE(message.find("native"), std::string::npos) << message;
+  EXPECT_EQ(entries(folder.path()), 0u);
+}
+
+TEST(QuantizeModel, OptionsThatExcludeEachOtherAreRefusedBeforeWork) {
+  const TemporaryFolder folder;
+  InterruptingProgress progress;  // work would throw Interrupted instead
+  for (const auto& [recipe, bits] : {std::pair{"billm", 2}, {"gptq", 1}}) {
+    const QuantizeRequest request = request_for(folder / "out", recipe, bits);
+    const std::string message = message_of([&] { quantize_model(request, progress); });
+    EXPECT_NE(message.find("grid.bits: expected"), std::string::npos) << message;
+  }
   EXPECT_EQ(entries(folder.path()), 0u);
 }
 

@@ -155,14 +155,14 @@ TEST(Recipe, SettingErrorsNameTheKeyAndWhatWasExpected) {
   EXPECT_TRUE(contains(setting_error("grid.bits"), "expected KEY=VALUE"));
   EXPECT_TRUE(contains(setting_error(""), "expected KEY=VALUE"));
   EXPECT_TRUE(contains(setting_error("=3"), "expected KEY=VALUE"));
-  EXPECT_TRUE(contains(setting_error("grid.bits="), "an integer in 2 .. 8, found nothing"));
+  EXPECT_TRUE(contains(setting_error("grid.bits="), "an integer in 1 .. 8, found nothing"));
   EXPECT_TRUE(contains(setting_error("grid.bitz=3"), "did you mean grid.bits?"));
   EXPECT_TRUE(contains(setting_error("bits=3"), "did you mean grid.bits?"));
   EXPECT_TRUE(contains(setting_error("grid.bits=\n"), "found \\x0a"));
-  for (const char* value : {"1", "9", "-3", "3.0", "3x", " 3", "+3", "nan", "1e999",
+  for (const char* value : {"0", "9", "-3", "3.0", "3x", " 3", "+3", "nan", "1e999",
                             "99999999999999999999", "4294967299", "\"\"", "0x3"})
     EXPECT_TRUE(contains(setting_error(("grid.bits=" + std::string(value)).c_str()),
-                         "grid.bits: expected an integer in 2 .. 8, found "))
+                         "grid.bits: expected an integer in 1 .. 8, found "))
         << value;
   for (const char* value : {"-0.1", "10.5", "nan", "-nan", "inf", "1e999", "0.1.2", "abc", ""})
     EXPECT_TRUE(contains(setting_error(("objective.damping=" + std::string(value)).c_str()),
@@ -202,21 +202,23 @@ TEST(Recipe, AnUnknownTableListsTheKnownOnes) {
 }
 
 TEST(Recipe, AKindThatIsNotBuiltNamesTheKindsThatAre) {
-  EXPECT_TRUE(contains(complaint("[grid]\nkind = \"bilevel\"\n"),
-                       "line 2: grid.kind: expected \"uniform\", found bilevel"));
+  EXPECT_TRUE(contains(complaint("[grid]
+kind = \"superblock\"
+"),
+                       "line 2: grid.kind: expected \"uniform\" or \"bilevel\""));
   EXPECT_TRUE(contains(complaint("objective.kind = \"kron\""),
                        "expected \"none\" or \"input\" or \"oac\""));
 }
 
 TEST(Recipe, ValuesOfTheWrongTypeAreRefused) {
-  EXPECT_TRUE(contains(complaint("grid.bits = \"3\""), "an integer in 2 .. 8, found a string"));
-  EXPECT_TRUE(contains(complaint("grid.bits = 3.5"), "an integer in 2 .. 8, found 3.5"));
+  EXPECT_TRUE(contains(complaint("grid.bits = \"3\""), "an integer in 1 .. 8, found a string"));
+  EXPECT_TRUE(contains(complaint("grid.bits = 3.5"), "an integer in 1 .. 8, found 3.5"));
   EXPECT_TRUE(contains(complaint("grid.bits = [3]"), "found a list"));
   EXPECT_TRUE(contains(complaint("grid.bits = 1979-05-27"), "found a date or time"));
   EXPECT_TRUE(contains(complaint("grid.symmetric = 1"), "true or false, found 1"));
   EXPECT_TRUE(contains(complaint("objective.damping = nan"), "a number in 0 .. 10, found nan"));
   EXPECT_TRUE(contains(complaint("objective.damping = -inf"), "found -inf"));
-  EXPECT_TRUE(contains(complaint("grid.kind = 3"), "expected \"uniform\", found 3"));
+  EXPECT_TRUE(contains(complaint("grid.kind = 3"), "expected \"uniform\" or \"binary\", found 3"));
   EXPECT_TRUE(contains(complaint("summary = 3"), "summary: expected a string, found a value"));
   EXPECT_TRUE(contains(complaint("paper = {}"), "paper: expected a string, found a table"));
 }
@@ -229,7 +231,7 @@ TEST(Recipe, RulesAreCheckedWhenTheyAreRead) {
   EXPECT_TRUE(contains(complaint("[rule]\nmatch = \"*\""), "[[rule]] (two brackets)"));
   EXPECT_TRUE(contains(complaint("rule = [3]"), "expected [[rule]] tables"));
   EXPECT_TRUE(contains(complaint("[[rule]]\nmatch = \"*\"\ngrid.bits = 12"),
-                       "line 3: grid.bits: expected an integer in 2 .. 8, found 12"));
+                       "line 3: grid.bits: expected an integer in 1 .. 8, found 12"));
   EXPECT_TRUE(contains(complaint("[[rule]]\nmatch = \"*\"\ngrid.bit = 3"), "unknown key grid.bit"));
   EXPECT_TRUE(contains(complaint("[[rule]]\nmatch = \"*\"\nname = 3"), "unknown key name"));
 }
@@ -307,6 +309,7 @@ clip_search = "auto"
 clip_norm = 2.4
 zero_min = 0
 scale_bits = -1
+mode = "columns"
 
 [order]
 kind = "natural"

@@ -2,6 +2,8 @@
 // per instruction set; see vector.h.
 #pragma once
 
+#include "kernels/cpu/binary_lanes.h"
+#include "kernels/cpu/range_lanes.h"
 #include "kernels/cpu/vector.h"
 #include "kernels/lane_kernels.h"
 
@@ -185,8 +187,10 @@ void subtract_outer_lanes(int64_t columns, const T* factors, const T* lanes, T* 
 
 template <class T, int kBytes>
 constexpr LaneKernels<T> lane_kernels_of() {
-  return {UniformLanes<T, kBytes>::fit, UniformLanes<T, kBytes>::round, take_error_lanes<T, kBytes>,
-          subtract_outer_lanes<T, kBytes>};
+  return {UniformLanes<T, kBytes>::fit, UniformLanes<T, kBytes>::round,
+          take_error_lanes<T, kBytes>,  subtract_outer_lanes<T, kBytes>,
+          RangeLanes<T, kBytes>::range, RangeLanes<T, kBytes>::round,
+          RangeLanes<T, kBytes>::gains,  BinaryLanes<T, kBytes>::kernels()};
 }
 
 // One definition a file FILE_<set>.cpp; linked where that set is compiled.

@@ -1,24 +1,68 @@
 #include "quantize/grid/make_grid.h"
 
+#include <limits>
+
 #include "base/error.h"
+#include "quantize/grid/bilevel.h"
+#include "quantize/grid/binary.h"
 #include "quantize/grid/uniform.h"
+#include "quantize/outliers/sensitivity.h"
 
 namespace halftone {
+namespace {
+
+// What an error of each position weighs in the sweep's loss: 1 / c^2, and 0 in dead columns.
+template <class T>
+std::vector<T> importance_of(const GridContext<T>& context) {
+  std::vector<T> importance;
+  for (const T pivot : context.pivots) importance.push_back(1 / (pivot * pivot));
+  const std::vector<int64_t> positions = context.grouping.positions();
+  for (const int64_t column : context.dead) importance[positions[column]] = 0;
+  return importance;
+}
 
 template <class T>
-std::unique_ptr<Grid<T>> make_grid(const GridOptions& options, const Grouping& grouping,
-                                   int64_t /*out*/, int64_t rows, const LaneKernels<T>& kernels) {
-  switch (options.kind) {
+std::unique_ptr<Grid<T>> make_inner_grid(const LinearRecipe& recipe,
+                                         const GridContext<T>& context) {
+  switch (recipe.grid.kind) {
     case GridKind::kUniform:
-      return std::make_unique<UniformGrid<T>>(uniform_rule(options), kernels, grouping.groups,
-                                              rows);
+      return std::make_unique<UniformGrid<T>>(uniform_rule(recipe.grid), context.kernels,
+                                              context.grouping.groups, context.rows);
+    case GridKind::kBilevel:
+      return std::make_unique<BilevelGrid<T>>(recipe, context);
+    case GridKind::kBinary:
+      return std::make_unique<BinaryGrid<T>>(recipe.grid, importance_of(context), context.out,
+                                             context.rows, context.kernels, context.threads);
   }
   fail("grid.kind: not one of the known grids");
 }
 
-template std::unique_ptr<Grid<float>> make_grid(const GridOptions&, const Grouping&, int64_t,
-                                                int64_t, const LaneKernels<float>&);
-template std::unique_ptr<Grid<double>> make_grid(const GridOptions&, const Grouping&, int64_t,
-                                                 int64_t, const LaneKernels<double>&);
+// Without any spread between rows there is nothing to be sensitive to: no outliers.
+template <class T>
+double outlier_threshold(const LinearRecipe& recipe, const GridContext<T>& context) {
+  if (context.outlier_threshold > 0) return context.outlier_threshold;
+  const double mean = mean_sensitivity(context.original, context.out, context.pivots);
+  return mean > 0 ? recipe.outliers.threshold * mean : std::numeric_limits<double>::infinity();
+}
+
+}  // namespace
+
+bool grid_needs_pivots(const LinearRecipe& recipe) {
+  if (recipe.grid.kind == GridKind::kBinary) return true;
+  return recipe.outliers.kind != OutlierKind::kNone;
+}
+
+template <class T>
+std::unique_ptr<Grid<T>> make_grid(const LinearRecipe& recipe, const GridContext<T>& context) {
+  std::unique_ptr<Grid<T>> inner = make_inner_grid(recipe, context);
+  if (recipe.outliers.kind == OutlierKind::kNone) return inner;
+  std::vector<T> thresholds(static_cast<size_t>(context.rows),
+                            static_cast<T>(outlier_threshold(recipe, context)));
+  return std::make_unique<SensitivityOutliers<T>>(std::move(inner), recipe, context,
+                                                  std::move(thresholds));
+}
+
+template std::unique_ptr<Grid<float>> make_grid(const LinearRecipe&, const GridContext<float>&);
+template std::unique_ptr<Grid<double>> make_grid(const LinearRecipe&, const GridContext<double>&);
 
 }  // namespace halftone
