@@ -113,7 +113,7 @@ int main(int argc, char** argv) {
   const auto checkpoint = std::make_shared<const Checkpoint>(argv[1]);
   const Model model(checkpoint, checkpoint->names());
   const int64_t sequences = argument(3, 4), length = argument(4, 2048);
-  const int64_t blocks = std::min(argument(5, 2), model.config().layers);
+  const int64_t blocks = std::min<int64_t>(argument(5, 2), model.config().layers);
   Random random(0);
   at::Tensor ids = at::empty({sequences, length}, at::kInt);
   for (int64_t i = 0; i < ids.numel(); ++i)

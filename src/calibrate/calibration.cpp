@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "calibrate/blend.h"
+#include "calibrate/gate.h"
 
 namespace halftone {
 namespace {
@@ -13,9 +14,13 @@ bool is_block_wise(const ObjectiveOptions& objective) {
   return objective.needs_gradients() && objective.schedule == ScheduleKind::kBlockWise;
 }
 
+bool has_gate(const ObjectiveOptions& objective) {
+  return objective.kind == ObjectiveKind::kOutput && objective.gate > 0;
+}
+
 bool needs_input_hessian(const ObjectiveOptions& objective) {
   return objective.kind == ObjectiveKind::kInput ||
-         (objective.needs_gradients() && objective.blend > 0);
+         (objective.needs_gradients() && (objective.blend > 0 || has_gate(objective)));
 }
 
 // Whether anything about a linear is taken behind the quantized prefix.
@@ -31,6 +36,7 @@ Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execut
     : model_(model),
       execution_(execution),
       options_(std::move(options)),
+      progress_(progress),
       stream_(model, ids, execution, options_.two_streams, options_.storage) {
   for (const LinearSlot& linear : model.linears()) {
     const ObjectiveOptions objective = options_.objective(linear);
@@ -60,7 +66,11 @@ void Calibration::go_back(int64_t first, int64_t end, const std::function<void(i
 }
 
 Block Calibration::enter(int64_t index) {
-  if (is_block_wise(end_loss_)) go_back(index, index + 1, {});
+  const auto linears = static_cast<int64_t>(model_.linears_of_block(index).size());
+  const auto passed = [&](int64_t block) {
+    progress_.update(index * linears, fmt::format("gradients, block {}", block));
+  };
+  if (is_block_wise(end_loss_)) go_back(index, index + 1, passed);
   return model_.load_block(index, execution_, stream_.rope());
 }
 
@@ -88,22 +98,39 @@ StageStatistics Calibration::sum_inputs(const Block& block, const Block& origina
   return sums;
 }
 
+LinearStatistics Calibration::output_statistics(const LinearSlot& linear,
+                                                const ObjectiveOptions& objective,
+                                                const LinearStatistics& input) {
+  const at::Tensor held_out = has_gate(objective) ? output_->take_held_out(linear) : at::Tensor();
+  LinearStatistics own = output_->take_hessian(linear);
+  if (held_out.defined()) {
+    own.gate_score = gate_score(own.hessian, held_out, input.hessian);
+    if (own.gate_score < objective.gate) {
+      own.hessian = input.hessian;
+      own.fallback = fmt::format("input Hessian (the Fisher matrix scores {:.3g} times as high)",
+                                 own.gate_score);
+    }
+  }
+  return own;
+}
+
 StageStatistics Calibration::measure(const Block& block, const Block& original, int stage) {
   std::vector<LinearSlot> linears = model_.linears_of_block(block.index);
   std::erase_if(linears, [&](const LinearSlot& slot) { return slot.stage != stage; });
   StageStatistics sums = sum_inputs(block, original, stage, linears), statistics;
+  const LinearStatistics input = sums[""];  // none where no linear needs it
   for (const LinearSlot& linear : linears) {
     const ObjectiveOptions objective = options_.objective(linear);
     if (objective.kind == ObjectiveKind::kNone) continue;
     LinearStatistics& own = statistics[linear.name];
     if (objective.kind == ObjectiveKind::kInput)
-      own = sums.at("");
+      own = input;
     else if (objective.kind == ObjectiveKind::kTokenWeighted)
       own = sums.at(linear.name);
     else
-      own = output_->take_hessian(linear);
-    if (needs_input_hessian(objective) && objective.needs_gradients())
-      own.hessian = blended(own.hessian, sums.at("").hessian, objective.blend);
+      own = output_statistics(linear, objective, input);
+    if (objective.needs_gradients() && objective.blend > 0 && own.fallback.empty())
+      own.hessian = blended(own.hessian, input.hessian, objective.blend);
     if (objective.kind == ObjectiveKind::kDiagonal) own.hessian = at::diag(own.hessian.diagonal());
   }
   return statistics;

@@ -34,7 +34,7 @@ class Calibration {
               CalibrationOptions options, Progress& progress);
 
   // The block in full precision; blocks in order. With block-wise gradients the pass from the end
-  // of the model down to this block runs here.
+  // of the model down to this block runs here; the linears before it count as done.
   Block enter(int64_t index);
   // Stages in order, 0 first, each after the linears of those before were replaced.
   StageStatistics measure(const Block& block, const Block& original, int stage);
@@ -50,10 +50,14 @@ class Calibration {
   // weighted and under "" where they are not.
   StageStatistics sum_inputs(const Block& block, const Block& original, int stage,
                              const std::vector<LinearSlot>& linears);
+  // The linear's output Hessian, or `input` where the gate asks for it.
+  LinearStatistics output_statistics(const LinearSlot& linear, const ObjectiveOptions& objective,
+                                     const LinearStatistics& input);
 
   const Model& model_;
   Execution execution_;
   CalibrationOptions options_;
+  Progress& progress_;
   ObjectiveOptions end_loss_;  // of the first linear that needs gradients
   bool streams_ = false;       // some statistic is taken behind the quantized prefix
   Stream stream_;

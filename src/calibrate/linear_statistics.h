@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <string>
 
 namespace halftone {
 
@@ -19,6 +20,9 @@ struct LinearStatistics {
   at::Tensor cross_moment = {};
   // (out) float64: sum over sequences of |row of the gradient|^2; undefined without gradients
   at::Tensor row_energies = {};
+  // score of the Fisher matrix on held-out sequences over that of X^T X (METHODS 2.6); 0: not taken
+  double gate_score = 0;
+  std::string fallback = {};  // empty, or why this is not the objective that was asked for
 };
 
 }  // namespace halftone

@@ -17,8 +17,8 @@ class OutputHessian {
   // G = Delta^T X of each sequence in float32, its square summed in float32, row energies in
   // float64.   x: (batch, length, in); delta: (batch, length, out), the gradient at the output
   void add(const at::Tensor& x, const at::Tensor& delta);
-  // Divided by scale^2, where gradients were `scale` times the loss's. Only hessian, tokens and
-  // row_energies are set.
+  // Divided by scale^2, where gradients were `scale` times the loss's. Sets hessian, tokens and
+  // row_energies.
   LinearStatistics finish(double scale);
 
  private:

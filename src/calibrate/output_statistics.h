@@ -31,20 +31,24 @@ class OutputStatistics final : public GradientObserver {
 
   // Of a linear whose block was observed, once: the Hessian (objectives oac and diagonal) ...
   LinearStatistics take_hessian(const LinearSlot& linear);
+  // ... of objectives with a gate also the part of it that comes from held-out sequences, (in, in),
+  // before the whole is taken ...
+  at::Tensor take_held_out(const LinearSlot& linear);
   // ... or the weights of its tokens (guided), (sequences, length) float32 on the device.
   at::Tensor take_token_weights(const LinearSlot& linear);
 
  private:
-  struct Sum {  // of the block at hand; one of the three
-    std::optional<OutputHessian> hessian;
+  struct Sum {                                       // of the block at hand; one of the three
+    std::optional<OutputHessian> hessian, held_out;  // the second: part of the first, by itself
     std::optional<OutputDiagonal> diagonal;
     at::Tensor weights;  // (sequences, length) float32
   };
   struct Kept {
     LinearStatistics statistics;  // without its Hessian
     int64_t handle = -1;          // of the Hessian or the weights
+    int64_t held_out = -1;        // of the held-out Hessian
   };
-  void keep(const std::string& name, LinearStatistics statistics, const at::Tensor& large);
+  Kept keep(Sum& sum);
 
   const Model& model_;
   ObjectiveOf objective_;

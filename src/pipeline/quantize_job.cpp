@@ -11,6 +11,7 @@ namespace {
 
 using nlohmann::json;
 
+constexpr int64_t kFewestSequencesOfGate = 5;
 constexpr int64_t kMostSequences = int64_t{1} << 24;
 
 TokenWindows draw_windows(const QuantizeRequest& request, const Corpus& corpus,
@@ -133,6 +134,13 @@ void QuantizeJob::check_objectives() const {
             "{}: objective.kind = {} with target.alpha or target.preshift above 0: the drift is "
             "measured for objective.kind = input only",
             linear.name, objective_name(recipe.objective.kind));
+    require(recipe.objective.gate == 0 || !recipe.objective.needs_gradients() ||
+                recipe.objective.kind == ObjectiveKind::kOutput,
+            "{}: objective.gate {} with objective.kind = {}: only oac has a gate", linear.name,
+            recipe.objective.gate, objective_name(recipe.objective.kind));
+    require(recipe.objective.gate == 0 || request_.sequences >= kFewestSequencesOfGate,
+            "--sequences {}: objective.gate holds every fifth sequence out and needs at least {}",
+            request_.sequences, kFewestSequencesOfGate);
   }
 }
 
@@ -173,8 +181,13 @@ const LinearSolver& StageSolvers::solver_for(const std::string& linear,
 
 LinearOutcome StageSolvers::quantize(const LinearSlot& linear, const LinearRecipe& recipe,
                                      const at::Tensor& weight) {
-  return with_context(linear.name,
-                      [&] { return solver_for(linear.name, recipe).quantize(weight); });
+  LinearOutcome outcome =
+      with_context(linear.name, [&] { return solver_for(linear.name, recipe).quantize(weight); });
+  const auto found = statistics_.find(linear.name);
+  if (found != statistics_.end() && !found->second.fallback.empty())
+    outcome.fallback =
+        found->second.fallback + (outcome.fallback.empty() ? "" : "; ") + outcome.fallback;
+  return outcome;
 }
 
 void replace_weight(Block& block, const LinearSlot& linear, const QuantizedLinear& quantized) {
@@ -197,7 +210,7 @@ RunReport::RunReport(const QuantizeJob& job, const std::string& format)
 }
 
 void RunReport::add(const LinearSlot& linear, const LinearRecipe& recipe,
-                    const LinearOutcome& outcome) {
+                    const LinearStatistics& statistics, const LinearOutcome& outcome) {
   const ObjectiveOptions& objective = recipe.objective;
   report_["linears"].push_back({{"name", linear.name},
                                 {"objective", objective_name(objective.kind)},
@@ -210,6 +223,7 @@ void RunReport::add(const LinearSlot& linear, const LinearRecipe& recipe,
   if (objective.needs_gradients())
     report_["linears"].back()["labels"] =
         objective.labels == LabelKind::kTruth ? "truth" : "sampled";
+  if (statistics.gate_score != 0) report_["linears"].back()["gate_score"] = statistics.gate_score;
   seconds_.push_back(outcome.seconds);
 }
 

@@ -81,7 +81,8 @@ void replace_weight(Block& block, const LinearSlot& linear, const QuantizedLinea
 class RunReport {
  public:
   RunReport(const QuantizeJob& job, const std::string& format);
-  void add(const LinearSlot& linear, const LinearRecipe& recipe, const LinearOutcome& outcome);
+  void add(const LinearSlot& linear, const LinearRecipe& recipe, const LinearStatistics& statistics,
+           const LinearOutcome& outcome);
   void set_dropped_sequences(int64_t count) { report_["calibration"]["dropped_sequences"] = count; }
   void set_totals(const nlohmann::json& written);
   int64_t linears() const { return static_cast<int64_t>(report_["linears"].size()); }

@@ -35,7 +35,7 @@ nlohmann::json quantize_model(const QuantizeRequest& request, Progress& progress
         const LinearOutcome outcome = solvers.quantize(linear, recipe, job.weight(linear));
         output.add_linear(linear.name, outcome.quantized);
         if (calibration) replace_weight(block, linear, outcome.quantized);
-        report.add(linear, recipe, outcome);
+        report.add(linear, recipe, statistics[linear.name], outcome);
         progress.update(report.linears(), linear.name);
       }
     }

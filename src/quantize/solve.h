@@ -1,8 +1,8 @@
 // One linear, start to end: sweep, check, and the ladder of METHODS 7.6 when the numbers refuse.
 //
-// Left out of the ladder: step 3 (blends of Fisher objectives come with those objectives) and the
-// held-out loss of step 6 (calibration keeps no held-out tokens; the distance to round-to-nearest
-// is checked).
+// Left out of the ladder: step 3 (a Fisher matrix is a sum of squares, damping always factors it;
+// blends are asked for in the recipe) and the held-out loss of step 6 (calibration keeps no
+// held-out tokens; the distance to round-to-nearest is checked).
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -131,6 +131,10 @@ void add_end_loss_keys(std::vector<RecipeKey>& keys) {
       "objective.blend", "share of the input Hessian mixed into an end-loss objective",
       "a number in 0 .. 1", [](double v) { return v >= 0 && v <= 1; },
       [](auto& s) -> auto& { return s.linear.objective.blend; }));
+  keys.push_back(number_key(
+      "objective.gate", "oac: least held-out score against the input Hessian's; 0 = no test",
+      "a number in 0 .. 100", [](double v) { return v >= 0 && v <= 100; },
+      [](auto& s) -> auto& { return s.linear.objective.gate; }));
 }
 
 void add_objective_keys(std::vector<RecipeKey>& keys) {

@@ -28,6 +28,10 @@ struct ObjectiveOptions {
                                                    // those behind the quantized prefix
   double blend = 0;  // share of the input Hessian mixed in, both of one mean diagonal
 
+  // oac: least ratio of held-out scores, Fisher matrix to input Hessian, below which a linear falls
+  // back to the latter; 0 = no test.
+  double gate = 0;
+
   // Whether the end loss is differentiated.
   bool needs_gradients() const {
     return kind == ObjectiveKind::kOutput || kind == ObjectiveKind::kTokenWeighted ||

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "calibrate/demo_model.h"
+#include "calibrate/gate.h"
 
 namespace halftone {
 namespace {
@@ -188,6 +189,36 @@ TEST(Calibration, AllOfTheInputBlendedInIsTheInputHessianScaled) {
     EXPECT_LT(relative_error(h / h.trace(), statistics.hessian / statistics.hessian.trace()),
               kRounding)
         << name;
+  }
+}
+
+TEST(Gate, PrefersTheMatrixThatPointsWhereHeldOutGradientsDo) {
+  const at::Tensor a = at::diag(at::tensor({4.0f, 1.0f, 0.0f}));
+  const at::Tensor b = at::diag(at::tensor({0.0f, 1.0f, 4.0f}));
+  EXPECT_GT(gate_score(a * 2, a, b), 3);  // what is not held out is a, too
+  EXPECT_LT(gate_score(b + a, a, a), 0.3);
+  EXPECT_NEAR(gate_score(a * 3, a, a), 1, 1e-6);
+  EXPECT_EQ(gate_score(a, a, b), 0);  // nothing is left to judge
+  EXPECT_EQ(gate_score(a, a * 0, b), 0);
+}
+
+TEST(Calibration, TheGateFallsBackToTheInputHessianAndSaysSo) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(10, 16);
+  const auto with_gate = [&](double gate) {
+    ObjectiveOptions options = objective(ObjectiveKind::kOutput);
+    options.gate = gate;
+    return calibrate(model, ids, options_for(options), 1);
+  };
+  const auto closed = with_gate(100), open = with_gate(1e-9), none = with_gate(0);
+  const auto input = calibrate(model, ids, options_for(objective(ObjectiveKind::kInput)), 1);
+  for (const auto& [name, statistics] : input) {
+    EXPECT_TRUE(closed.at(name).hessian.equal(statistics.hessian)) << name;
+    EXPECT_NE(closed.at(name).fallback.find("input Hessian"), std::string::npos) << name;
+    EXPECT_TRUE(open.at(name).hessian.equal(none.at(name).hessian)) << name;
+    EXPECT_EQ(open.at(name).fallback, "") << name;
+    EXPECT_GT(open.at(name).gate_score, 0) << name;
+    EXPECT_EQ(none.at(name).gate_score, 0) << name;
   }
 }
 

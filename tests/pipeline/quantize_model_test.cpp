@@ -187,6 +187,26 @@ TEST(QuantizeModel, EndLossObjectivesBeatRoundToNearestAtThreeBits) {
   EXPECT_LT(kl("guided"), 0.7 * rtn);
 }
 
+TEST(QuantizeModel, TheGatesDecisionsAreReported) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "out", "oac-gptq", 3);
+  request.sequences = 20;
+  apply_setting(request.recipe, "objective.gate=1");
+  const json report = run(request);
+  size_t closed = 0;
+  for (const json& linear : report["linears"]) {
+    const bool falls_back = linear["gate_score"].get<double>() < 1;
+    closed += falls_back ? 1 : 0;
+    EXPECT_EQ(linear["fallback"].get<std::string>().starts_with("input Hessian"), falls_back);
+  }
+  EXPECT_GT(closed, 0u);
+  EXPECT_LT(closed, 35u);
+  request.sequences = 4;
+  EXPECT_NE(message_of([&] { run(request); }).find("--sequences 4"), std::string::npos);
+  apply_setting(request.recipe, "objective.kind=guided");
+  EXPECT_NE(message_of([&] { run(request); }).find("only oac has a gate"), std::string::npos);
+}
+
 TEST(QuantizeModel, TwoStreamTargetsAreRefusedWithEndLossObjectives) {
   const TemporaryFolder folder;
   for (const char* setting : {"target.alpha=0.25", "target.preshift=0.5"}) {

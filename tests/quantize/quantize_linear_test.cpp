@@ -264,6 +264,18 @@ TEST(RoundToNearest, LossIsTheSquaredDistanceAndNeedsNoStatistics) {
   EXPECT_EQ(outcome.fallback, "");
 }
 
+TEST(DiagonalObjective, RoundsEachWeightByItselfAndIsNoFallback) {
+  Layer layer = random_layer(17, 64, 90);
+  LinearRecipe recipe = recipe_of(3, 32, false);
+  recipe.objective.kind = ObjectiveKind::kDiagonal;
+  const LinearOutcome outcome = quantize(layer, recipe);  // off the diagonal nothing is read
+  EXPECT_TRUE(dequantize(outcome.quantized).equal(round_to_nearest(layer.weight, recipe)));
+  EXPECT_EQ(outcome.fallback, "");
+  recipe.target.alpha2 = 0.25;
+  EXPECT_NE(message_of([&] { (void)quantize(layer, recipe); }).find("nothing to aim at"),
+            std::string::npos);
+}
+
 TEST(Weights, OfEveryFloatingTypeAndLayoutAreTaken) {
   const Layer layer = random_layer(17, 64, 90);
   const LinearSolver solver(layer.statistics32(), recipe_of(4, 32, false), 2);

@@ -49,6 +49,7 @@ damping_reference = "median"
 labels = "sampled"
 schedule = "blockwise"
 blend = 0.25
+gate = 1.5
 [grid]
 kind = "uniform"
 bits = 3
@@ -65,9 +66,13 @@ static_groups = false
   EXPECT_EQ(recipe.name, "test");
   EXPECT_EQ(recipe.summary, "a summary");
   EXPECT_EQ(recipe.paper, "a paper");
-  const ObjectiveOptions objective{ObjectiveKind::kNone,      1.0,
-                                   DampingReference::kMedian, LabelKind::kSampled,
-                                   ScheduleKind::kBlockWise,  0.25};
+  const ObjectiveOptions objective{ObjectiveKind::kNone,
+                                   1.0,
+                                   DampingReference::kMedian,
+                                   LabelKind::kSampled,
+                                   ScheduleKind::kBlockWise,
+                                   0.25,
+                                   1.5};
   EXPECT_EQ(recipe.common.objective, objective);
   const GridOptions grid{GridKind::kUniform, 3, 0, true, true, 2.0, 1, 11};
   EXPECT_EQ(recipe.common.grid, grid);
@@ -294,6 +299,7 @@ damping_reference = "mean"
 labels = "truth"
 schedule = "oneshot"
 blend = 0.0
+gate = 0.0
 
 [target]
 alpha = 0.0
