@@ -45,6 +45,9 @@ QuantizedLinear rows_of(const QuantizedLinear& linear, int64_t begin, int64_t co
   part.codes = linear.codes.narrow(0, begin, count);
   part.scales = linear.scales.narrow(0, begin, count);
   part.zeros = linear.zeros.narrow(0, begin, count);
+  if (part.split)
+    for (at::Tensor* rows : {&part.split->members, &part.split->scales, &part.split->zeros})
+      *rows = rows->narrow(0, begin, count);
   return part;
 }
 

@@ -31,6 +31,13 @@ void require_options(const LinearRecipe& recipe, int threads) {
           grid.scale_bits);
   require(std::isfinite(damping) && damping >= 0, "objective.damping: expected 0 or more, not {}",
           damping);
+  const OutlierOptions& outliers = recipe.outliers;
+  require(outliers.share >= 0 && outliers.share <= 1, "outliers.share: expected 0 to 1, not {}",
+          outliers.share);
+  require(grid.kind != GridKind::kSplit || outliers.kind == OutlierKind::kLasso,
+          "grid.kind: split needs outliers.kind = lasso, which says what the outliers are");
+  require(outliers.kind == OutlierKind::kNone || grid.kind == GridKind::kSplit,
+          "outliers.kind: lasso needs grid.kind = split");
   require(threads >= 1, "threads: expected 1 or more, not {}", threads);
 }
 

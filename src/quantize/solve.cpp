@@ -7,8 +7,10 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
+#include <optional>
 
 #include "quantize/grid/make_grid.h"
+#include "quantize/outliers/lasso.h"
 #include "quantize/sweep.h"
 #include "quantize/target.h"
 #include "quantize/tiles.h"
@@ -47,6 +49,8 @@ class LinearJob {
       std::iota(columns_.begin(), columns_.end(), 0);
     }
     original_ = to_sweep_layout<T>(weight, columns_, shared.threads);
+    if (shared.recipe.outliers.kind == OutlierKind::kLasso)
+      outliers_ = lasso_outliers(weight, shared.recipe.outliers.share);
   }
 
   // Groups fitted to the original weights, each weight by itself.   importance: (in) by file
@@ -95,7 +99,8 @@ class LinearJob {
  private:
   Rounded<T> start(const GridOptions& options, bool static_groups) const {
     Grouping grouping = group_columns(columns_, options.group_size, static_groups);
-    auto grid = make_grid(options, grouping, out_, original_.size(1), kernels_);
+    auto grid = make_grid(options, grouping, out_, original_.size(1), kernels_,
+                          outliers_ ? &*outliers_ : nullptr);
     return {std::move(grouping), std::move(grid), {}};
   }
 
@@ -118,7 +123,8 @@ class LinearJob {
   int64_t out_;
   std::vector<int64_t> columns_;
   LaneKernels<T> kernels_;
-  at::Tensor original_;  // (in, rows)
+  at::Tensor original_;                  // (in, rows)
+  std::optional<OutlierMask> outliers_;  // decided before the sweep
 };
 
 // Row by row: one float32 sum over a whole matrix would lose the third digit.   x: (out, in)

@@ -135,7 +135,8 @@ void add_objective_keys(std::vector<RecipeKey>& keys) {
 
 void add_grid_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(word_key<GridKind>(
-      "grid.kind", "which values a code can mean", {{"uniform", GridKind::kUniform}},
+      "grid.kind", "which values a code can mean",
+      {{"uniform", GridKind::kUniform}, {"split", GridKind::kSplit}},
       [](auto& s) -> auto& { return s.linear.grid.kind; }));
   keys.push_back(integer_key(
       "grid.bits", "bits of a code", "an integer in 2 .. 8",
@@ -162,6 +163,21 @@ void add_grid_keys(std::vector<RecipeKey>& keys) {
       "-1, 0 or an integer in 4 .. 11",
       [](int64_t v) { return v == -1 || v == 0 || (v >= 4 && v <= 11); },
       [](auto& s) -> auto& { return s.linear.grid.scale_bits; }));
+  keys.push_back(word_key<OutlierCodes>(
+      "grid.outlier_codes", "outliers of a split grid: as the bulk, or a sign and a magnitude",
+      {{"uniform", OutlierCodes::kUniform}, {"sign_magnitude", OutlierCodes::kSignMagnitude}},
+      [](auto& s) -> auto& { return s.linear.grid.outlier_codes; }));
+}
+
+void add_outlier_keys(std::vector<RecipeKey>& keys) {
+  keys.push_back(word_key<OutlierKind>(
+      "outliers.kind", "which weights stay out of the grid, or have a scale of their own",
+      {{"none", OutlierKind::kNone}, {"lasso", OutlierKind::kLasso}},
+      [](auto& s) -> auto& { return s.linear.outliers.kind; }));
+  keys.push_back(number_key(
+      "outliers.share", "share of a linear's weights, the largest ones (lasso)",
+      "a number in 0 .. 1", [](double v) { return v >= 0 && v <= 1; },
+      [](auto& s) -> auto& { return s.linear.outliers.share; }));
 }
 
 void add_target_keys(std::vector<RecipeKey>& keys) {
@@ -199,6 +215,7 @@ std::vector<RecipeKey> make_keys() {
   add_objective_keys(keys);
   add_target_keys(keys);
   add_grid_keys(keys);
+  add_outlier_keys(keys);
   add_order_keys(keys);
   add_transform_keys(keys);
   return keys;

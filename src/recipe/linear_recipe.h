@@ -9,7 +9,9 @@ namespace halftone {
 
 enum class ObjectiveKind { kNone, kInput };
 enum class DampingReference { kMean, kMedian };
-enum class GridKind { kUniform };
+enum class GridKind { kUniform, kSplit };
+enum class OutlierCodes { kUniform, kSignMagnitude };
+enum class OutlierKind { kNone, kLasso };
 enum class OrderKind { kNatural, kActivation };
 enum class RotationKind { kNone, kQuaRot };
 
@@ -43,8 +45,17 @@ struct GridOptions {
   double clip_norm = 2.4;    // exponent of that error
   int zero_min = 0;          // least zero point of an asymmetric grid (gptq v1 files: 1)
   int scale_bits = -1;  // significant bits of a scale; -1 = by METHODS 4.6, 0 = unrounded float32
+  OutlierCodes outlier_codes = OutlierCodes::kUniform;  // of a split grid
 
   bool operator==(const GridOptions&) const = default;
+};
+
+// Which weights stay out of the grid, or have one of their own (METHODS 5).
+struct OutlierOptions {
+  OutlierKind kind = OutlierKind::kNone;
+  double share = 0.05;  // of a linear's weights, by magnitude (lasso)
+
+  bool operator==(const OutlierOptions&) const = default;
 };
 
 // In which order columns are rounded (METHODS 6).
@@ -66,6 +77,7 @@ struct LinearRecipe {
   ObjectiveOptions objective;
   TargetOptions target;
   GridOptions grid;
+  OutlierOptions outliers;
   OrderOptions order;
   TransformOptions transform;
 

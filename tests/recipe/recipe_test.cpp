@@ -191,14 +191,14 @@ TEST(Recipe, AnUnknownKeyListsTheKnownOnesAndTheClosest) {
 TEST(Recipe, AnUnknownTableListsTheKnownOnes) {
   EXPECT_TRUE(contains(complaint("[layers]\nalpha = 0.25\n"),
                        "line 1: unknown table [layers]; known tables: objective, target, grid, "
-                       "order, transform, and [[rule]]"));
-  EXPECT_TRUE(contains(complaint("[outliers]"), "unknown table [outliers]"));
+                       "outliers, order, transform, and [[rule]]"));
+  EXPECT_TRUE(contains(complaint("[outlier]"), "unknown table [outlier] (did you mean outliers?)"));
   EXPECT_TRUE(contains(complaint("[gird]\nbits = 3"), "did you mean grid?"));
 }
 
 TEST(Recipe, AKindThatIsNotBuiltNamesTheKindsThatAre) {
   EXPECT_TRUE(contains(complaint("[grid]\nkind = \"bilevel\"\n"),
-                       "line 2: grid.kind: expected \"uniform\", found bilevel"));
+                       "line 2: grid.kind: expected \"uniform\" or \"split\", found bilevel"));
   EXPECT_TRUE(contains(complaint("objective.kind = \"oac\""), "expected \"none\" or \"input\""));
 }
 
@@ -210,7 +210,7 @@ TEST(Recipe, ValuesOfTheWrongTypeAreRefused) {
   EXPECT_TRUE(contains(complaint("grid.symmetric = 1"), "true or false, found 1"));
   EXPECT_TRUE(contains(complaint("objective.damping = nan"), "a number in 0 .. 10, found nan"));
   EXPECT_TRUE(contains(complaint("objective.damping = -inf"), "found -inf"));
-  EXPECT_TRUE(contains(complaint("grid.kind = 3"), "expected \"uniform\", found 3"));
+  EXPECT_TRUE(contains(complaint("grid.kind = 3"), "expected \"uniform\" or \"split\", found 3"));
   EXPECT_TRUE(contains(complaint("summary = 3"), "summary: expected a string, found a value"));
   EXPECT_TRUE(contains(complaint("paper = {}"), "paper: expected a string, found a table"));
 }
@@ -290,6 +290,11 @@ clip_search = "auto"
 clip_norm = 2.4
 zero_min = 0
 scale_bits = -1
+outlier_codes = "uniform"
+
+[outliers]
+kind = "none"
+share = 0.05
 
 [order]
 kind = "natural"
