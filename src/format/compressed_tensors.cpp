@@ -35,6 +35,7 @@ bool any_dense(const OutputPlan& plan) {
 }
 
 std::string linear_refusal(const LinearPlan& linear, at::ScalarType dtype) {
+  if (std::string why = plain_grid_refusal(linear.recipe); !why.empty()) return why;
   const GridOptions& grid = linear.recipe.grid;
   if (grid.bits < 2 || grid.bits > 8)
     return fmt::format("{} bits; compressed-tensors holds 2 .. 8", grid.bits);

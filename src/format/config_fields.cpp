@@ -74,7 +74,7 @@ void ConfigFields::require_empty(std::string_view key, std::string_view why) con
   if (has(key) && !value(key).empty()) wrong(key, fmt::format("nothing ({})", why));
 }
 
-void ConfigFields::require_known(std::initializer_list<std::string_view> known) const {
+void ConfigFields::require_known(const std::vector<std::string_view>& known) const {
   for (const auto& [key, unused] : json_->items())
     if (std::find(known.begin(), known.end(), key) == known.end())
       fail("{}: unknown key '{}'; known: {}", place_, printable(key), fmt::join(known, ", "));

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace halftone {
 
@@ -30,7 +31,7 @@ class ConfigFields {
   // Error if the key holds anything but null, {} or [].
   void require_empty(std::string_view key, std::string_view why) const;
   // Error on a key that is not listed.
-  void require_known(std::initializer_list<std::string_view> known) const;
+  void require_known(const std::vector<std::string_view>& known) const;
 
   const std::string& place() const { return place_; }
   const nlohmann::json& json() const { return *json_; }

@@ -39,8 +39,22 @@ LinearPlan plan_of(const std::string& name, const QuantizedLinear& linear) {
   grid.bits = linear.bits;
   grid.group_size = linear.groups() == 1 ? 0 : linear.group_size;
   grid.symmetric = linear.symmetric;
-  grid.zero_min = linear.zeros.min().item<int>();
-  grid.scale_bits = scale_bits_of(linear.scales);
+  if (linear.bilevel) {
+    grid.kind = GridKind::kBilevel;
+    grid.run_size = linear.bilevel->run_size;
+    grid.scale_code_bits = linear.bilevel->scales.bits;
+    grid.round_zero = !linear.symmetric && !linear.bilevel->zeros;
+    grid.zero_code_bits = linear.bilevel->zeros ? linear.bilevel->zeros->bits : linear.bits;
+  } else {
+    grid.zero_min = linear.zeros.min().item<int>();
+    grid.scale_bits = scale_bits_of(linear.scales);
+  }
+  if (linear.split) {
+    grid.kind = GridKind::kSplit;
+    if (linear.split->sign_magnitude) grid.outlier_codes = OutlierCodes::kSignMagnitude;
+    plan.recipe.outliers = {.kind = OutlierKind::kLasso, .share = outlier_share(linear)};
+  }
+  if (linear.outliers) plan.recipe.outliers.kind = OutlierKind::kSensitivity;
   if (linear.group_of_column.defined())
     plan.recipe.order = {.kind = OrderKind::kActivation, .static_groups = false};
   return plan;

@@ -24,6 +24,7 @@ namespace {
 constexpr int64_t kColumnStep = 32;
 
 std::string linear_refusal(const LinearPlan& linear, bool v2) {
+  if (std::string why = plain_grid_refusal(linear.recipe); !why.empty()) return why;
   const GridOptions& grid = linear.recipe.grid;
   const int bits = grid.bits;
   if (bits != 2 && bits != 3 && bits != 4 && bits != 8)

@@ -6,24 +6,36 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "format/grid_parts_check.h"
 
 namespace halftone {
 namespace {
 
-void check_tensor(const char* what, const at::Tensor& tensor, at::ScalarType dtype,
-                  std::vector<int64_t> shape) {
-  require(tensor.defined() && tensor.scalar_type() == dtype && tensor.sizes() == shape,
-          "{}: expected {} of ({}), found {} of ({})", what, c10::toString(dtype),
-          fmt::join(shape, ", "), tensor.defined() ? c10::toString(tensor.scalar_type()) : "none",
-          tensor.defined() ? fmt::format("{}", fmt::join(tensor.sizes(), ", ")) : "");
+// Integer zeros are codes of `bits` bits; fractions come from a second level.
+void check_zeros(const QuantizedLinear& linear) {
+  if (linear.bilevel && linear.bilevel->zeros) {
+    check_tensor("zeros", linear.zeros, at::kFloat, linear.scales.sizes().vec());
+    require(!linear.symmetric, "zeros: symmetric, yet they are fractions");
+    return;
+  }
+  const int64_t levels = int64_t{1} << linear.bits;
+  check_tensor("zeros", linear.zeros, at::kByte, linear.scales.sizes().vec());
+  check_below("zeros", linear.zeros, levels);
+  if (linear.symmetric)
+    require(linear.zeros.eq(levels / 2).all().item<bool>(), "zeros: symmetric, yet not all are {}",
+            levels / 2);
 }
 
-void check_below(const char* what, const at::Tensor& numbers, int64_t limit) {
-  if (numbers.numel() == 0) return;
-  const auto [least, most] = numbers.aminmax();
-  require(least.item<int64_t>() >= 0 && most.item<int64_t>() < limit,
-          "{}: expected 0 .. {}, found {} .. {}", what, limit - 1, least.item<int64_t>(),
-          most.item<int64_t>());
+void check_kind(const QuantizedLinear& linear, const LinearRecipe& recipe) {
+  require(linear.bilevel.has_value() == (recipe.grid.kind == GridKind::kBilevel) &&
+              linear.split.has_value() == (recipe.grid.kind == GridKind::kSplit),
+          "expected a grid of another kind by the plan");
+  const bool signs = recipe.grid.outlier_codes == OutlierCodes::kSignMagnitude;
+  require(!linear.split || linear.split->sign_magnitude == signs,
+          "outlier codes: not those of the plan");
+  require(linear.outliers.has_value() == needs_outlier_sidecar(recipe),
+          "outliers: found {}, but the plan has {}", linear.outliers ? "some" : "none",
+          needs_outlier_sidecar(recipe) ? "some" : "none");
 }
 
 }  // namespace
@@ -34,6 +46,17 @@ int64_t columns_per_group(const GridOptions& grid, int64_t in) {
 
 bool needs_group_index(const OrderOptions& order) {
   return order.kind == OrderKind::kActivation && !order.static_groups;
+}
+
+bool needs_outlier_sidecar(const LinearRecipe& recipe) {
+  return recipe.outliers.kind != OutlierKind::kNone && recipe.grid.kind != GridKind::kSplit;
+}
+
+std::string plain_grid_refusal(const LinearRecipe& recipe) {
+  if (recipe.grid.kind == GridKind::kBilevel) return "a bilevel grid; it holds uniform ones only";
+  if (recipe.grid.kind == GridKind::kSplit) return "a split grid; it holds uniform ones only";
+  if (needs_outlier_sidecar(recipe)) return "outliers outside the grid; it holds none";
+  return "";
 }
 
 std::string stored_name(at::ScalarType dtype) {
@@ -59,17 +82,16 @@ void check_linear(const QuantizedLinear& linear) {
       "codes: expected a matrix");
   require(linear.group_size >= 1 && linear.group_size <= linear.in(),
           "group size: expected 1 .. {}, found {}", linear.in(), linear.group_size);
-  const int64_t groups = group_count(linear.in(), linear.group_size),
-                levels = int64_t{1} << linear.bits;
+  const int64_t groups = group_count(linear.in(), linear.group_size);
   check_tensor("codes", linear.codes, at::kByte, {linear.out(), linear.in()});
   check_tensor("scales", linear.scales, at::kFloat, {linear.out(), groups});
-  check_tensor("zeros", linear.zeros, at::kByte, {linear.out(), groups});
-  check_below("codes", linear.codes, levels);
-  check_below("zeros", linear.zeros, levels);
+  check_below("codes", linear.codes, int64_t{1} << linear.bits);
   require(linear.scales.isfinite().all().item<bool>(), "scales: one is not finite");
-  if (linear.symmetric)
-    require(linear.zeros.eq(levels / 2).all().item<bool>(), "zeros: symmetric, yet not all are {}",
-            levels / 2);
+  check_zeros(linear);
+  if (linear.bilevel) check_bilevel(linear);
+  if (linear.split) check_split(linear);
+  if (linear.dead_columns.defined()) check_dead_columns(linear.dead_columns, linear.in());
+  if (linear.outliers) check_outliers(*linear.outliers, linear.out(), linear.in());
   if (!linear.group_of_column.defined()) return;
   check_tensor("group of column", linear.group_of_column, at::kInt, {linear.in()});
   check_below("group of column", linear.group_of_column, groups);
@@ -77,6 +99,7 @@ void check_linear(const QuantizedLinear& linear) {
 
 void check_linear(const QuantizedLinear& linear, const LinearPlan& plan) {
   check_linear(linear);
+  check_kind(linear, plan.recipe);
   const GridOptions& grid = plan.recipe.grid;
   require(linear.out() == plan.out && linear.in() == plan.in,
           "expected ({}, {}) by the plan, found ({}, {})", plan.out, plan.in, linear.out(),

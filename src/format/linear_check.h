@@ -21,6 +21,12 @@ int64_t columns_per_group(const GridOptions& grid, int64_t in);
 // True if groups follow the order of quantization, so that a file needs a group for every column.
 bool needs_group_index(const OrderOptions& order);
 
+// True if the recipe's outliers are stored beside the grid, each with its own value.
+bool needs_outlier_sidecar(const LinearRecipe& recipe);
+
+// Why a format of plain uniform grids cannot hold a linear; empty if it can.
+std::string plain_grid_refusal(const LinearRecipe& recipe);
+
 // "F32", "BF16", "F16"; error for any other type.
 std::string stored_name(at::ScalarType dtype);
 
@@ -30,8 +36,8 @@ int significant_bits(at::ScalarType dtype);
 // Significant bits a recipe's scales have: `scale_bits`, at most 8 by METHODS 4.6, 24 unrounded.
 int significant_bits(const GridOptions& grid);
 
-// Errors: shapes, types or numbers that are no uniform grid (a code above 2^bits - 1, a group out
-// of range, a scale that is not finite, ...).
+// Errors: shapes, types or numbers that are no grid (a code above 2^bits - 1, a group out of range,
+// a scale that is not finite, an outlier that is no float16, ...).
 void check_linear(const QuantizedLinear& linear);
 
 // Also: not what was planned.

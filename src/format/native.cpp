@@ -1,33 +1,36 @@
-// native: our own container, for every grid. Version 1 (docs/formats.md shows the same with an
-// example).
+// native: our own container, for every grid. Version 1 (docs/formats.md shows the same with
+// examples).
 //
 // A Hugging Face folder whose config.json holds
 //   "quantization_config": {"quant_method": "halftone", "format": "native", "version": 1}
 // and whose safetensors files each carry, under the metadata key "halftone.native", one JSON object
-//   {"version": 1, "linears": {NAME: {"kind": "uniform", "bits": 1 .. 8, "shape": [out, in],
-//   "group_size": 1 .. in,
-//                                     "symmetric": true | false, "group_index": true | false}}}
-// A linear of kind "uniform" is, with b bits and groups = ceil(in / group_size),
-//   NAME.codes        U8 [out, ceil(in*b/8)]       every row a bit stream LE(b) of its own, spare
-//   bits 0 NAME.scales       F16, BF16 or F32 [out, groups]   the first of these that holds every
-//   scale exactly NAME.zeros        U8 [ceil(out*groups*b/8)]    one stream LE(b), row by row;
-//   asymmetric only, else 2^(b-1) NAME.group_index  I32 [in]                     group of each
-//   column; else column / group_size
-// and means  w[o, i] = scales[o, g(i)] * (codes[o, i] - zeros[o, g(i)]), one float32
-// multiplication.
+//   {"version": 1, "linears": {NAME: {"kind": KIND, "bits": 1 .. 8, "shape": [out, in],
+//                                     "group_size": 1 .. in, "symmetric": true | false,
+//                                     "group_index": true | false, and the keys of KIND}}}
+// With b bits and groups = ceil(in / group_size) every linear has
+//   NAME.codes         U8 [out, ceil(in*b/8)]   every row a bit stream LE(b) of its own, spare bits
+//                                               0
+// and, if the description says so or there is something to list,
+//   NAME.group_index   I32 [in]                 group of each column; else column / group_size
+//   NAME.dead_columns  I32 [dead]               ascending: columns whose weights are 0
+//   NAME.outlier_*                              "outliers": true; see native_outliers.cpp
+// What the codes mean is its kind's: native_uniform.cpp, native_bilevel.cpp,
+// native_split.cpp.
 //
-// Other kinds of grid will be other values of "kind" with tensors of their own; a reader refuses a
-// version, a kind or a key that it does not know, so nothing is ever read half.
+// A reader refuses a version, a kind or a key that it does not know, so nothing is ever read half.
 #include <ATen/ATen.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "base/error.h"
 #include "checkpoint/strict_json.h"
 #include "format/bit_stream.h"
-#include "format/config_fields.h"
 #include "format/detect.h"
 #include "format/folder_writer.h"
 #include "format/format_entries.h"
-#include "format/linear_check.h"
+#include "format/grid_parts_check.h"
+#include "format/native_kinds.h"
 #include "format/packed_folder.h"
 #include "format/packed_rows.h"
 
@@ -37,14 +40,31 @@ namespace {
 constexpr int64_t kVersion = 1;
 constexpr const char* kMetadataKey = "halftone.native";
 
+template <class Matches>
+const NativeKind* find_kind(Matches&& matches) {
+  const auto& kinds = native_kinds();
+  const auto found = std::find_if(kinds.begin(), kinds.end(), matches);
+  return found == kinds.end() ? nullptr : &*found;
+}
+
+const NativeKind& kind_of(const GridOptions& grid) {
+  const NativeKind* kind = find_kind([&](const NativeKind& one) { return one.grid == grid.kind; });
+  require(kind != nullptr, "grid.kind: the native container has no such kind");
+  return *kind;
+}
+
 nlohmann::json describe(const LinearPlan& linear) {
   const GridOptions& grid = linear.recipe.grid;
-  return {{"kind", "uniform"},
-          {"bits", grid.bits},
-          {"shape", {linear.out, linear.in}},
-          {"group_size", columns_per_group(grid, linear.in)},
-          {"symmetric", grid.symmetric},
-          {"group_index", needs_group_index(linear.recipe.order)}};
+  const NativeKind& kind = kind_of(grid);
+  nlohmann::json description = {{"kind", kind.name},
+                                {"bits", grid.bits},
+                                {"shape", {linear.out, linear.in}},
+                                {"group_size", columns_per_group(grid, linear.in)},
+                                {"symmetric", grid.symmetric},
+                                {"group_index", needs_group_index(linear.recipe.order)}};
+  if (needs_outlier_sidecar(linear.recipe)) description["outliers"] = true;
+  kind.describe(grid, description);
+  return description;
 }
 
 std::map<std::string, std::string> metadata_of(const OutputPlan& plan) {
@@ -54,12 +74,6 @@ std::map<std::string, std::string> metadata_of(const OutputPlan& plan) {
   return {{kMetadataKey, description.dump()}};
 }
 
-at::ScalarType smallest_exact_type(const at::Tensor& scales) {
-  for (const at::ScalarType dtype : {at::kHalf, at::kBFloat16})
-    if (scales_fit(scales, dtype)) return dtype;
-  return at::kFloat;
-}
-
 class NativeWriter final : public FolderWriter {
  public:
   NativeWriter(const std::filesystem::path& folder, const OutputPlan& plan)
@@ -67,30 +81,37 @@ class NativeWriter final : public FolderWriter {
 
  private:
   void pack(const LinearPlan& planned, const QuantizedLinear& linear) override {
-    const std::string& name = planned.name;
-    store(name + ".codes", pack_byte_rows(linear.codes, linear.bits));
-    store(name + ".scales", exact_scales(linear.scales, smallest_exact_type(linear.scales)));
-    if (!linear.symmetric) store(name + ".zeros", pack_bytes(linear.zeros, linear.bits));
-    if (needs_group_index(planned.recipe.order))
-      store(name + ".group_index", column_groups(linear));
+    const StoreNativePart store_part = [&](std::string_view part, const at::Tensor& tensor) {
+      store(planned.name + std::string(part), tensor);
+    };
+    store_part(".codes", pack_byte_rows(linear.codes, linear.bits));
+    kind_of(planned.recipe.grid).pack(linear, store_part);
+    if (needs_group_index(planned.recipe.order)) store_part(".group_index", column_groups(linear));
+    if (linear.dead_columns.defined())
+      store_part(".dead_columns", linear.dead_columns.contiguous());
+    if (linear.outliers) pack_outliers(*linear.outliers, linear.in(), store_part);
   }
   nlohmann::json quantization_config() const override {
     return {{"quant_method", "halftone"}, {"format", "native"}, {"version", kVersion}};
   }
 };
 
-struct NativeLinear {
-  int bits;
-  int64_t out, in, group_size;
-  bool symmetric, group_index;
-
-  int64_t groups() const { return group_count(in, group_size); }
-};
+const NativeKind& parse_kind(const ConfigFields& fields) {
+  const std::string name = fields.text("kind");
+  std::vector<std::string_view> names;
+  for (const NativeKind& kind : native_kinds()) names.push_back(kind.name);
+  const NativeKind* kind = find_kind([&](const NativeKind& one) { return one.name == name; });
+  require(kind != nullptr, "{}: kind: expected one of {}, found {}", fields.place(),
+          fmt::join(names, ", "), printable(name));
+  return *kind;
+}
 
 NativeLinear parse_linear(const ConfigFields& fields) {
-  fields.require_known({"kind", "bits", "shape", "group_size", "symmetric", "group_index"});
-  fields.value("kind");
-  fields.require_one_of("kind", {"uniform"});
+  const NativeKind& kind = parse_kind(fields);
+  std::vector<std::string_view> known = {"kind",      "bits",        "shape",   "group_size",
+                                         "symmetric", "group_index", "outliers"};
+  known.insert(known.end(), kind.keys.begin(), kind.keys.end());
+  fields.require_known(known);
   const nlohmann::json& shape = fields.value("shape");
   const auto is_size = [](const nlohmann::json& size) {
     return size.is_number_unsigned() && size.get<uint64_t>() >= 1 &&
@@ -99,12 +120,16 @@ NativeLinear parse_linear(const ConfigFields& fields) {
   require(shape.is_array() && shape.size() == 2 && is_size(shape[0]) && is_size(shape[1]),
           "{}: shape: expected [out, in]", fields.place());
   const auto in = shape[1].get<int64_t>();
-  return {.bits = static_cast<int>(fields.integer("bits", 1, 8)),
+  return {.kind = &kind,
+          .bits = static_cast<int>(fields.integer("bits", 1, 8)),
           .out = shape[0].get<int64_t>(),
           .in = in,
           .group_size = fields.integer("group_size", 1, in),
           .symmetric = fields.boolean("symmetric"),
-          .group_index = fields.boolean("group_index")};
+          .group_index = fields.boolean("group_index"),
+          .outliers = fields.boolean_or("outliers", false),
+          .description = fields.json(),
+          .place = fields.place()};
 }
 
 std::map<std::string, NativeLinear> parse_description(const Checkpoint& checkpoint) {
@@ -123,11 +148,20 @@ std::map<std::string, NativeLinear> parse_description(const Checkpoint& checkpoi
   return parsed;
 }
 
+// Tensors of any kind; `.codes`, which every linear has, comes first.
+std::vector<std::string> all_parts() {
+  std::vector<std::string> parts = {".codes", ".group_index", ".dead_columns"};
+  parts.insert(parts.end(), kNativeOutlierParts.begin(), kNativeOutlierParts.end());
+  for (const NativeKind& kind : native_kinds())
+    for (const std::string& part : kind.parts)
+      if (std::find(parts.begin(), parts.end(), part) == parts.end()) parts.push_back(part);
+  return parts;
+}
+
 class NativeModel final : public PackedFolder {
  public:
   explicit NativeModel(const std::shared_ptr<const Checkpoint>& checkpoint)
-      : PackedFolder(checkpoint, {".codes", ".scales", ".zeros", ".group_index"}),
-        described_(parse_description(*checkpoint)) {
+      : PackedFolder(checkpoint, all_parts()), described_(parse_description(*checkpoint)) {
     for (const auto& [name, unused] : described_)
       require(has_part(name, ".codes"),
               "{}: {}: described in the metadata, but '.codes' is missing",
@@ -137,6 +171,33 @@ class NativeModel final : public PackedFolder {
   std::string format() const override { return "native"; }
 
  private:
+  // The parts of one linear, for its kind.
+  class Parts final : public NativeParts {
+   public:
+    Parts(const NativeModel& model, const std::string& name) : model_(model), name_(name) {}
+    bool has(std::string_view part) const override { return model_.has_part(name_, part); }
+    int64_t list_length(std::string_view part, Types dtypes) const override {
+      return model_.list_part(name_, part, dtypes);
+    }
+    void check(std::string_view part, Types dtypes,
+               const std::vector<int64_t>& shape) const override {
+      model_.check_part(name_, part, dtypes, shape);
+    }
+    at::Tensor load(std::string_view part, Types dtypes,
+                    const std::vector<int64_t>& shape) const override {
+      return model_.load_part(name_, part, dtypes, shape);
+    }
+    at::Tensor load_numbers(std::string_view part, Types dtypes,
+                            const std::vector<int64_t>& shape) const override {
+      check(part, dtypes, shape);
+      return model_.load_scales(name_, part, shape);
+    }
+
+   private:
+    const NativeModel& model_;
+    const std::string& name_;
+  };
+
   const NativeLinear& described(const std::string& name) const {
     const auto found = described_.find(name);
     require(found != described_.end(), "the metadata does not describe this linear");
@@ -145,45 +206,43 @@ class NativeModel final : public PackedFolder {
 
   void check_shapes(const std::string& name) const override {
     const NativeLinear& linear = described(name);
-    check_part(name, ".codes", {"U8"}, {linear.out, stream_bytes(linear.in, linear.bits)});
-    check_part(name, ".scales", {"F16", "BF16", "F32"}, {linear.out, linear.groups()});
-    if (!linear.symmetric) check_part(name, ".zeros", {"U8"}, zeros_shape(linear));
-    if (linear.group_index) check_part(name, ".group_index", {"I32"}, {linear.in});
-    require(linear.symmetric != has_part(name, ".zeros"),
-            "'.zeros': symmetric, yet there are zeros");
-    require(linear.group_index == has_part(name, ".group_index"),
+    const Parts parts(*this, name);
+    parts.check(".codes", {"U8"}, codes_shape(linear));
+    for (const NativeKind& other : native_kinds())
+      for (const std::string& part : other.parts)
+        require(!parts.has(part) || std::find(linear.kind->parts.begin(), linear.kind->parts.end(),
+                                              part) != linear.kind->parts.end(),
+                "'{}': no part of kind {}", part, linear.kind->name);
+    linear.kind->check(linear, parts);
+    if (linear.group_index) parts.check(".group_index", {"I32"}, {linear.in});
+    require(linear.group_index == parts.has(".group_index"),
             "'.group_index': the metadata says there is none");
+    check_outlier_parts(linear, parts);
   }
 
-  static std::vector<int64_t> zeros_shape(const NativeLinear& linear) {
-    return {stream_bytes(linear.out * linear.groups(), linear.bits)};
-  }
-
-  // -> (out, groups) uint8
-  at::Tensor read_zeros(const std::string& name, const NativeLinear& stored) const {
-    const int64_t count = stored.out * stored.groups();
-    if (stored.symmetric)
-      return at::full({stored.out, stored.groups()}, 1 << (stored.bits - 1), at::kByte);
-    const at::Tensor stream = load_part(name, ".zeros", {"U8"}, zeros_shape(stored));
-    return unpack_byte_rows(stream.unsqueeze(0), count, stored.bits)
-        .reshape({stored.out, stored.groups()});
+  static std::vector<int64_t> codes_shape(const NativeLinear& linear) {
+    return {linear.out, stream_bytes(linear.in, linear.bits)};
   }
 
   QuantizedLinear unpack(const std::string& name) const override {
     const NativeLinear& stored = described(name);
+    const Parts parts(*this, name);
     QuantizedLinear linear;
     linear.bits = stored.bits;
     linear.group_size = stored.group_size;
     linear.symmetric = stored.symmetric;
-    linear.codes = unpack_byte_rows(
-        load_part(name, ".codes", {"U8"}, {stored.out, stream_bytes(stored.in, stored.bits)}),
-        stored.in, stored.bits);
-    linear.scales = load_scales(name, ".scales", {stored.out, stored.groups()});
-    linear.zeros = read_zeros(name, stored);
+    linear.codes =
+        unpack_byte_rows(parts.load(".codes", {"U8"}, codes_shape(stored)), stored.in, stored.bits);
     if (stored.group_index)
-      linear.group_of_column =
-          simplified_group_index(load_part(name, ".group_index", {"I32"}, {stored.in}),
-                                 stored.group_size, stored.groups());
+      linear.group_of_column = simplified_group_index(
+          parts.load(".group_index", {"I32"}, {stored.in}), stored.group_size, stored.groups());
+    if (parts.has(".dead_columns")) {
+      const int64_t dead = parts.list_length(".dead_columns", {"I32"});
+      linear.dead_columns = parts.load(".dead_columns", {"I32"}, {dead}).clone();
+      check_dead_columns(linear.dead_columns, stored.in);
+    }
+    stored.kind->read(stored, parts, linear);
+    if (stored.outliers) linear.outliers = read_outliers(stored, parts);
     return linear;
   }
 

@@ -115,6 +115,16 @@ PackedFolder::Matrix PackedFolder::matrix_part(
   return {stored.shape[0], stored.shape[1]};
 }
 
+int64_t PackedFolder::list_part(const std::string& linear, std::string_view part,
+                                std::initializer_list<std::string_view> dtypes) const {
+  require(has_part(linear, part), "'{}' is missing", part);
+  const StoredTensor& stored = checkpoint_->info(linear + std::string(part));
+  check_dtype(stored, dtypes);
+  require(stored.shape.size() == 1, "'{}': expected a list, found shape {}", part,
+          shape_text(stored.shape));
+  return stored.shape[0];
+}
+
 at::Tensor PackedFolder::load_part(const std::string& linear, std::string_view part,
                                    std::initializer_list<std::string_view> dtypes,
                                    const std::vector<int64_t>& shape) const {

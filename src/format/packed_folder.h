@@ -41,6 +41,9 @@ class PackedFolder : public PackedModel {
   };
   Matrix matrix_part(const std::string& linear, std::string_view part,
                      std::initializer_list<std::string_view> dtypes) const;
+  // Length of a part that is a list. Errors: absent, no list or not of one of these types.
+  int64_t list_part(const std::string& linear, std::string_view part,
+                    std::initializer_list<std::string_view> dtypes) const;
   // Errors: absent, another shape or type.
   void check_part(const std::string& linear, std::string_view part,
                   std::initializer_list<std::string_view> dtypes,

@@ -40,17 +40,6 @@ std::string hash_weights(int64_t out, int64_t in, Rows&& weight_rows) {
   return sha256_hex(std::as_bytes(std::span(hashes)));
 }
 
-QuantizedLinear rows_of(const QuantizedLinear& linear, int64_t begin, int64_t count) {
-  QuantizedLinear part = linear;
-  part.codes = linear.codes.narrow(0, begin, count);
-  part.scales = linear.scales.narrow(0, begin, count);
-  part.zeros = linear.zeros.narrow(0, begin, count);
-  if (part.split)
-    for (at::Tensor* rows : {&part.split->members, &part.split->scales, &part.split->zeros})
-      *rows = rows->narrow(0, begin, count);
-  return part;
-}
-
 std::string fingerprint_in(const PackedModel& model, const std::vector<std::string>& packed,
                            const std::string& name) {
   const std::string fingerprint = std::binary_search(packed.begin(), packed.end(), name)
@@ -64,7 +53,7 @@ std::string fingerprint_in(const PackedModel& model, const std::vector<std::stri
 
 std::string weight_fingerprint(const QuantizedLinear& linear) {
   return hash_weights(linear.out(), linear.in(), [&](int64_t begin, int64_t count) {
-    return dequantize(rows_of(linear, begin, count));
+    return dequantize_rows(linear, begin, count);
   });
 }
 

@@ -8,8 +8,40 @@
 
 namespace halftone {
 
+// Numbers of a grid that are themselves on a grid (METHODS 4.2): one step and zero for a run of
+// consecutive rows of one group of columns,  number = step * (code - zero).
+struct SecondLevel {
+  int bits = 0;      // of a code, 1 .. 8
+  at::Tensor codes;  // (out, groups) uint8, 0 .. 2^bits - 1
+  at::Tensor steps;  // (runs, groups) float32, each exactly a float16
+  at::Tensor zeros;  // (runs, groups) float32, each exactly a float16
+};
+
+// Where the scales of a bilevel grid come from, and its zeros where they are fractions
+// (Dettmers et al. 2023, SpQR, arXiv 2306.03078).
+struct BilevelStatistics {
+  int64_t run_size = 0;  // rows of a run; the last run may be shorter
+  SecondLevel scales;
+  std::optional<SecondLevel> zeros;  // none: QuantizedLinear::zeros are codes of their own
+
+  int64_t runs(int64_t out) const { return (out + run_size - 1) / run_size; }
+};
+
+// The numbers a second level stands for: a float32 difference, then a float32 product.
+// -> (out, groups) float32
+at::Tensor reconstruct(const SecondLevel& level, int64_t run_size);
+
+// Weights kept outside the grid, as compressed sparse rows. A value REPLACES what its code says.
+struct Outliers {
+  at::Tensor row_starts;  // (out + 1) int64, from 0 to the number of outliers
+  at::Tensor columns;     // (outliers) int32, in the file's order, ascending in each row
+  at::Tensor values;      // (outliers) float32, each exactly a float16
+
+  int64_t count() const { return values.size(0); }
+};
+
 // The outliers of a split grid (METHODS 4.5): they have scales of their own and codes of as many
-// bits. A code is scale * (code - zero), or, as sign (the highest bit) and magnitude,
+// bits. A code means scale * (code - zero), or, as sign (the highest bit) and magnitude,
 // +-(floor + scale * magnitude).
 struct SplitOutliers {
   at::Tensor members;  // (out, in) bool, in the file's column order
@@ -17,32 +49,50 @@ struct SplitOutliers {
   at::Tensor zeros;    // (out, groups) uint8; with sign and magnitude all 0
   bool sign_magnitude = false;
   float floor = 0;  // >= 0; with sign and magnitude only
+
+  int64_t count() const;
 };
 
-// A uniform grid: w = scale * (code - zero), one scale and zero per row and group of columns
-// (METHODS 4.1). Scales have already been rounded to what a file stores, so this is what was
-// measured and what is read back.
+// Of an outlier's position among the columns of its group: ceil(log2(group_size)).
+int position_bits(int64_t group_size);
+
+// w = scale * (code - zero), one scale and zero per row and group of columns (METHODS 4), unless
+// one of the optional parts says otherwise. All numbers have already been rounded to what a file
+// stores, so this is what was measured and what is read back.
 struct QuantizedLinear {
-  int bits = 0;                // 2 .. 8
+  int bits = 0;                // 1 .. 8
   int64_t group_size = 0;      // columns of a group, 1 .. in; the last group may be shorter
   bool symmetric = false;      // every zero is 2^(bits-1)
   at::Tensor codes;            // (out, in) uint8, 0 .. 2^bits - 1, in the file's column order
-  at::Tensor scales;           // (out, groups) float32, > 0
-  at::Tensor zeros;            // (out, groups) uint8, 0 .. 2^bits - 1
+  at::Tensor scales;           // (out, groups) float32, > 0; bilevel: as reconstructed
+  at::Tensor zeros;            // (out, groups) uint8, 0 .. 2^bits - 1; or float32: fractions, as
+                               // reconstructed from bilevel->zeros
   at::Tensor group_of_column;  // (in) int32; undefined: column / group_size
-  std::optional<SplitOutliers> split;  // weights that codes, scales and zeros mean otherwise for
+  at::Tensor dead_columns;     // (dead) int32, ascending: their weights are 0 whatever the codes
+                               // say (a grid that has no code for 0); undefined: none
+  std::optional<BilevelStatistics> bilevel;
+  std::optional<Outliers> outliers;
+  std::optional<SplitOutliers> split;
 
   int64_t out() const { return codes.size(0); }
   int64_t in() const { return codes.size(1); }
   int64_t groups() const { return scales.size(1); }
 };
 
-// The weights this stands for, one float32 multiplication each.  -> (out, in) float32
+// The weights this stands for, one float32 difference and product each.  -> (out, in) float32
 at::Tensor dequantize(const QuantizedLinear& linear);
 
-// Stored bits of codes, scales (16 each) and zeros (`bits` each, none when symmetric) and of a
-// group index where there is one (32 a column), over out * in (METHODS 10). A split grid has a
-// second scale and zero, and the position of each outlier in its group.
+// The same for rows [begin, begin + count) only.  -> (count, in) float32
+at::Tensor dequantize_rows(const QuantizedLinear& linear, int64_t begin, int64_t count);
+
+// Share of the weights kept outside the grid, or having scales of their own.
+double outlier_share(const QuantizedLinear& linear);
+
+// The papers' count (METHODS 10), over out * in: codes; 16 bits a scale and `bits` a zero (none
+// when symmetric), or first-level codes and 16-bit second-level numbers; 32 bits an outlier; on a
+// split grid second scales and zeros, and an outlier's position in its group. A
+// group index counts 32 bits a column, but nothing beside a bilevel grid, where the papers leave
+// it out.
 double bits_per_weight(const QuantizedLinear& linear);
 
 }  // namespace halftone

@@ -55,9 +55,9 @@ class LinearJob {
 
   // Groups fitted to the original weights, each weight by itself.   importance: (in) by file
   // column, or empty
-  Rounded<T> round_to_nearest(const GridOptions& grid,
+  Rounded<T> round_to_nearest(const LinearRecipe& recipe,
                               const std::vector<double>& importance = {}) const {
-    Rounded<T> rounded = start(grid, /*static_groups=*/true);
+    Rounded<T> rounded = start(recipe, /*static_groups=*/true, {});
     SweepTask<T> task = task_for(rounded.grouping);
     for (size_t position = 0; position < importance.size(); ++position)
       task.importance[position] = static_cast<T>(importance[columns_[position]]);
@@ -66,11 +66,14 @@ class LinearJob {
     return rounded;
   }
 
-  // upper, drift: (in, in); nearest: its grid is the one to use where groups are static
+  // upper, drift: (in, in); nearest: its grid is the one to use where groups are static and the
+  // grid needs nothing of the factor
   Rounded<T> compensate(const at::Tensor& upper, const at::Tensor& drift,
                         const Rounded<T>& nearest) const {
-    Rounded<T> rounded = refits() ? start(shared_.recipe.grid, /*static_groups=*/false) : nearest;
+    const bool reuse = !refits() && !grid_needs_pivots(shared_.recipe);
+    Rounded<T> rounded = reuse ? nearest : start(shared_.recipe, !refits(), upper);
     SweepTask<T> task = task_for(rounded.grouping);
+    if (!reuse && !refits()) fit_static_groups(task, *rounded.grid);
     task.upper = upper.to(original_.scalar_type());
     if (drift.defined()) task.drift = drift.to(original_.scalar_type());
     task.alpha = shared_.recipe.target.alpha;
@@ -97,11 +100,27 @@ class LinearJob {
   }
 
  private:
-  Rounded<T> start(const GridOptions& options, bool static_groups) const {
-    Grouping grouping = group_columns(columns_, options.group_size, static_groups);
-    auto grid = make_grid(options, grouping, out_, original_.size(1), kernels_,
-                          outliers_ ? &*outliers_ : nullptr);
+  // upper: (in, in), or undefined
+  Rounded<T> start(const LinearRecipe& recipe, bool static_groups, const at::Tensor& upper) const {
+    Grouping grouping = group_columns(columns_, recipe.grid.group_size, static_groups);
+    auto grid = make_grid<T>(recipe, {.grouping = grouping,
+                                      .out = out_,
+                                      .rows = original_.size(1),
+                                      .original = original_,
+                                      .pivots = pivots_of(upper),
+                                      .dead = shared_.diagonal.dead,
+                                      .kernels = kernels_,
+                                      .outliers = outliers_ ? &*outliers_ : nullptr});
     return {std::move(grouping), std::move(grid), {}};
+  }
+
+  // -> (in) by position
+  std::vector<T> pivots_of(const at::Tensor& upper) const {
+    std::vector<T> pivots(columns_.size(), T{1});
+    if (!upper.defined()) return pivots;
+    const at::Tensor diagonal = upper.diagonal().to(original_.scalar_type()).contiguous();
+    std::copy_n(diagonal.const_data_ptr<T>(), diagonal.size(0), pivots.begin());
+    return pivots;
   }
 
   SweepTask<T> task_for(const Grouping& grouping) const {
@@ -217,8 +236,9 @@ LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight_i
   const LinearJob<T> job(shared, weight);
   if (shared.factor.upper.defined()) {
     // with dynamic groups this grid serves only as a yardstick: no clip search
-    GridOptions yardstick = shared.recipe.grid;
-    if (job.refits()) yardstick.clip_search = false;
+    LinearRecipe yardstick = shared.recipe;
+    if (job.refits()) yardstick.grid.clip_search = false;
+    yardstick.outliers = {};
     const Rounded<T> nearest = job.round_to_nearest(yardstick);
     if (solve_compensated(shared, weight, job, nearest, outcome)) return outcome;
   }
@@ -231,7 +251,7 @@ LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight_i
     append(outcome.fallback,
            "round to nearest (the Hessian's diagonal is zero, negative or not finite)");
   }
-  const Rounded<T> rounded = job.round_to_nearest(shared.recipe.grid, importance);
+  const Rounded<T> rounded = job.round_to_nearest(shared.recipe, importance);
   outcome.quantized = job.finish(rounded);
   measure(shared, weight, rounded.result.difference, outcome);
   return outcome;

@@ -9,9 +9,9 @@ namespace halftone {
 
 enum class ObjectiveKind { kNone, kInput };
 enum class DampingReference { kMean, kMedian };
-enum class GridKind { kUniform, kSplit };
+enum class GridKind { kUniform, kBilevel, kSplit };
 enum class OutlierCodes { kUniform, kSignMagnitude };
-enum class OutlierKind { kNone, kLasso };
+enum class OutlierKind { kNone, kSensitivity, kLasso };
 enum class OrderKind { kNatural, kActivation };
 enum class RotationKind { kNone, kQuaRot };
 
@@ -45,15 +45,24 @@ struct GridOptions {
   double clip_norm = 2.4;    // exponent of that error
   int zero_min = 0;          // least zero point of an asymmetric grid (gptq v1 files: 1)
   int scale_bits = -1;  // significant bits of a scale; -1 = by METHODS 4.6, 0 = unrounded float32
-  OutlierCodes outlier_codes = OutlierCodes::kUniform;  // of a split grid
+  // bilevel: scales and zeros are on grids of their own (METHODS 4.2)
+  int64_t run_size = 16;    // consecutive rows that share such a grid: 2, 4, 8 or 16
+  int scale_code_bits = 3;  // bits of a scale's code
+  int zero_code_bits = 3;   // bits of a zero's code
+  bool round_zero = false;  // zeros are integers; with zero_code_bits >= bits stored as such
+  // split: the outliers of a group have a scale of their own (METHODS 4.5)
+  OutlierCodes outlier_codes = OutlierCodes::kUniform;
 
   bool operator==(const GridOptions&) const = default;
 };
 
-// Which weights stay out of the grid, or have one of their own (METHODS 5).
+// Which weights stay outside the grid, or have scales of their own on a split one (METHODS 5).
 struct OutlierOptions {
   OutlierKind kind = OutlierKind::kNone;
-  double share = 0.05;  // of a linear's weights, by magnitude (lasso)
+  double threshold = 0.2;   // sensitivity: times the mean sensitivity of a weight (tau)
+  double rate = 0;          // sensitivity: share to reach instead of a threshold; 0 = none
+  bool simplified = false;  // sensitivity: scales are fitted to all weights, outliers included
+  double share = 0.05;      // lasso: of a linear's weights, the largest ones
 
   bool operator==(const OutlierOptions&) const = default;
 };

@@ -6,26 +6,27 @@
 
 namespace halftone {
 
+bool grid_needs_pivots(const LinearRecipe& recipe) {
+  return recipe.outliers.kind != OutlierKind::kNone && recipe.grid.kind != GridKind::kSplit;
+}
+
 template <class T>
-std::unique_ptr<Grid<T>> make_grid(const GridOptions& options, const Grouping& grouping,
-                                   int64_t /*out*/, int64_t rows, const LaneKernels<T>& kernels,
-                                   const OutlierMask* outliers) {
-  switch (options.kind) {
+std::unique_ptr<Grid<T>> make_grid(const LinearRecipe& recipe, const GridContext<T>& context) {
+  switch (recipe.grid.kind) {
     case GridKind::kUniform:
-      return std::make_unique<UniformGrid<T>>(uniform_rule(options), kernels, grouping.groups,
-                                              rows);
+      return std::make_unique<UniformGrid<T>>(uniform_rule(recipe.grid), context.kernels,
+                                              context.grouping.groups, context.rows);
+    case GridKind::kBilevel:
+      break;
     case GridKind::kSplit:
-      require(outliers, "grid.kind split: no outliers have been decided on");
-      return std::make_unique<SplitGrid<T>>(options, grouping, rows, kernels, *outliers);
+      require(context.outliers, "grid.kind: split, but no outliers have been decided on");
+      return std::make_unique<SplitGrid<T>>(recipe.grid, context.grouping, context.rows,
+                                            context.kernels, *context.outliers);
   }
   fail("grid.kind: not one of the known grids");
 }
 
-template std::unique_ptr<Grid<float>> make_grid(const GridOptions&, const Grouping&, int64_t,
-                                                int64_t, const LaneKernels<float>&,
-                                                const OutlierMask*);
-template std::unique_ptr<Grid<double>> make_grid(const GridOptions&, const Grouping&, int64_t,
-                                                 int64_t, const LaneKernels<double>&,
-                                                 const OutlierMask*);
+template std::unique_ptr<Grid<float>> make_grid(const LinearRecipe&, const GridContext<float>&);
+template std::unique_ptr<Grid<double>> make_grid(const LinearRecipe&, const GridContext<double>&);
 
 }  // namespace halftone

@@ -1,7 +1,10 @@
 // The list of grids: from a recipe's options to the object that the sweep asks.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <memory>
+#include <vector>
 
 #include "kernels/lane_kernels.h"
 #include "quantize/grid/grid.h"
@@ -11,11 +14,25 @@
 
 namespace halftone {
 
-// rows: a multiple of 16, at least `out`; the rows beyond `out` are padding and hold zeros.
-// outliers: null where none have been decided on; a split grid cannot be without.
+// What a grid may know of the linear it is made for; valid only while it is made.
 template <class T>
-std::unique_ptr<Grid<T>> make_grid(const GridOptions& options, const Grouping& grouping,
-                                   int64_t out, int64_t rows, const LaneKernels<T>& kernels,
-                                   const OutlierMask* outliers = nullptr);
+struct GridContext {
+  const Grouping& grouping;
+  int64_t out;          // rows of the weight
+  int64_t rows;         // a multiple of 16, at least `out`; those beyond are padding and hold zeros
+  at::Tensor original;  // (in, rows) T in sweep layout: what the result should be like
+  std::vector<T> pivots;      // (in) by position: c_j, the factor's diagonal; 1 without a
+                              // factor
+  std::vector<int64_t> dead;  // the file's columns that no input ever reached
+  const LaneKernels<T>& kernels;
+  const OutlierMask* outliers = nullptr;  // decided before the sweep; null: none have been
+};
+
+// True if the grid that a compensated sweep uses differs from that of rounding to nearest by more
+// than what it is fitted to: it looks at `pivots`, or keeps outliers.
+bool grid_needs_pivots(const LinearRecipe& recipe);
+
+template <class T>
+std::unique_ptr<Grid<T>> make_grid(const LinearRecipe& recipe, const GridContext<T>& context);
 
 }  // namespace halftone
