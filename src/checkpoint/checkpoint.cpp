@@ -141,8 +141,9 @@ std::vector<std::string> Checkpoint::names() const {
 
 Checkpoint::Place Checkpoint::find(std::string_view name) const {
   const auto found = places_.find(name);
-  require(found != places_.end(), "{}: no tensor \"{}\"; closest: {}", shown(folder_),
-          printable(name, 200), closest_names(name, names()));
+  if (found == places_.end())
+    fail("{}: no tensor \"{}\"; closest: {}", shown(folder_), printable(name, 200),
+         closest_names(name, names()));
   return found->second;
 }
 
