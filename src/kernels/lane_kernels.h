@@ -25,6 +25,12 @@ struct UniformRule {
   double clip_norm = 2.4;  // exponent of the error that chooses among them
 };
 
+// A min-max grid without stored numbers: its range is all there is to it (METHODS 4.1).
+struct RangeRule {
+  int top = 7;             // greatest code, 2^bits - 1
+  bool symmetric = false;  // the range is that of +-max|w|, zero is (top + 1) / 2
+};
+
 template <class T>  // float or double: the type of the weights
 struct LaneKernels {
   // Fits one group: a scale (a float32's value, at least 2^-14) and an integer zero for each lane.
@@ -51,6 +57,21 @@ struct LaneKernels {
   // tile[column][lane] -= factors[column] * lanes[lane].   tile: (columns, 16); factors: (columns);
   // lanes: (16)
   void (*subtract_outer)(int64_t columns, const T* factors, const T* lanes, T* tile);
+
+  // Least and greatest weight of each lane.   tile: (columns, 16); low, high: (16)
+  void (*range)(int64_t columns, const T* tile, T* low, T* high);
+
+  // Zeros may be fractions: code = rint(clamp(w / scale + zero, 0, top)), half to even; value =
+  // scale * (code - zero).   weights, scales, zeros, values: (16); codes: (16)
+  void (*round_shifted)(int top, const T* weights, const T* scales, const T* zeros, uint8_t* codes,
+                        T* values);
+
+  // What taking one weight out of a group would gain (METHODS 5.1, step A): the sum of importance *
+  // error^2 on the grid of the whole group, less that of the others on the grid of the others.
+  // Exact in O(columns): only the two ends of the range change the grid. tile, gains: (columns,
+  // 16); importance: (columns)
+  void (*leave_one_out)(const RangeRule& rule, int64_t columns, const T* tile, const T* importance,
+                        T* gains);
 };
 
 // The loops compiled for `set`, which must be one of available_instruction_sets().

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "kernels/lane_kernels.h"
 #include "quantize/order.h"
 #include "quantize/solve.h"
 #include "quantize/target.h"
@@ -15,6 +16,30 @@ namespace halftone {
 namespace {
 
 constexpr int64_t kDoubleInputs = 2048;  // up to here P is formed in float64 (METHODS 7.4)
+
+void require_bilevel(const GridOptions& grid) {
+  const auto codes = [](const char* key, int bits) {
+    require(bits >= 1 && bits <= 8, "{}: expected 1 to 8, not {}", key, bits);
+  };
+  codes("grid.scale_code_bits", grid.scale_code_bits);
+  codes("grid.zero_code_bits", grid.zero_code_bits);
+  require(grid.run_size >= 1 && kLanes % grid.run_size == 0,
+          "grid.run_size: expected a divisor of {}, not {}", kLanes, grid.run_size);
+  require(!grid.clip_search, "grid.clip_search: a bilevel grid has no clip search");
+  require(grid.scale_bits == -1 || grid.scale_bits == 11,
+          "grid.scale_bits: a bilevel grid stores float16 numbers: expected -1 or 11, not {}",
+          grid.scale_bits);
+}
+
+void require_outliers(const OutlierOptions& outliers) {
+  if (outliers.kind == OutlierKind::kNone) return;
+  require(outliers.threshold > 0 && std::isfinite(outliers.threshold),
+          "outliers.threshold: expected above 0, not {}", outliers.threshold);
+  require(outliers.rate >= 0 && outliers.rate < 1,
+          "outliers.rate: expected 0 (by threshold) or a share below 1, not {}", outliers.rate);
+  require(outliers.share >= 0 && outliers.share <= 1, "outliers.share: expected 0 to 1, not {}",
+          outliers.share);
+}
 
 void require_options(const LinearRecipe& recipe, int threads) {
   const GridOptions& grid = recipe.grid;
@@ -31,13 +56,10 @@ void require_options(const LinearRecipe& recipe, int threads) {
           grid.scale_bits);
   require(std::isfinite(damping) && damping >= 0, "objective.damping: expected 0 or more, not {}",
           damping);
-  const OutlierOptions& outliers = recipe.outliers;
-  require(outliers.share >= 0 && outliers.share <= 1, "outliers.share: expected 0 to 1, not {}",
-          outliers.share);
-  require(grid.kind != GridKind::kSplit || outliers.kind == OutlierKind::kLasso,
+  if (grid.kind == GridKind::kBilevel) require_bilevel(grid);
+  require(grid.kind != GridKind::kSplit || recipe.outliers.kind == OutlierKind::kLasso,
           "grid.kind: split needs outliers.kind = lasso, which says what the outliers are");
-  require(outliers.kind == OutlierKind::kNone || grid.kind == GridKind::kSplit,
-          "outliers.kind: lasso needs grid.kind = split");
+  require_outliers(recipe.outliers);
   require(threads >= 1, "threads: expected 1 or more, not {}", threads);
 }
 

@@ -11,6 +11,7 @@
 
 #include "quantize/grid/make_grid.h"
 #include "quantize/outliers/lasso.h"
+#include "quantize/outliers/rate_search.h"
 #include "quantize/sweep.h"
 #include "quantize/target.h"
 #include "quantize/tiles.h"
@@ -57,11 +58,11 @@ class LinearJob {
   // column, or empty
   Rounded<T> round_to_nearest(const LinearRecipe& recipe,
                               const std::vector<double>& importance = {}) const {
-    Rounded<T> rounded = start(recipe, /*static_groups=*/true, {});
+    Rounded<T> rounded = start(recipe, /*static_groups=*/true);
     SweepTask<T> task = task_for(rounded.grouping);
     for (size_t position = 0; position < importance.size(); ++position)
       task.importance[position] = static_cast<T>(importance[columns_[position]]);
-    fit_static_groups(task, *rounded.grid);
+    rounded.grid = grid_for(recipe, task);
     rounded.result = sweep(task, *rounded.grid, kernels_);
     return rounded;
   }
@@ -71,13 +72,13 @@ class LinearJob {
   Rounded<T> compensate(const at::Tensor& upper, const at::Tensor& drift,
                         const Rounded<T>& nearest) const {
     const bool reuse = !refits() && !grid_needs_pivots(shared_.recipe);
-    Rounded<T> rounded = reuse ? nearest : start(shared_.recipe, !refits(), upper);
+    Rounded<T> rounded = reuse ? nearest : start(shared_.recipe, !refits());
     SweepTask<T> task = task_for(rounded.grouping);
-    if (!reuse && !refits()) fit_static_groups(task, *rounded.grid);
     task.upper = upper.to(original_.scalar_type());
     if (drift.defined()) task.drift = drift.to(original_.scalar_type());
     task.alpha = shared_.recipe.target.alpha;
     task.alpha2 = shared_.recipe.target.alpha2;
+    if (!reuse) rounded.grid = grid_for(shared_.recipe, task);
     rounded.result = sweep(task, *rounded.grid, kernels_);
     return rounded;
   }
@@ -100,26 +101,37 @@ class LinearJob {
   }
 
  private:
-  // upper: (in, in), or undefined
-  Rounded<T> start(const LinearRecipe& recipe, bool static_groups, const at::Tensor& upper) const {
-    Grouping grouping = group_columns(columns_, recipe.grid.group_size, static_groups);
-    auto grid = make_grid<T>(recipe, {.grouping = grouping,
-                                      .out = out_,
-                                      .rows = original_.size(1),
-                                      .original = original_,
-                                      .pivots = pivots_of(upper),
-                                      .dead = shared_.diagonal.dead,
-                                      .kernels = kernels_,
-                                      .outliers = outliers_ ? &*outliers_ : nullptr});
-    return {std::move(grouping), std::move(grid), {}};
+  Rounded<T> start(const LinearRecipe& recipe, bool static_groups) const {
+    return {group_columns(columns_, recipe.grid.group_size, static_groups), nullptr, {}};
   }
 
+  // A grid for the task, fitted already where groups are static.
+  std::shared_ptr<Grid<T>> grid_for(const LinearRecipe& recipe, const SweepTask<T>& task) const {
+    const bool zeroed = shared_.diagonal.usable;  // solve_linear zeroes dead columns only then
+    GridContext<T> context{.grouping = task.grouping,
+                           .out = out_,
+                           .rows = original_.size(1),
+                           .original = original_,
+                           .pivots = pivots_of(task),
+                           .dead = zeroed ? shared_.diagonal.dead : std::vector<int64_t>{},
+                           .kernels = kernels_,
+                           .outliers = outliers_ ? &*outliers_ : nullptr};
+    if (recipe.outliers.kind == OutlierKind::kSensitivity && recipe.outliers.rate > 0)
+      context.outlier_threshold = threshold_for_rate(recipe, task, context).threshold;
+    std::shared_ptr<Grid<T>> grid = make_grid(recipe, context);
+    if (!task.grouping.refit) fit_static_groups(task, *grid);
+    return grid;
+  }
+
+  // The factor's diagonal; for a diagonal Hessian that is one over the root of its own.
   // -> (in) by position
-  std::vector<T> pivots_of(const at::Tensor& upper) const {
-    std::vector<T> pivots(columns_.size(), T{1});
-    if (!upper.defined()) return pivots;
-    const at::Tensor diagonal = upper.diagonal().to(original_.scalar_type()).contiguous();
-    std::copy_n(diagonal.const_data_ptr<T>(), diagonal.size(0), pivots.begin());
+  static std::vector<T> pivots_of(const SweepTask<T>& task) {
+    std::vector<T> pivots(task.importance.size());
+    for (size_t j = 0; j < pivots.size(); ++j)
+      pivots[j] = task.importance[j] > 0 ? 1 / std::sqrt(task.importance[j]) : T{1};
+    if (!task.upper.defined()) return pivots;
+    const at::Tensor diagonal = task.upper.diagonal().contiguous();
+    std::copy_n(diagonal.template const_data_ptr<T>(), diagonal.size(0), pivots.begin());
     return pivots;
   }
 

@@ -103,7 +103,7 @@ RecipeKey word_key(std::string name, std::string help, Words<Kind> words, Field 
 
 RecipeKey clip_search_key() {
   return {"grid.clip_search",
-          "shrink ranges to the least error; auto = at 2, 3 and 4 bits",
+          "shrink ranges to the least error; auto = uniform grids at 2, 3 and 4 bits",
           "true, false or \"auto\"",
           true,
           [](LinearSettings& settings, std::string_view text) {
@@ -135,8 +135,9 @@ void add_objective_keys(std::vector<RecipeKey>& keys) {
 
 void add_grid_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(word_key<GridKind>(
-      "grid.kind", "which values a code can mean",
-      {{"uniform", GridKind::kUniform}, {"split", GridKind::kSplit}},
+      "grid.kind", "which values a code can mean; bilevel = scales and zeros are coded as well, split = "
+      "outliers have scales of their own",
+      {{"uniform", GridKind::kUniform}, {"bilevel", GridKind::kBilevel}, {"split", GridKind::kSplit}},
       [](auto& s) -> auto& { return s.linear.grid.kind; }));
   keys.push_back(integer_key(
       "grid.bits", "bits of a code", "an integer in 2 .. 8",
@@ -169,14 +170,47 @@ void add_grid_keys(std::vector<RecipeKey>& keys) {
       [](auto& s) -> auto& { return s.linear.grid.outlier_codes; }));
 }
 
+void add_bilevel_keys(std::vector<RecipeKey>& keys) {
+  const auto code_bits = [](int64_t v) { return v >= 2 && v <= 8; };
+  keys.push_back(integer_key(
+      "grid.run_size", "bilevel: output rows that share a second-level grid", "2, 4, 8 or 16",
+      [](int64_t v) { return v == 2 || v == 4 || v == 8 || v == 16; },
+      [](auto& s) -> auto& { return s.linear.grid.run_size; }));
+  keys.push_back(integer_key(
+      "grid.scale_code_bits", "bilevel: bits of a scale's code", "an integer in 2 .. 8", code_bits,
+      [](auto& s) -> auto& { return s.linear.grid.scale_code_bits; }));
+  keys.push_back(integer_key(
+      "grid.zero_code_bits", "bilevel: bits of a zero's code", "an integer in 2 .. 8", code_bits,
+      [](auto& s) -> auto& { return s.linear.grid.zero_code_bits; }));
+  keys.push_back(boolean_key(
+      "grid.round_zero",
+      "bilevel: integer zeros; with zero_code_bits >= bits they are not coded again",
+      [](auto& s) -> auto& { return s.linear.grid.round_zero; }));
+}
+
 void add_outlier_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(word_key<OutlierKind>(
-      "outliers.kind", "which weights stay out of the grid, or have a scale of their own",
-      {{"none", OutlierKind::kNone}, {"lasso", OutlierKind::kLasso}},
+      "outliers.kind",
+      "weights kept outside the grid in 16 bits, or on a split grid of their own; sensitivity = those "
+      "whose rounding costs most, lasso = the largest",
+      {{"none", OutlierKind::kNone},
+       {"sensitivity", OutlierKind::kSensitivity},
+       {"lasso", OutlierKind::kLasso}},
       [](auto& s) -> auto& { return s.linear.outliers.kind; }));
   keys.push_back(number_key(
-      "outliers.share", "share of a linear's weights, the largest ones (lasso)",
-      "a number in 0 .. 1", [](double v) { return v >= 0 && v <= 1; },
+      "outliers.threshold", "sensitivity: cost that makes an outlier; smaller = more of them",
+      "a number in 1e-6 .. 1e6", [](double v) { return v >= 1e-6 && v <= 1e6; },
+      [](auto& s) -> auto& { return s.linear.outliers.threshold; }));
+  keys.push_back(number_key(
+      "outliers.rate", "sensitivity: share to reach, by a threshold of its own; 0 = by threshold",
+      "a number in 0 .. 0.2", [](double v) { return v >= 0 && v <= 0.2; },
+      [](auto& s) -> auto& { return s.linear.outliers.rate; }));
+  keys.push_back(boolean_key(
+      "outliers.simplified", "sensitivity: scales are fitted to all weights, outliers included",
+      [](auto& s) -> auto& { return s.linear.outliers.simplified; }));
+  keys.push_back(number_key(
+      "outliers.share", "lasso: share of a linear's weights", "a number in 0 .. 1",
+      [](double v) { return v >= 0 && v <= 1; },
       [](auto& s) -> auto& { return s.linear.outliers.share; }));
 }
 
@@ -215,6 +249,7 @@ std::vector<RecipeKey> make_keys() {
   add_objective_keys(keys);
   add_target_keys(keys);
   add_grid_keys(keys);
+  add_bilevel_keys(keys);
   add_outlier_keys(keys);
   add_order_keys(keys);
   add_transform_keys(keys);
@@ -248,7 +283,8 @@ void set_recipe_key(LinearSettings& settings, std::string_view name, std::string
           text.empty() ? "nothing" : printable(text));
   GridOptions& grid = settings.linear.grid;
   if (settings.automatic_clip_search)
-    grid.clip_search = grid.bits <= kMostBitsOfAutomaticClipSearch;
+    grid.clip_search =
+        grid.kind == GridKind::kUniform && grid.bits <= kMostBitsOfAutomaticClipSearch;
 }
 
 }  // namespace halftone

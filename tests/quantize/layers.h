@@ -71,6 +71,18 @@ inline int64_t count_differing(const at::Tensor& codes, const std::vector<int>& 
   return differing;
 }
 
+// 1 where the weight is kept outside the grid.   -> (out, in) bool
+inline at::Tensor mask_of(const QuantizedLinear& linear) {
+  at::Tensor mask = at::zeros({linear.out(), linear.in()}, at::kBool);
+  if (!linear.outliers) return mask;
+  const Outliers& outliers = *linear.outliers;
+  for (int64_t row = 0; row < linear.out(); ++row)
+    for (int64_t i = outliers.row_starts[row].item<int64_t>();
+         i < outliers.row_starts[row + 1].item<int64_t>(); ++i)
+      mask[row][outliers.columns[i].item<int64_t>()] = true;
+  return mask;
+}
+
 // tr((W - What)(H + damping * mean diag) (W - What)^T), live columns only.
 inline double damped_loss(const Layer& layer, const at::Tensor& quantized, double damping) {
   const at::Tensor diagonal = layer.hessian.diagonal();

@@ -124,13 +124,20 @@ inline Matrix reference_upper(const Matrix& h) {
   return upper;
 }
 
+// A linear in the order it is swept, damped, with dead columns at zero.
+struct ReferenceProblem {
+  Matrix weight;               // (out, in), file order
+  std::vector<int64_t> order;  // (in) the file's column at each position
+  Matrix upper;                // (in, in)
+  int64_t group_size;
+  bool dynamic;
+};
+
 // weight: (out, in); hessian: (in, in), ignored by recipes without an objective.
-inline ReferenceResult reference_quantize(Matrix weight, Matrix hessian,
+inline ReferenceProblem reference_problem(Matrix weight, Matrix hessian,
                                           const LinearRecipe& recipe) {
   const int64_t out = weight.rows, in = weight.columns;
   const bool plain = recipe.objective.kind == ObjectiveKind::kNone;
-  const int64_t g = recipe.grid.group_size == 0 ? in : std::min(in, recipe.grid.group_size);
-  const bool dynamic = !plain && !recipe.order.static_groups;
   std::vector<int64_t> order(static_cast<size_t>(in));
   std::iota(order.begin(), order.end(), 0);
   if (plain) {
@@ -162,8 +169,16 @@ inline ReferenceResult reference_quantize(Matrix weight, Matrix hessian,
   Matrix permuted(in, in);
   for (int64_t i = 0; i < in; ++i)
     for (int64_t j = 0; j < in; ++j) permuted(i, j) = hessian(order[i], order[j]);
-  const Matrix u = reference_upper(permuted);
+  const int64_t g = recipe.grid.group_size == 0 ? in : std::min(in, recipe.grid.group_size);
+  return {weight, order, reference_upper(permuted), g, !plain && !recipe.order.static_groups};
+}
 
+// weight, hessian: as in reference_problem
+inline ReferenceResult reference_quantize(const Matrix& weight_in, const Matrix& hessian,
+                                          const LinearRecipe& recipe) {
+  const ReferenceProblem problem = reference_problem(weight_in, hessian, recipe);
+  const auto& [weight, order, u, g, dynamic] = problem;
+  const int64_t out = weight.rows, in = weight.columns;
   ReferenceResult result{std::vector<int>(static_cast<size_t>(out * in)), Matrix(out, in), 0};
   for (int64_t row = 0; row < out; ++row) {
     std::vector<double> w(static_cast<size_t>(in));

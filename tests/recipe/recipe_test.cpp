@@ -197,8 +197,9 @@ TEST(Recipe, AnUnknownTableListsTheKnownOnes) {
 }
 
 TEST(Recipe, AKindThatIsNotBuiltNamesTheKindsThatAre) {
-  EXPECT_TRUE(contains(complaint("[grid]\nkind = \"bilevel\"\n"),
-                       "line 2: grid.kind: expected \"uniform\" or \"split\", found bilevel"));
+  EXPECT_TRUE(contains(complaint("[grid]\nkind = \"ternary\"\n"),
+                       "line 2: grid.kind: expected \"uniform\" or \"bilevel\" or \"split\", "
+                       "found ternary"));
   EXPECT_TRUE(contains(complaint("objective.kind = \"oac\""), "expected \"none\" or \"input\""));
 }
 
@@ -210,7 +211,7 @@ TEST(Recipe, ValuesOfTheWrongTypeAreRefused) {
   EXPECT_TRUE(contains(complaint("grid.symmetric = 1"), "true or false, found 1"));
   EXPECT_TRUE(contains(complaint("objective.damping = nan"), "a number in 0 .. 10, found nan"));
   EXPECT_TRUE(contains(complaint("objective.damping = -inf"), "found -inf"));
-  EXPECT_TRUE(contains(complaint("grid.kind = 3"), "expected \"uniform\" or \"split\", found 3"));
+  EXPECT_TRUE(contains(complaint("grid.kind = 3"), "or \"split\", found 3"));
   EXPECT_TRUE(contains(complaint("summary = 3"), "summary: expected a string, found a value"));
   EXPECT_TRUE(contains(complaint("paper = {}"), "paper: expected a string, found a table"));
 }
@@ -291,9 +292,16 @@ clip_norm = 2.4
 zero_min = 0
 scale_bits = -1
 outlier_codes = "uniform"
+run_size = 16
+scale_code_bits = 3
+zero_code_bits = 3
+round_zero = false
 
 [outliers]
 kind = "none"
+threshold = 0.2
+rate = 0.0
+simplified = false
 share = 0.05
 
 [order]

@@ -14,7 +14,7 @@
 
 namespace halftone::testing {
 
-// Every F32 and I8 tensor of the file (others are left out), by name.
+// Every F32, I8 and U8 tensor of the file (others are left out), by name.
 inline std::map<std::string, at::Tensor> read_safetensors(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::runtime_error("cannot read " + path.string());
@@ -25,10 +25,12 @@ inline std::map<std::string, at::Tensor> read_safetensors(const std::filesystem:
   std::map<std::string, at::Tensor> tensors;
   for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") continue;
-    const bool real = entry["dtype"] == "F32";
-    if (!real && entry["dtype"] != "I8") continue;
+    const std::map<std::string, at::ScalarType> known = {
+        {"F32", at::kFloat}, {"I8", at::kChar}, {"U8", at::kByte}};
+    const auto dtype = known.find(entry["dtype"].get<std::string>());
+    if (dtype == known.end()) continue;
     const auto shape = entry["shape"].get<std::vector<int64_t>>();
-    at::Tensor tensor = at::empty(shape, real ? at::kFloat : at::kChar);
+    at::Tensor tensor = at::empty(shape, dtype->second);
     const auto begin = entry["data_offsets"][0].get<size_t>();
     std::memcpy(tensor.mutable_data_ptr(), bytes.data() + 8 + length + begin, tensor.nbytes());
     tensors[name] = tensor;

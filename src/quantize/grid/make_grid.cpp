@@ -1,29 +1,62 @@
 #include "quantize/grid/make_grid.h"
 
+#include <limits>
+
 #include "base/error.h"
+#include "quantize/grid/bilevel.h"
 #include "quantize/grid/split.h"
 #include "quantize/grid/uniform.h"
+#include "quantize/outliers/frozen.h"
+#include "quantize/outliers/sensitivity.h"
 
 namespace halftone {
-
-bool grid_needs_pivots(const LinearRecipe& recipe) {
-  return recipe.outliers.kind != OutlierKind::kNone && recipe.grid.kind != GridKind::kSplit;
-}
+namespace {
 
 template <class T>
-std::unique_ptr<Grid<T>> make_grid(const LinearRecipe& recipe, const GridContext<T>& context) {
+std::unique_ptr<Grid<T>> make_inner_grid(const LinearRecipe& recipe,
+                                         const GridContext<T>& context) {
   switch (recipe.grid.kind) {
     case GridKind::kUniform:
       return std::make_unique<UniformGrid<T>>(uniform_rule(recipe.grid), context.kernels,
                                               context.grouping.groups, context.rows);
     case GridKind::kBilevel:
-      break;
+      return std::make_unique<BilevelGrid<T>>(recipe, context);
     case GridKind::kSplit:
       require(context.outliers, "grid.kind: split, but no outliers have been decided on");
-      return std::make_unique<SplitGrid<T>>(recipe.grid, context.grouping, context.rows,
-                                            context.kernels, *context.outliers);
+      return std::make_unique<SplitGrid<T>>(recipe.grid, context);
   }
   fail("grid.kind: not one of the known grids");
+}
+
+// Outside the grid; a split one has scales for them.
+bool keeps_outliers(const LinearRecipe& recipe) {
+  return recipe.outliers.kind != OutlierKind::kNone && recipe.grid.kind != GridKind::kSplit;
+}
+
+// Without any spread between rows there is nothing to be sensitive to: no outliers.
+template <class T>
+double outlier_threshold(const LinearRecipe& recipe, const GridContext<T>& context) {
+  if (context.outlier_threshold > 0) return context.outlier_threshold;
+  const double mean = mean_sensitivity(context.original, context.out, context.pivots);
+  return mean > 0 ? recipe.outliers.threshold * mean : std::numeric_limits<double>::infinity();
+}
+
+}  // namespace
+
+bool grid_needs_pivots(const LinearRecipe& recipe) {
+  return keeps_outliers(recipe);
+}
+
+template <class T>
+std::unique_ptr<Grid<T>> make_grid(const LinearRecipe& recipe, const GridContext<T>& context) {
+  std::unique_ptr<Grid<T>> inner = make_inner_grid(recipe, context);
+  if (!keeps_outliers(recipe)) return inner;
+  if (recipe.outliers.kind == OutlierKind::kLasso)
+    return std::make_unique<FrozenOutliers<T>>(std::move(inner), context);
+  std::vector<T> thresholds(static_cast<size_t>(context.rows),
+                            static_cast<T>(outlier_threshold(recipe, context)));
+  return std::make_unique<SensitivityOutliers<T>>(std::move(inner), recipe, context,
+                                                  std::move(thresholds));
 }
 
 template std::unique_ptr<Grid<float>> make_grid(const LinearRecipe&, const GridContext<float>&);

@@ -21,9 +21,9 @@ struct GridContext {
   int64_t out;          // rows of the weight
   int64_t rows;         // a multiple of 16, at least `out`; those beyond are padding and hold zeros
   at::Tensor original;  // (in, rows) T in sweep layout: what the result should be like
-  std::vector<T> pivots;      // (in) by position: c_j, the factor's diagonal; 1 without a
-                              // factor
-  std::vector<int64_t> dead;  // the file's columns that no input ever reached
+  std::vector<T> pivots;         // (in) by position: c_j, the factor's diagonal; 1 without a factor
+  std::vector<int64_t> dead;     // the file's columns that no input ever reached, ascending
+  double outlier_threshold = 0;  // of the squared error in units of c_j; 0: by the recipe
   const LaneKernels<T>& kernels;
   const OutlierMask* outliers = nullptr;  // decided before the sweep; null: none have been
 };

@@ -32,25 +32,15 @@ SplitGrid<T>::Part::Part(const UniformRule& of, int64_t groups, int64_t rows) : 
 }
 
 template <class T>
-SplitGrid<T>::SplitGrid(const GridOptions& options, const Grouping& grouping, int64_t rows,
-                        const LaneKernels<T>& kernels, const OutlierMask& outliers)
-    : grouping_(grouping),
-      rows_(rows),
-      kernels_(kernels),
+SplitGrid<T>::SplitGrid(const GridOptions& options, const GridContext<T>& context)
+    : rows_(context.rows),
+      kernels_(context.kernels),
       sign_magnitude_(options.outlier_codes == OutlierCodes::kSignMagnitude),
-      floor_(sign_magnitude_ ? static_cast<float>(outliers.least) : 0),
-      bulk_(uniform_rule(options), grouping.groups, rows),
-      outliers_(outlier_rule(options), grouping.groups, rows),
-      members_(outliers.members),
-      is_outlier_(at::zeros({members_.size(1), rows}, at::kByte)) {
-  is_outlier_.narrow(1, 0, members_.size(0)).copy_(members_.t());
-}
-
-template <class T>
-int64_t SplitGrid<T>::file_column(Place at, int64_t column_of_group) const {
-  return grouping_.refit ? grouping_.columns[at.position + column_of_group]
-                         : at.group * grouping_.group_size + column_of_group;
-}
+      floor_(sign_magnitude_ ? static_cast<float>(context.outliers->least) : 0),
+      bulk_(uniform_rule(options), context.grouping.groups, rows_),
+      outliers_(outlier_rule(options), context.grouping.groups, rows_),
+      members_(context.outliers->members),
+      mask_(*context.outliers, context.grouping, rows_) {}
 
 template <class T>
 T SplitGrid<T>::coded(T weight) const {
@@ -61,7 +51,7 @@ template <class T>
 void SplitGrid<T>::fit(Place at, int64_t columns, const T* tile, const T* importance) {
   std::vector<T> in_bulk(columns * kLanes), outlying(columns * kLanes), coded_tile(outlying.size());
   for (int64_t k = 0; k < columns; ++k) {
-    const uint8_t* outlier = outliers_of(file_column(at, k), at.row);
+    const uint8_t* outlier = mask_.of_group(at, k);
     for (int64_t lane = 0, i = k * kLanes; lane < kLanes; ++lane, ++i) {
       outlying[i] = outlier[lane];
       in_bulk[i] = T{1} - outlying[i];
@@ -79,7 +69,7 @@ template <class T>
 void SplitGrid<T>::round(Place at, const T* weights, uint8_t* codes, T* values) {
   const int64_t where = at.group * rows_ + at.row;
   kernels_.round_uniform(bulk_.rule, weights, bulk_.scale(where), bulk_.zero(where), codes, values);
-  const uint8_t* outlier = outliers_of(grouping_.columns[at.position], at.row);
+  const uint8_t* outlier = mask_.of_column(at);
   if (std::all_of(outlier, outlier + kLanes, [](uint8_t is) { return is == 0; })) return;
   T coded_weights[kLanes], steps[kLanes];
   uint8_t outlier_codes[kLanes];

@@ -14,8 +14,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "kernels/lane_kernels.h"
-#include "quantize/grid/grid.h"
-#include "quantize/order.h"
+#include "quantize/grid/make_grid.h"
 #include "quantize/outliers/outlier_mask.h"
 #include "recipe/linear_recipe.h"
 
@@ -24,9 +23,8 @@ namespace halftone {
 template <class T>
 class SplitGrid final : public Grid<T> {
  public:
-  // rows: a multiple of 16, at least the mask's; no row beyond the mask's has outliers
-  SplitGrid(const GridOptions& options, const Grouping& grouping, int64_t rows,
-            const LaneKernels<T>& kernels, const OutlierMask& outliers);
+  // context.outliers: which; must be there
+  SplitGrid(const GridOptions& options, const GridContext<T>& context);
 
   void fit(Place at, int64_t columns, const T* tile, const T* importance) override;
   void round(Place at, const T* weights, uint8_t* codes, T* values) override;
@@ -42,23 +40,17 @@ class SplitGrid final : public Grid<T> {
     T* zero(int64_t where) { return zeros.template mutable_data_ptr<T>() + where; }
   };
 
-  // Where the outliers of sixteen rows are.  -> (16), 1 or 0
-  const uint8_t* outliers_of(int64_t file_column, int64_t row) const {
-    return is_outlier_.const_data_ptr<uint8_t>() + file_column * rows_ + row;
-  }
-  int64_t file_column(Place at, int64_t column_of_group) const;
   // What an outlier's code counts from the floor: |w| - floor, at least 0; w itself on a uniform
   // grid.
   T coded(T weight) const;
 
-  Grouping grouping_;
   int64_t rows_;
   LaneKernels<T> kernels_;
   bool sign_magnitude_;
   T floor_;
   Part bulk_, outliers_;
-  at::Tensor members_;     // (out, in) bool, as given
-  at::Tensor is_outlier_;  // (in, rows) uint8, by file column
+  at::Tensor members_;  // (out, in) bool
+  MaskedGroups mask_;
 };
 
 }  // namespace halftone

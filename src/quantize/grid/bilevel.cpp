@@ -1,0 +1,135 @@
+#include "quantize/grid/bilevel.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cmath>
+
+namespace halftone {
+
+bool has_integer_zeros(const GridOptions& options) {
+  return options.symmetric || (options.round_zero && options.zero_code_bits >= options.bits);
+}
+
+template <class T>
+BilevelGrid<T>::Numbers::Numbers(int64_t groups, int64_t rows, int64_t runs)
+    : values(at::ones({groups, rows}, c10::CppTypeToScalarType<T>::value)),
+      codes(at::zeros({groups, rows}, at::kByte)),
+      steps(at::zeros({groups, runs}, at::kFloat)),
+      zeros(at::zeros({groups, runs}, at::kFloat)) {}
+
+template <class T>
+BilevelGrid<T>::BilevelGrid(const LinearRecipe& recipe, const GridContext<T>& context)
+    : options_(recipe.grid),
+      kernels_(context.kernels),
+      out_(context.out),
+      rows_(context.rows),
+      dead_columns_(context.dead),
+      dead_(context.grouping.columns.size()),
+      scales_(context.grouping.groups, rows_, rows_ / options_.run_size),
+      zeros_(context.grouping.groups, rows_, rows_ / options_.run_size) {
+  assert(options_.run_size >= 1 && kLanes % options_.run_size == 0);
+  const std::vector<int64_t> positions = context.grouping.positions();
+  for (const int64_t column : context.dead) dead_[positions[column]] = 1;
+}
+
+template <class T>
+typename BilevelGrid<T>::First BilevelGrid<T>::first_level(double low, double high) const {
+  const int top = (1 << options_.bits) - 1;
+  const double reach = std::max(std::abs(low), std::abs(high));
+  const bool constant = high - low <= reach * least_spread(top);
+  if (options_.symmetric) {
+    const double zero = (top + 1) / 2;
+    return {constant ? reach : 2 * reach / top, zero, constant};
+  }
+  if (constant) return {reach, low < 0 ? 1.0 : 0.0, true};
+  if (has_integer_zeros(options_)) {  // codes of `bits` bits hold only zeros within the range
+    low = std::min(low, 0.0);
+    high = std::max(high, 0.0);
+  }
+  const double scale = (high - low) / top, zero = -low / scale;
+  return {scale, options_.round_zero ? std::nearbyint(zero) : zero, false};
+}
+
+template <class T>
+void BilevelGrid<T>::code(Numbers& numbers, Place at, std::span<const RunMember> members, int bits,
+                          bool positive) const {
+  const int64_t where = at.group * rows_ + at.row;
+  const int64_t run = at.group * (rows_ / options_.run_size) + at.row / options_.run_size;
+  auto* codes = numbers.codes.template mutable_data_ptr<uint8_t>() + where;
+  auto* values = numbers.values.template mutable_data_ptr<T>() + where;
+  const RunGrid grid = code_run(members, (1 << bits) - 1, positive, codes);
+  for (size_t i = 0; i < members.size(); ++i) values[i] = grid.value(codes[i]);
+  numbers.steps.template mutable_data_ptr<float>()[run] = grid.step;
+  numbers.zeros.template mutable_data_ptr<float>()[run] = grid.zero;
+}
+
+template <class T>
+void BilevelGrid<T>::fit(Place at, int64_t columns, const T* tile, const T* /*importance*/) {
+  T low[kLanes], high[kLanes];
+  kernels_.range(columns, tile, low, high);
+  for (int64_t lane = 0; lane < kLanes && at.row + lane < out_; lane += options_.run_size) {
+    const Place first{at.position, at.group, at.row + lane};
+    const int64_t count = std::min(options_.run_size, out_ - first.row);
+    std::array<RunMember, kLanes> scales, zeros;
+    for (int64_t i = 0; i < count; ++i) {
+      const First row = first_level(low[lane + i], high[lane + i]);
+      scales[i] = {row.scale, row.constant};
+      zeros[i] = {row.zero, row.constant};
+    }
+    const auto members = static_cast<size_t>(count);
+    code(scales_, first, {scales.data(), members}, options_.scale_code_bits, /*positive=*/true);
+    if (!has_integer_zeros(options_)) {
+      code(zeros_, first, {zeros.data(), members}, options_.zero_code_bits, /*positive=*/false);
+      continue;
+    }
+    T* to = zeros_.values.template mutable_data_ptr<T>() + at.group * rows_ + first.row;
+    for (int64_t i = 0; i < count; ++i) to[i] = static_cast<T>(zeros[i].number);
+  }
+}
+
+template <class T>
+void BilevelGrid<T>::round(Place at, const T* weights, uint8_t* codes, T* values) {
+  const int64_t where = at.group * rows_ + at.row;
+  kernels_.round_shifted((1 << options_.bits) - 1, weights,
+                         scales_.values.template const_data_ptr<T>() + where,
+                         zeros_.values.template const_data_ptr<T>() + where, codes, values);
+  // no code may mean 0: rows of padding and dead columns are 0 all the same
+  const int64_t real = dead_[at.position] ? 0 : std::min(kLanes, out_ - at.row);
+  std::fill(values + std::max<int64_t>(real, 0), values + kLanes, T{0});
+}
+
+template <class T>
+SecondLevel BilevelGrid<T>::Numbers::stored(int bits, int64_t out, int64_t runs) const {
+  const auto in_rows = [](const at::Tensor& by_group, int64_t count) {
+    return by_group.narrow(1, 0, count).t().contiguous();
+  };
+  return {.bits = bits,
+          .codes = in_rows(codes, out),
+          .steps = in_rows(steps, runs),
+          .zeros = in_rows(zeros, runs)};
+}
+
+template <class T>
+void BilevelGrid<T>::store(QuantizedLinear& linear) const {
+  BilevelStatistics bilevel{.run_size = options_.run_size, .scales = {}, .zeros = {}};
+  const int64_t runs = bilevel.runs(out_);
+  bilevel.scales = scales_.stored(options_.scale_code_bits, out_, runs);
+  linear.scales = reconstruct(bilevel.scales, options_.run_size);
+  if (has_integer_zeros(options_)) {
+    linear.zeros = zeros_.values.narrow(1, 0, out_).t().to(at::kByte).contiguous();
+  } else {
+    bilevel.zeros = zeros_.stored(options_.zero_code_bits, out_, runs);
+    linear.zeros = reconstruct(*bilevel.zeros, options_.run_size);
+  }
+  linear.bilevel = std::move(bilevel);
+  if (!has_integer_zeros(options_) && !dead_columns_.empty())
+    linear.dead_columns = at::tensor(dead_columns_, at::kInt);
+}
+
+template class BilevelGrid<float>;
+template class BilevelGrid<double>;
+
+}  // namespace halftone

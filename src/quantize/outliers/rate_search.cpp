@@ -1,0 +1,130 @@
+#include "quantize/outliers/rate_search.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "quantize/outliers/sensitivity.h"
+
+namespace halftone {
+namespace {
+
+constexpr int64_t kCopies = 8;                   // thresholds tried at once
+constexpr int kMostRounds = 8;                   // the interval shrinks to its ninth root in each
+constexpr double kFirstReach = 16;               // the first interval: guess / 16 .. guess * 16
+constexpr double kClose = 1.0 / 8000;            // of the weights: 0.004 bits each
+constexpr int64_t kLeastTiles = 4, kShare = 32;  // sampled: this many, or a 32nd of all
+
+// Whole tiles spread evenly over the rows; a linear of fewer than 16 rows is its own sample.
+std::vector<int64_t> sampled_tiles(int64_t out) {
+  const int64_t full = std::max<int64_t>(1, out / kLanes);
+  const int64_t count = std::min(full, std::max(kLeastTiles, full / kShare));
+  std::vector<int64_t> tiles(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) tiles[i] = i * full / count;
+  return tiles;
+}
+
+// (in, rows) -> (in, copies of all sampled tiles)
+at::Tensor stacked(const at::Tensor& original, const std::vector<int64_t>& tiles) {
+  std::vector<at::Tensor> parts;
+  for (const int64_t tile : tiles) parts.push_back(original.narrow(1, tile * kLanes, kLanes));
+  return at::cat(parts, 1).repeat({1, kCopies}).contiguous();
+}
+
+template <class T>
+class Sample {
+ public:
+  Sample(const LinearRecipe& recipe, const SweepTask<T>& task, const GridContext<T>& context)
+      : recipe_(recipe),
+        task_(task),
+        context_(context),
+        tiles_(sampled_tiles(context.out)),
+        rows_(static_cast<int64_t>(tiles_.size()) * kLanes),
+        real_(std::min(rows_, context.out)) {
+    task_.original = stacked(task.original, tiles_);
+    context_.original = task_.original;
+    context_.out = context_.rows = kCopies * rows_;
+    recipe_.outliers.kind = OutlierKind::kNone;  // of the grid inside
+  }
+
+  int64_t weights() const { return real_ * task_.original.size(0); }
+
+  // Outliers of one sweep for each threshold.
+  std::array<int64_t, kCopies> outliers(const std::array<double, kCopies>& thresholds) const {
+    std::vector<T> of_row(static_cast<size_t>(kCopies * rows_));
+    for (int64_t row = 0; row < kCopies * rows_; ++row)
+      of_row[row] = static_cast<T>(thresholds[row / rows_]);
+    SensitivityOutliers<T> grid(make_grid(recipe_, context_), recipe_, context_, std::move(of_row));
+    if (!task_.grouping.refit) fit_static_groups(task_, grid);
+    sweep(task_, grid, context_.kernels);
+    const std::vector<int64_t> counts = grid.kept().count_by_row();
+    std::array<int64_t, kCopies> sums{};
+    for (int64_t row = 0; row < kCopies * rows_; ++row)
+      if (row % rows_ < real_) sums[row / rows_] += counts[row];
+    return sums;
+  }
+
+ private:
+  LinearRecipe recipe_;
+  SweepTask<T> task_;
+  GridContext<T> context_;
+  std::vector<int64_t> tiles_;
+  int64_t rows_, real_;  // of one copy; without padding
+};
+
+// An interval of thresholds: at `low` there are too many outliers, at `high` too few.
+struct Interval {
+  double low, high;
+
+  std::array<double, kCopies> inside() const {
+    std::array<double, kCopies> thresholds{};
+    for (int64_t i = 0; i < kCopies; ++i)
+      thresholds[i] = low * std::pow(high / low, static_cast<double>(i + 1) / (kCopies + 1));
+    return thresholds;
+  }
+};
+
+}  // namespace
+
+template <class T>
+RateSearch threshold_for_rate(const LinearRecipe& recipe, const SweepTask<T>& task,
+                              const GridContext<T>& context) {
+  const Sample<T> sample(recipe, task, context);
+  const auto weights = static_cast<double>(sample.weights());
+  const double wanted = recipe.outliers.rate * weights;
+  // squared errors grow with the square of the step; the factor fits real layers at 2 to 4 bits
+  const double guess = mean_sensitivity(context.original, context.out, context.pivots) * 24 *
+                       std::pow(4, -recipe.grid.bits);
+  RateSearch best{.threshold = guess, .rate = 0, .weights = sample.weights()};
+  if (!(guess > 0)) return best;
+  Interval interval{guess / kFirstReach, guess * kFirstReach};
+  double best_miss = INFINITY;
+  for (int round = 0; round < kMostRounds && best_miss > std::max(1.0, kClose * weights); ++round) {
+    const auto thresholds = interval.inside();
+    const auto found = sample.outliers(thresholds);
+    for (int64_t i = 0; i < kCopies; ++i) {
+      const double count = static_cast<double>(found[i]), miss = std::abs(count - wanted);
+      if (miss >= best_miss) continue;
+      best_miss = miss;
+      best = {thresholds[i], count / weights, sample.weights()};
+    }
+    // the first threshold with too few ends the next interval; none inside: go beyond an end
+    const int64_t few =
+        std::find_if(found.begin(), found.end(),
+                     [&](int64_t count) { return static_cast<double>(count) < wanted; }) -
+        found.begin();
+    const double reach = interval.high / interval.low;
+    const Interval last = interval;
+    interval.low = few == 0 ? last.low / reach : thresholds[few - 1];
+    interval.high = few == kCopies ? last.high * reach : thresholds[few];
+  }
+  return best;
+}
+template RateSearch threshold_for_rate(const LinearRecipe&, const SweepTask<float>&,
+                                       const GridContext<float>&);
+template RateSearch threshold_for_rate(const LinearRecipe&, const SweepTask<double>&,
+                                       const GridContext<double>&);
+
+}  // namespace halftone
