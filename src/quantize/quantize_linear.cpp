@@ -11,6 +11,7 @@
 #include "quantize/order.h"
 #include "quantize/solve.h"
 #include "quantize/target.h"
+#include "quantize/weight_distribution.h"
 
 namespace halftone {
 namespace {
@@ -162,6 +163,7 @@ LinearOutcome LinearSolver::quantize(const at::Tensor& weight) const {
   require_finite(numbers);
   LinearOutcome outcome =
       exact ? solve_linear<double>(*prepared_, numbers) : solve_linear<float>(*prepared_, numbers);
+  outcome.weight_divergence = weight_divergence(numbers, dequantize(outcome.quantized));
   outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return outcome;
 }

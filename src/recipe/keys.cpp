@@ -135,9 +135,12 @@ void add_objective_keys(std::vector<RecipeKey>& keys) {
 
 void add_grid_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(word_key<GridKind>(
-      "grid.kind", "which values a code can mean; bilevel = scales and zeros are coded as well, split = "
+      "grid.kind",
+      "which values a code can mean; bilevel = scales and zeros are coded as well, split = "
       "outliers have scales of their own",
-      {{"uniform", GridKind::kUniform}, {"bilevel", GridKind::kBilevel}, {"split", GridKind::kSplit}},
+      {{"uniform", GridKind::kUniform},
+       {"bilevel", GridKind::kBilevel},
+       {"split", GridKind::kSplit}},
       [](auto& s) -> auto& { return s.linear.grid.kind; }));
   keys.push_back(integer_key(
       "grid.bits", "bits of a code", "an integer in 2 .. 8",
@@ -191,7 +194,8 @@ void add_bilevel_keys(std::vector<RecipeKey>& keys) {
 void add_outlier_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(word_key<OutlierKind>(
       "outliers.kind",
-      "weights kept outside the grid in 16 bits, or on a split grid of their own; sensitivity = those "
+      "weights kept outside the grid in 16 bits, or on a split grid of their own; sensitivity = "
+      "those "
       "whose rounding costs most, lasso = the largest",
       {{"none", OutlierKind::kNone},
        {"sensitivity", OutlierKind::kSensitivity},

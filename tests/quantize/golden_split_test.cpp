@@ -100,5 +100,20 @@ TEST_F(GoldenSplit, SweepOverAnEndLossHessianHasTheReferencesLoss) {
   expect_same_loss("precal_oac_b3g32", "Hoac", 0.1);
 }
 
+// Pre-calibration on SpQR's grid: the mask's weights beside a bilevel grid.
+TEST_F(GoldenSplit, FrozenOutliersBesideABilevelGridHaveTheReferencesLoss) {
+  LinearRecipe swept;
+  swept.objective = {.damping = 1.0};
+  swept.grid = {.kind = GridKind::kBilevel, .bits = 3, .group_size = 32};
+  swept.outliers = {.kind = OutlierKind::kLasso, .share = 0.01};
+  swept.order = {OrderKind::kActivation, /*static_groups=*/false};
+  const LinearOutcome outcome = quantize({weight_, tensors_.at("H").to(at::kDouble)}, swept);
+  const auto& expected = results_["precal_spqr_b3g32"];
+  EXPECT_EQ(outcome.quantized.outliers->count(), 110);
+  EXPECT_NEAR(outcome.loss / expected["loss"].get<double>(), 1, kFloatLoss);
+  EXPECT_NEAR(trace(dequantize(outcome.quantized)) / expected["trH"].get<double>(), 1, kFloatLoss);
+  EXPECT_NEAR(bits_per_weight(outcome.quantized), expected["avg"].get<double>(), kCount * 32);
+}
+
 }  // namespace
 }  // namespace halftone::testing

@@ -218,10 +218,10 @@ void subtract_outer_lanes(int64_t columns, const T* factors, const T* lanes, T* 
 
 template <class T, int kBytes>
 constexpr LaneKernels<T> lane_kernels_of() {
-  return {UniformLanes<T, kBytes>::fit, UniformLanes<T, kBytes>::fit_members, UniformLanes<T, kBytes>::round,
-          take_error_lanes<T, kBytes>,  subtract_outer_lanes<T, kBytes>,
-          RangeLanes<T, kBytes>::range, RangeLanes<T, kBytes>::round,
-          RangeLanes<T, kBytes>::gains};
+  return {UniformLanes<T, kBytes>::fit,    UniformLanes<T, kBytes>::fit_members,
+          UniformLanes<T, kBytes>::round,  take_error_lanes<T, kBytes>,
+          subtract_outer_lanes<T, kBytes>, RangeLanes<T, kBytes>::range,
+          RangeLanes<T, kBytes>::round,    RangeLanes<T, kBytes>::gains};
 }
 
 // One definition a file FILE_<set>.cpp; linked where that set is compiled.

@@ -23,9 +23,9 @@ class MaskedGroups {
 
   // Of column `k` of the group that is being fitted, counted as in its tile.  -> (16), 1 or 0
   const uint8_t* of_group(Place at, int64_t k) const {
-    return of_file_column(grouping_.refit ? grouping_.columns[at.position + k]
-                                          : at.group * grouping_.group_size + k,
-                          at.row);
+    return of_file_column(
+        grouping_.refit ? grouping_.columns[at.position + k] : at.group * grouping_.group_size + k,
+        at.row);
   }
   // Of the column that is being rounded.  -> (16), 1 or 0
   const uint8_t* of_column(Place at) const {
