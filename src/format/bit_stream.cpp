@@ -73,4 +73,29 @@ void unpack_stream(const uint8_t* stream, int64_t count, int bits, uint8_t* code
   kUnpackers[static_cast<size_t>(bits - kMinStreamBits)](stream, count, codes);
 }
 
+void pack_wide_stream(const uint32_t* values, int64_t count, int bits, uint8_t* stream) {
+  assert(bits >= 0 && bits <= 32 && count >= 0);
+  uint64_t waiting = 0;
+  int held = 0;  // bits in `waiting`
+  for (int64_t i = 0; i < count; ++i) {
+    waiting |= uint64_t{values[i]} << held;
+    for (held += bits; held >= 8; held -= 8, waiting >>= 8)
+      *stream++ = static_cast<uint8_t>(waiting);
+  }
+  if (held > 0) *stream = static_cast<uint8_t>(waiting);
+}
+
+void unpack_wide_stream(const uint8_t* stream, int64_t count, int bits, uint32_t* values) {
+  assert(bits >= 0 && bits <= 32 && count >= 0);
+  const uint64_t mask = (uint64_t{1} << bits) - 1;
+  uint64_t waiting = 0;
+  int held = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    for (; held < bits; held += 8) waiting |= uint64_t{*stream++} << held;
+    values[i] = static_cast<uint32_t>(waiting & mask);
+    waiting >>= bits;
+    held -= bits;
+  }
+}
+
 }  // namespace halftone

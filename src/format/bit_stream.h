@@ -27,4 +27,9 @@ void pack_stream(const uint8_t* codes, int64_t count, int bits, uint8_t* stream)
 // Reads stream_bytes(count, bits) bytes, never more; spare bits are ignored.
 void unpack_stream(const uint8_t* stream, int64_t count, int bits, uint8_t* codes);
 
+// The same stream for values of up to 32 bits, one at a time. bits: 0 .. 32; with 0 bits there is
+// nothing to read or write and every value is 0
+void pack_wide_stream(const uint32_t* values, int64_t count, int bits, uint8_t* stream);
+void unpack_wide_stream(const uint8_t* stream, int64_t count, int bits, uint32_t* values);
+
 }  // namespace halftone

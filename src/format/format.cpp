@@ -52,6 +52,11 @@ LinearPlan plan_of(const std::string& name, const QuantizedLinear& linear) {
     grid.zero_min = linear.zeros.min().item<int>();
     grid.scale_bits = scale_bits_of(linear.scales);
   }
+  if (linear.split) {
+    grid.kind = GridKind::kSplit;
+    if (linear.split->sign_magnitude) grid.outlier_codes = OutlierCodes::kSignMagnitude;
+    plan.recipe.outliers = {.kind = OutlierKind::kLasso, .share = outlier_share(linear)};
+  }
   if (linear.outliers) plan.recipe.outliers.kind = OutlierKind::kSensitivity;
   if (linear.group_of_column.defined())
     plan.recipe.order = {.kind = OrderKind::kActivation, .static_groups = false};

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
 
+#include <cmath>
+
 #include "base/error.h"
 
 namespace halftone {
@@ -70,6 +72,27 @@ void check_binary(const QuantizedLinear& linear, int64_t groups) {
     require(numbers.isfinite().all().item<bool>(), "means and scales: one is not finite");
   }
   require(planes.scales.ge(0).all().item<bool>(), "scales: one is below 0");
+}
+
+void check_split(const QuantizedLinear& linear) {
+  const SplitOutliers& split = *linear.split;
+  const std::vector<int64_t> by_group = linear.scales.sizes().vec();
+  check_tensor("outlier members", split.members, at::kBool, {linear.out(), linear.in()});
+  check_tensor("outlier scales", split.scales, at::kFloat, by_group);
+  require(split.scales.isfinite().all().item<bool>(), "outlier scales: one is not finite");
+  check_tensor("outlier zeros", split.zeros, at::kByte, by_group);
+  check_below("outlier zeros", split.zeros, int64_t{1} << linear.bits);
+  const int zero = split.sign_magnitude ? 0 : 1 << (linear.bits - 1);
+  if (split.sign_magnitude || linear.symmetric)
+    require(split.zeros.eq(zero).all().item<bool>(), "outlier zeros: expected {} everywhere", zero);
+  require(std::isfinite(split.floor) && split.floor >= 0,
+          "outlier floor: expected a number from 0 up, found {}", split.floor);
+  require(split.sign_magnitude || split.floor == 0, "outlier floor: {}, yet codes have no sign",
+          split.floor);
+  if (!linear.group_of_column.defined()) return;
+  const int64_t most = linear.group_of_column.bincount().max().item<int64_t>();
+  require(most <= linear.group_size, "group of column: {} columns in a group of {}", most,
+          linear.group_size);
 }
 
 void check_dead_columns(const at::Tensor& columns, int64_t in) {

@@ -27,6 +27,10 @@ void check_bilevel(const QuantizedLinear& linear);
 // below 0; a group index.   linear.binary must be there
 void check_binary(const QuantizedLinear& linear, int64_t groups);
 
+// Errors: members, scales, zeros or a floor that are not those of a split grid; a group of more
+// than group_size columns, whose positions a file could not count.   linear.split must be there
+void check_split(const QuantizedLinear& linear);
+
 // columns: (dead). Errors: not ascending int32 in 0 .. in - 1, or none.
 void check_dead_columns(const at::Tensor& columns, int64_t in);
 

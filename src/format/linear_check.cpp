@@ -27,10 +27,14 @@ void check_zeros(const QuantizedLinear& linear) {
 }
 
 void check_kind(const QuantizedLinear& linear, const LinearRecipe& recipe) {
-  require(linear.bilevel.has_value() == (recipe.grid.kind == GridKind::kBilevel),
+  require(linear.bilevel.has_value() == (recipe.grid.kind == GridKind::kBilevel) &&
+              linear.split.has_value() == (recipe.grid.kind == GridKind::kSplit),
           "expected a grid of another kind by the plan");
   require(linear.binary.has_value() == (recipe.grid.kind == GridKind::kBinary),
           "expected a grid of another kind by the plan");
+  const bool signs = recipe.grid.outlier_codes == OutlierCodes::kSignMagnitude;
+  require(!linear.split || linear.split->sign_magnitude == signs,
+          "outlier codes: not those of the plan");
   require(linear.outliers.has_value() == needs_outlier_sidecar(recipe),
           "outliers: found {}, but the plan has {}", linear.outliers ? "some" : "none",
           needs_outlier_sidecar(recipe) ? "some" : "none");
@@ -51,12 +55,13 @@ bool needs_group_index(const OrderOptions& order) {
 }
 
 bool needs_outlier_sidecar(const LinearRecipe& recipe) {
-  return recipe.outliers.kind != OutlierKind::kNone;
+  return recipe.outliers.kind != OutlierKind::kNone && recipe.grid.kind != GridKind::kSplit;
 }
 
 std::string plain_grid_refusal(const LinearRecipe& recipe) {
   if (recipe.grid.kind == GridKind::kBilevel) return "a bilevel grid; it holds uniform ones only";
   if (recipe.grid.kind == GridKind::kBinary) return "a binary grid; it holds uniform ones only";
+  if (recipe.grid.kind == GridKind::kSplit) return "a split grid; it holds uniform ones only";
   if (needs_outlier_sidecar(recipe)) return "outliers outside the grid; it holds none";
   return "";
 }
@@ -95,6 +100,7 @@ void check_linear(const QuantizedLinear& linear) {
     check_zeros(linear);
   }
   if (linear.bilevel) check_bilevel(linear);
+  if (linear.split) check_split(linear);
   if (linear.dead_columns.defined()) check_dead_columns(linear.dead_columns, linear.in());
   if (linear.outliers) check_outliers(*linear.outliers, linear.out(), linear.in());
   if (!linear.group_of_column.defined()) return;

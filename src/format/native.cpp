@@ -15,7 +15,7 @@
 //   NAME.dead_columns  I32 [dead]               ascending: columns whose weights are 0
 //   NAME.outlier_*                              "outliers": true; see native_outliers.cpp
 // What the codes mean is its kind's: native_uniform.cpp, native_bilevel.cpp,
-// native_binary.cpp.
+// native_split.cpp, native_binary.cpp.
 //
 // A reader refuses a version, a kind or a key that it does not know, so nothing is ever read half.
 #include <ATen/ATen.h>

@@ -17,8 +17,15 @@ std::vector<int64_t> stream_shape(const NativeLinear& described, int bits) {
 
 const std::vector<NativeKind>& native_kinds() {
   static const std::vector<NativeKind> kinds = {native_uniform_kind(), native_bilevel_kind(),
-                                                native_binary_kind()};
+                                                native_split_kind(), native_binary_kind()};
   return kinds;
+}
+
+void pack_scales(std::string_view part, const at::Tensor& scales, const StoreNativePart& store) {
+  at::ScalarType type = at::kFloat;
+  for (const at::ScalarType smaller : {at::kBFloat16, at::kHalf})
+    if (scales_fit(scales, smaller)) type = smaller;
+  store(part, exact_scales(scales, type));
 }
 
 void check_group_codes(const NativeLinear& described, const NativeParts& parts,

@@ -68,9 +68,14 @@ struct NativeKind {
 
 NativeKind native_uniform_kind();
 NativeKind native_bilevel_kind();
+NativeKind native_split_kind();
 NativeKind native_binary_kind();
 
 const std::vector<NativeKind>& native_kinds();
+
+// Scales in the first of float16, bfloat16 and float32 that holds every one exactly.
+// scales: (out, groups) float32
+void pack_scales(std::string_view part, const at::Tensor& scales, const StoreNativePart& store);
 
 // Integers of every row and group, `bits` each, as one LE(bits) stream, row by row.
 void check_group_codes(const NativeLinear& described, const NativeParts& parts,

@@ -12,16 +12,10 @@
 namespace halftone {
 namespace {
 
-at::ScalarType smallest_exact_type(const at::Tensor& scales) {
-  for (const at::ScalarType dtype : {at::kHalf, at::kBFloat16})
-    if (scales_fit(scales, dtype)) return dtype;
-  return at::kFloat;
-}
-
 void describe(const GridOptions& /*grid*/, nlohmann::json& /*description*/) {}
 
 void pack(const QuantizedLinear& linear, const StoreNativePart& store) {
-  store(".scales", exact_scales(linear.scales, smallest_exact_type(linear.scales)));
+  pack_scales(".scales", linear.scales, store);
   pack_integer_zeros(linear, store);
 }
 

@@ -39,6 +39,11 @@ struct LaneKernels {
   void (*fit_uniform)(const UniformRule& rule, int64_t columns, const T* tile, const T* importance,
                       T* scales, T* zeros);
 
+  // The same over some of a tile's weights, each lane over its own; a lane without any gets the
+  // grid of zeros. members: (columns, 16), 1 where a weight counts, else 0
+  void (*fit_uniform_members)(const UniformRule& rule, int64_t columns, const T* tile,
+                              const T* importance, const T* members, T* scales, T* zeros);
+
   // code = clamp(rint(w / scale) + zero, 0, top), half to even; value = scale * (code - zero).
   // Symmetric: a weight on the tie between codes 0 and 1 takes code 1. weights, scales, zeros,
   // values: (16); codes: (16)

@@ -11,6 +11,7 @@
 #include "quantize/order.h"
 #include "quantize/solve.h"
 #include "quantize/target.h"
+#include "quantize/weight_distribution.h"
 
 namespace halftone {
 namespace {
@@ -57,6 +58,8 @@ void require_outliers(const OutlierOptions& outliers) {
           "outliers.threshold: expected above 0, not {}", outliers.threshold);
   require(outliers.rate >= 0 && outliers.rate < 1,
           "outliers.rate: expected 0 (by threshold) or a share below 1, not {}", outliers.rate);
+  require(outliers.share >= 0 && outliers.share <= 1, "outliers.share: expected 0 to 1, not {}",
+          outliers.share);
 }
 
 void require_threads(int threads) {
@@ -84,6 +87,8 @@ void require_options(const LinearRecipe& recipe) {
   require(std::isfinite(damping) && damping >= 0, "objective.damping: expected 0 or more, not {}",
           damping);
   if (grid.kind == GridKind::kBilevel) require_bilevel(grid);
+  require(grid.kind != GridKind::kSplit || recipe.outliers.kind == OutlierKind::kLasso,
+          "grid.kind: split needs outliers.kind = lasso, which says what the outliers are");
   require_outliers(recipe.outliers);
 }
 
@@ -191,6 +196,7 @@ LinearOutcome LinearSolver::quantize(const at::Tensor& weight) const {
   require_finite(numbers);
   LinearOutcome outcome =
       exact ? solve_linear<double>(*prepared_, numbers) : solve_linear<float>(*prepared_, numbers);
+  outcome.weight_divergence = weight_divergence(numbers, dequantize(outcome.quantized));
   outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return outcome;
 }

@@ -18,8 +18,9 @@ struct LinearOutcome {
       0;  // tr((W - What)(H + damping I)(W - What)^T) / tokens; H = I without an objective
   double relative_error =
       0;  // |(W - What) X^T|^2 / |W X^T|^2, undamped; weights alone without an objective
-  double damping = 0;    // share of the reference diagonal that the factorization needed
-  std::string fallback;  // empty, or the steps of METHODS 7.6 that were taken, oldest first
+  double weight_divergence = 0;  // KL between the weights' histograms (weight_distribution.h)
+  double damping = 0;            // share of the reference diagonal that the factorization needed
+  std::string fallback;          // empty, or the steps of METHODS 7.6 that were taken, oldest first
   double seconds = 0;
 };
 

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <bit>
+
 #include "quantize/binary_planes.h"
 
 namespace halftone {
@@ -37,9 +39,26 @@ void put_outliers(const Outliers& outliers, int64_t begin, at::Tensor& weights) 
       to[row * in + columns[i]] = values[i];
 }
 
-// Bits that one group of one row takes beside its codes.
+// What the codes of rows [begin, begin + count) mean where they are a split grid's outliers.
+// -> (count, in) float32
+at::Tensor split_values(const QuantizedLinear& linear, int64_t begin, int64_t count) {
+  const SplitOutliers& split = *linear.split;
+  const auto over = [&](const at::Tensor& x) {
+    return over_columns(x.narrow(0, begin, count), linear);
+  };
+  const at::Tensor codes = linear.codes.narrow(0, begin, count);
+  if (!split.sign_magnitude)
+    return codes.to(at::kFloat).sub_(over(split.zeros)).mul_(over(split.scales));
+  const int sign = 1 << (linear.bits - 1);
+  const at::Tensor magnitudes = codes.bitwise_and(sign - 1).to(at::kFloat);
+  const at::Tensor values = magnitudes.mul_(over(split.scales)).add_(split.floor);
+  return at::where(codes.bitwise_and(sign).to(at::kBool), -values, values);
+}
+
+// Bits that one group of one row takes beside its codes and its outliers.
 double bits_per_group(const QuantizedLinear& linear) {
   const double zero = linear.symmetric ? 0 : linear.bits;
+  if (linear.split) return 16 + zero + 16 + (linear.split->sign_magnitude ? 0 : zero);
   if (!linear.bilevel) return 16 + zero;
   const BilevelStatistics& bilevel = *linear.bilevel;
   const double runs_a_row =
@@ -49,6 +68,14 @@ double bits_per_group(const QuantizedLinear& linear) {
 }
 
 }  // namespace
+
+int64_t SplitOutliers::count() const {
+  return members.sum().item<int64_t>();
+}
+
+int position_bits(int64_t group_size) {
+  return std::bit_width(static_cast<uint64_t>(group_size - 1));
+}
 
 at::Tensor reconstruct(const SecondLevel& level, int64_t run_size) {
   const int64_t out = level.codes.size(0);
@@ -67,13 +94,18 @@ at::Tensor dequantize_rows(const QuantizedLinear& linear, int64_t begin, int64_t
   at::Tensor weights =
       linear.binary ? binary_weights(linear, begin, count) : affine_weights(linear, begin, count);
   if (linear.dead_columns.defined()) weights.index_fill_(1, linear.dead_columns.to(at::kLong), 0);
+  if (linear.split)
+    weights = at::where(linear.split->members.narrow(0, begin, count),
+                        split_values(linear, begin, count), weights);
   if (linear.outliers) put_outliers(*linear.outliers, begin, weights);
   return weights;
 }
 
 double outlier_share(const QuantizedLinear& linear) {
-  if (!linear.outliers) return 0;
-  return static_cast<double>(linear.outliers->count()) / static_cast<double>(linear.codes.numel());
+  const int64_t count = linear.outliers ? linear.outliers->count()
+                        : linear.split  ? linear.split->count()
+                                        : 0;
+  return static_cast<double>(count) / static_cast<double>(linear.codes.numel());
 }
 
 double bits_per_weight(const QuantizedLinear& linear) {
@@ -81,7 +113,8 @@ double bits_per_weight(const QuantizedLinear& linear) {
   const auto out = static_cast<double>(linear.out()), in = static_cast<double>(linear.in());
   const bool counted = linear.group_of_column.defined() && !linear.bilevel;
   return linear.bits + bits_per_group(linear) * static_cast<double>(linear.groups()) / in +
-         (counted ? 32 / out : 0) + 32 * outlier_share(linear);
+         (counted ? 32 / out : 0) +
+         (linear.split ? position_bits(linear.group_size) : 32) * outlier_share(linear);
 }
 
 }  // namespace halftone

@@ -49,6 +49,22 @@ struct BinaryPlanes {
   at::Tensor means, scales;  // (out, groups, 4) float32, as a file stores them
 };
 
+// The outliers of a split grid (METHODS 4.5): they have scales of their own and codes of as many
+// bits. A code means scale * (code - zero), or, as sign (the highest bit) and magnitude,
+// +-(floor + scale * magnitude).
+struct SplitOutliers {
+  at::Tensor members;  // (out, in) bool, in the file's column order
+  at::Tensor scales;   // (out, groups) float32, > 0
+  at::Tensor zeros;    // (out, groups) uint8; with sign and magnitude all 0
+  bool sign_magnitude = false;
+  float floor = 0;  // >= 0; with sign and magnitude only
+
+  int64_t count() const;
+};
+
+// Of an outlier's position among the columns of its group: ceil(log2(group_size)).
+int position_bits(int64_t group_size);
+
 // w = scale * (code - zero), one scale and zero per row and group of columns (METHODS 4), unless
 // one of the optional parts says otherwise. All numbers have already been rounded to what a file
 // stores, so this is what was measured and what is read back.
@@ -65,6 +81,7 @@ struct QuantizedLinear {
                                // say (a grid that has no code for 0); undefined: none
   std::optional<BilevelStatistics> bilevel;
   std::optional<Outliers> outliers;
+  std::optional<SplitOutliers> split;
   std::optional<BinaryPlanes> binary;  // then bits is 2, and scales and zeros are undefined
 
   int64_t out() const { return codes.size(0); }
@@ -78,11 +95,12 @@ at::Tensor dequantize(const QuantizedLinear& linear);
 // The same for rows [begin, begin + count) only.  -> (count, in) float32
 at::Tensor dequantize_rows(const QuantizedLinear& linear, int64_t begin, int64_t count);
 
-// Share of the weights kept outside the grid.
+// Share of the weights kept outside the grid, or having scales of their own.
 double outlier_share(const QuantizedLinear& linear);
 
 // The papers' count (METHODS 10), over out * in: codes; 16 bits a scale and `bits` a zero (none
-// when symmetric), or first-level codes and 16-bit second-level numbers; 32 bits an outlier. A
+// when symmetric), or first-level codes and 16-bit second-level numbers; 32 bits an outlier; on a
+// split grid second scales and zeros, and an outlier's position in its group. A
 // group index counts 32 bits a column, but nothing beside a bilevel grid, where the papers leave
 // it out.
 double bits_per_weight(const QuantizedLinear& linear);

@@ -7,8 +7,10 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
+#include <optional>
 
 #include "quantize/grid/make_grid.h"
+#include "quantize/outliers/lasso.h"
 #include "quantize/outliers/rate_search.h"
 #include "quantize/sweep.h"
 #include "quantize/target.h"
@@ -52,6 +54,8 @@ class LinearJob {
       std::iota(columns_.begin(), columns_.end(), 0);
     }
     original_ = to_sweep_layout<T>(weight, columns_, shared.threads);
+    if (shared.recipe.outliers.kind == OutlierKind::kLasso)
+      outliers_ = lasso_outliers(weight, shared.recipe.outliers.share);
   }
 
   // Groups fitted to the original weights, each weight by itself.   importance: (in) by file
@@ -116,6 +120,7 @@ class LinearJob {
                            .pivots = pivots_of(task),
                            .dead = zeroed ? shared_.diagonal.dead : std::vector<int64_t>{},
                            .kernels = kernels_,
+                           .outliers = outliers_ ? &*outliers_ : nullptr,
                            .threads = shared_.threads};
     if (recipe.outliers.kind == OutlierKind::kSensitivity && recipe.outliers.rate > 0)
       context.outlier_threshold = threshold_for_rate(recipe, task, context).threshold;
@@ -161,7 +166,8 @@ class LinearJob {
   int64_t out_;
   std::vector<int64_t> columns_;
   LaneKernels<T> kernels_;
-  at::Tensor original_;  // (in, rows)
+  at::Tensor original_;                  // (in, rows)
+  std::optional<OutlierMask> outliers_;  // decided before the sweep
 };
 
 // Row by row: one float32 sum over a whole matrix would lose the third digit.   x: (out, in)

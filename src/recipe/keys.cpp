@@ -159,9 +159,12 @@ void add_objective_keys(std::vector<RecipeKey>& keys) {
 
 void add_grid_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(word_key<GridKind>(
-      "grid.kind", "which values a code can mean; bilevel = scales and zeros are coded as well",
+      "grid.kind",
+      "which values a code can mean; bilevel = scales and zeros are coded as well, split = "
+      "outliers have scales of their own, binary = signs",
       {{"uniform", GridKind::kUniform},
        {"bilevel", GridKind::kBilevel},
+       {"split", GridKind::kSplit},
        {"binary", GridKind::kBinary}},
       [](auto& s) -> auto& { return s.linear.grid.kind; }));
   keys.push_back(integer_key(
@@ -195,6 +198,10 @@ void add_grid_keys(std::vector<RecipeKey>& keys) {
        {"joint", BinaryMode::kJoint},
        {"parity", BinaryMode::kParity}},
       [](auto& s) -> auto& { return s.linear.grid.mode; }));
+  keys.push_back(word_key<OutlierCodes>(
+      "grid.outlier_codes", "outliers of a split grid: as the bulk, or a sign and a magnitude",
+      {{"uniform", OutlierCodes::kUniform}, {"sign_magnitude", OutlierCodes::kSignMagnitude}},
+      [](auto& s) -> auto& { return s.linear.grid.outlier_codes; }));
 }
 
 void add_bilevel_keys(std::vector<RecipeKey>& keys) {
@@ -218,8 +225,12 @@ void add_bilevel_keys(std::vector<RecipeKey>& keys) {
 void add_outlier_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(word_key<OutlierKind>(
       "outliers.kind",
-      "weights kept outside the grid in 16 bits; sensitivity = those whose rounding costs most",
-      {{"none", OutlierKind::kNone}, {"sensitivity", OutlierKind::kSensitivity}},
+      "weights kept outside the grid in 16 bits, or on a split grid of their own; sensitivity = "
+      "those "
+      "whose rounding costs most, lasso = the largest",
+      {{"none", OutlierKind::kNone},
+       {"sensitivity", OutlierKind::kSensitivity},
+       {"lasso", OutlierKind::kLasso}},
       [](auto& s) -> auto& { return s.linear.outliers.kind; }));
   keys.push_back(number_key(
       "outliers.threshold", "sensitivity: cost that makes an outlier; smaller = more of them",
@@ -232,6 +243,10 @@ void add_outlier_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(boolean_key(
       "outliers.simplified", "sensitivity: scales are fitted to all weights, outliers included",
       [](auto& s) -> auto& { return s.linear.outliers.simplified; }));
+  keys.push_back(number_key(
+      "outliers.share", "lasso: share of a linear's weights", "a number in 0 .. 1",
+      [](double v) { return v >= 0 && v <= 1; },
+      [](auto& s) -> auto& { return s.linear.outliers.share; }));
 }
 
 void add_target_keys(std::vector<RecipeKey>& keys) {

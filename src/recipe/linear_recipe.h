@@ -11,9 +11,10 @@ enum class ObjectiveKind { kNone, kInput, kOutput, kTokenWeighted, kDiagonal };
 enum class LabelKind { kTruth, kSampled };
 enum class ScheduleKind { kOneShot, kBlockWise };
 enum class DampingReference { kMean, kMedian };
-enum class GridKind { kUniform, kBilevel, kBinary };
+enum class GridKind { kUniform, kBilevel, kSplit, kBinary };
+enum class OutlierCodes { kUniform, kSignMagnitude };
 enum class BinaryMode { kColumns, kJoint, kParity };
-enum class OutlierKind { kNone, kSensitivity };
+enum class OutlierKind { kNone, kSensitivity, kLasso };
 enum class OrderKind { kNatural, kActivation };
 enum class RotationKind { kNone, kQuaRot };
 
@@ -67,16 +68,19 @@ struct GridOptions {
   int zero_code_bits = 3;   // bits of a zero's code
   bool round_zero = false;  // zeros are integers; with zero_code_bits >= bits stored as such
   BinaryMode mode = BinaryMode::kColumns;  // of a binary grid (quantize/grid/binary.h)
+  // split: the outliers of a group have a scale of their own (METHODS 4.5)
+  OutlierCodes outlier_codes = OutlierCodes::kUniform;
 
   bool operator==(const GridOptions&) const = default;
 };
 
-// Which weights stay outside the grid (METHODS 5).
+// Which weights stay outside the grid, or have scales of their own on a split one (METHODS 5).
 struct OutlierOptions {
   OutlierKind kind = OutlierKind::kNone;
   double threshold = 0.2;   // sensitivity: times the mean sensitivity of a weight (tau)
   double rate = 0;          // sensitivity: share to reach instead of a threshold; 0 = none
   bool simplified = false;  // sensitivity: scales are fitted to all weights, outliers included
+  double share = 0.05;      // lasso: of a linear's weights, the largest ones
 
   bool operator==(const OutlierOptions&) const = default;
 };

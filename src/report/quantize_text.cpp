@@ -47,6 +47,16 @@ std::string error_text(const Json& report) {
                     : fmt::format("mean {:.3g}, worst {:.3g} in {}", sum / count, worst, where);
 }
 
+// How far the weights' own distribution moved, mean over the linears.
+std::string divergence_text(const Json& report) {
+  double sum = 0;
+  for (const Json& linear : linears_of(report))
+    sum += find_metric(linear, "weight_divergence").value_or(0);
+  const auto count = static_cast<double>(linears_of(report).size());
+  if (count == 0) return "no linears";
+  return fmt::format("mean {:.3g} between the histograms of the weights", sum / count);
+}
+
 std::string fallback_text(const Json& report) {
   int64_t count = 0;
   std::string first;
@@ -84,6 +94,7 @@ std::vector<std::pair<std::string, std::string>> quantize_totals(const Json& rep
           {"size", size_text(report)},
           {"bits per weight", bits_text(report)},
           {"relative error", error_text(report)},
+          {"weight KL", divergence_text(report)},
           {"fallbacks", fallback_text(report)},
           {"read back", read_back_text(report)},
           {"took", fmt::format("{}, peak memory {}",

@@ -136,6 +136,37 @@ TYPED_TEST(LaneKernelsOf, ClipSearchFindsTheFirstLeastErrorOfDoublePrecision) {
       }
 }
 
+TYPED_TEST(LaneKernelsOf, MembersAreFittedAsIfTheyWereAllThatThereIs) {
+  using T = TypeParam;
+  const auto tile = normal<T>(kColumns * kLanes, 8, 0.05);
+  auto importance = normal<T>(kColumns, 9), members = normal<T>(kColumns * kLanes, 10);
+  for (T& value : importance) value = std::abs(value);
+  for (T& value : members) value = value > 1;
+  for (int64_t column = 0; column < kColumns; ++column) members[column * kLanes + 5] = 0;
+  for (const int candidates : {1, 80})
+    for (UniformRule rule : rules()) {
+      rule.candidates = candidates;
+      for (const InstructionSet set : sets()) {
+        Fit<T> found;
+        lane_kernels<T>(set).fit_uniform_members(rule, kColumns, tile.data(), importance.data(),
+                                                 members.data(), found.scales.data(),
+                                                 found.zeros.data());
+        for (int lane = 0; lane < kLanes; ++lane) {
+          std::vector<T> own, weights;  // the lane's members, in every lane
+          for (int64_t column = 0; column < kColumns; ++column) {
+            if (members[column * kLanes + lane] == 0) continue;
+            own.insert(own.end(), kLanes, tile[column * kLanes + lane]);
+            weights.push_back(importance[column]);
+          }
+          if (own.empty()) own.assign(kLanes, 0), weights.assign(1, 1);
+          const Fit<T> expected = fit<T>(set, rule, own, weights);
+          ASSERT_EQ(found.scales[lane], expected.scales[lane]) << name_of(set) << " " << lane;
+          ASSERT_EQ(found.zeros[lane], expected.zeros[lane]) << name_of(set) << " " << lane;
+        }
+      }
+    }
+}
+
 TYPED_TEST(LaneKernelsOf, SubtractOuterEqualsPlainLoops) {
   using T = TypeParam;
   const auto start = normal<T>(kColumns * kLanes, 4), factors = normal<T>(kColumns, 5),

@@ -88,6 +88,30 @@ TEST(QuantizeModel, GptqBeatsRoundToNearestAtThreeBits) {
   EXPECT_EQ(gptq["bits_per_weight"]["quoted"], rtn["bits_per_weight"]["quoted"]);
 }
 
+TEST(QuantizeModel, AdpqNeedsNoTextAndReportsItsOutliers) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "out", "adpq", 3);
+  request.calibration.reset();
+  const json report = run(request);
+  EXPECT_TRUE(report["verified"].get<bool>());
+  for (const json& linear : report["linears"]) {
+    EXPECT_NEAR(linear["outliers"].get<double>(), 0.05, 1e-3);
+    EXPECT_GT(linear["weight_divergence"].get<double>(), 0);
+    EXPECT_EQ(linear["fallback"], "");
+  }
+}
+
+TEST(QuantizeModel, PreCalibratedSweepsBeatTheirMaskAlone) {
+  const TemporaryFolder folder;
+  const auto divergence = [&](const std::string& recipe) {
+    EXPECT_TRUE(run(request_for(folder / recipe, recipe, 3))["verified"].get<bool>());
+    return evaluate(folder / recipe)["kl"]["mean"].get<double>();
+  };
+  const double mask_alone = divergence("adpq");
+  EXPECT_LT(divergence("precal-gptq"), mask_alone);
+  EXPECT_LT(divergence("precal-spqr"), mask_alone);
+}
+
 TEST(QuantizeModel, EightBitsAreNearlyTheOriginal) {
   const TemporaryFolder folder;
   run(request_for(folder / "out", "gptq", 8));

@@ -201,16 +201,15 @@ TEST(Recipe, AnUnknownKeyListsTheKnownOnesAndTheClosest) {
 TEST(Recipe, AnUnknownTableListsTheKnownOnes) {
   EXPECT_TRUE(contains(complaint("[layers]\nalpha = 0.25\n"),
                        "line 1: unknown table [layers]; known tables: objective, target, grid, "
-                       "order, transform, and [[rule]]"));
-  EXPECT_TRUE(contains(complaint("[outliers]"), "unknown table [outliers]"));
+                       "outliers, order, transform, and [[rule]]"));
+  EXPECT_TRUE(contains(complaint("[outlier]"), "unknown table [outlier] (did you mean outliers?)"));
   EXPECT_TRUE(contains(complaint("[gird]\nbits = 3"), "did you mean grid?"));
 }
 
 TEST(Recipe, AKindThatIsNotBuiltNamesTheKindsThatAre) {
-  EXPECT_TRUE(contains(complaint("[grid]
-kind = \"superblock\"
-"),
-                       "line 2: grid.kind: expected \"uniform\" or \"bilevel\""));
+  EXPECT_TRUE(contains(complaint("[grid]\nkind = \"superblock\"\n"),
+                       "line 2: grid.kind: expected \"uniform\" or \"bilevel\" or \"split\" or "
+                       "\"binary\", found superblock"));
   EXPECT_TRUE(contains(complaint("objective.kind = \"kron\""),
                        "expected \"none\" or \"input\" or \"oac\""));
 }
@@ -223,7 +222,7 @@ TEST(Recipe, ValuesOfTheWrongTypeAreRefused) {
   EXPECT_TRUE(contains(complaint("grid.symmetric = 1"), "true or false, found 1"));
   EXPECT_TRUE(contains(complaint("objective.damping = nan"), "a number in 0 .. 10, found nan"));
   EXPECT_TRUE(contains(complaint("objective.damping = -inf"), "found -inf"));
-  EXPECT_TRUE(contains(complaint("grid.kind = 3"), "expected \"uniform\" or \"binary\", found 3"));
+  EXPECT_TRUE(contains(complaint("grid.kind = 3"), "or \"binary\", found 3"));
   EXPECT_TRUE(contains(complaint("summary = 3"), "summary: expected a string, found a value"));
   EXPECT_TRUE(contains(complaint("paper = {}"), "paper: expected a string, found a table"));
 }
@@ -316,6 +315,18 @@ clip_norm = 2.4
 zero_min = 0
 scale_bits = -1
 mode = "columns"
+outlier_codes = "uniform"
+run_size = 16
+scale_code_bits = 3
+zero_code_bits = 3
+round_zero = false
+
+[outliers]
+kind = "none"
+threshold = 0.2
+rate = 0.0
+simplified = false
+share = 0.05
 
 [order]
 kind = "natural"

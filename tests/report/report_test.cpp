@@ -135,10 +135,11 @@ TEST(ComparisonText, NamesModelsInFullWhereTheirLastPartsAreEqual) {
 
 json quantization() {
   const auto linear = [](const std::string& name, double error, const std::string& fallback) {
-    return json{
-        {"name", name},    {"objective", "input"},    {"loss", 1.5},     {"relative_error", error},
-        {"outliers", 0.0}, {"bits_per_weight", 4.25}, {"damping", 0.01}, {"fallback", fallback},
-        {"seconds", 0.5}};
+    return json{{"name", name},    {"objective", "input"},
+                {"loss", 1.5},     {"relative_error", error},
+                {"outliers", 0.0}, {"bits_per_weight", 4.25},
+                {"damping", 0.01}, {"fallback", fallback},
+                {"seconds", 0.5},  {"weight_divergence", 0.002}};
   };
   return {{"recipe", {{"name", "gptq"}, {"toml", "summary = \"<b>\""}}},
           {"format", "gptq"},
@@ -159,6 +160,7 @@ calibration      c4.txt, 128 sequences of 2048 tokens, seed 0, compute float32
 size             92.0 MiB, format gptq
 bits per weight  4.250 in 2 quantized linears, 5.125 in the whole model
 relative error   mean 0.02, worst 0.03 in l.0.<k>
+weight KL        mean 0.002 between the histograms of the weights
 fallbacks        1 of 2 linears, the first l.0.<k>: damping 0.1
 read back        ok: every weight in the files is bit for bit what was calibrated
 took             3 min 20 s, peak memory 812 MiB

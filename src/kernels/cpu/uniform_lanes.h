@@ -9,6 +9,7 @@
 
 namespace halftone::cpu {
 
+inline constexpr double kFar = 3e38;                // beyond every weight
 inline constexpr double kLeastScale = 1.0 / 16384;  // 2^-14, the smallest normal float16
 
 template <class T, int kBytes>
@@ -22,6 +23,16 @@ struct UniformLanes {
   };
   struct Grid {
     Reals scale, zero;
+  };
+  struct Group {
+    int64_t columns;
+    const T* tile;        // (columns, 16)
+    const T* importance;  // (columns)
+    const T* members;     // (columns, 16), 1 where a weight counts, else 0; null: all do
+
+    Group from(int lane) const {
+      return {columns, tile + lane, importance, members ? members + lane : nullptr};
+    }
   };
 
   // Keeps `bits` significant bits (0: those of a float32), to nearest, half to even; at least
@@ -74,13 +85,28 @@ struct UniformLanes {
     return V::rint(V::smaller(V::larger(ratio, -zero), top - zero));
   }
 
-  static Range range_of(int64_t columns, const T* tile) {
-    Range range{V::load(tile), V::load(tile)};
-    for (int64_t column = 1; column < columns; ++column) {
-      const Reals w = V::load(tile + column * kLanes);
+  static Range range_of(const Group& group) {
+    if (group.members) return range_of_members(group);
+    Range range{V::load(group.tile), V::load(group.tile)};
+    for (int64_t column = 1; column < group.columns; ++column) {
+      const Reals w = V::load(group.tile + column * kLanes);
       range = {V::smaller(range.low, w), V::larger(range.high, w)};
     }
     return range;
+  }
+
+  // {0, 0} for lanes without members.
+  static Range range_of_members(const Group& group) {
+    const Reals far = V::all(static_cast<T>(kFar));
+    Range range{far, -far};
+    for (int64_t column = 0; column < group.columns; ++column) {
+      const Reals w = V::load(group.tile + column * kLanes);
+      const Integers counts = V::load(group.members + column * kLanes) != 0;
+      range = {V::select(counts, V::smaller(range.low, w), range.low),
+               V::select(counts, V::larger(range.high, w), range.high)};
+    }
+    const Integers none = range.low > range.high;
+    return {V::select(none, Reals{}, range.low), V::select(none, Reals{}, range.high)};
   }
 
   static Reals power(Reals x, T norm, Reals offset) {
@@ -94,23 +120,23 @@ struct UniformLanes {
 
   // sum over columns of importance |value - w|^norm, times 2^offset; stops where no lane can be
   // below `best`.
-  static Reals error_of(const UniformRule& rule, Grid grid, int64_t columns, const T* tile,
-                        const T* importance, Reals offset, Reals best) {
+  static Reals error_of(const UniformRule& rule, Grid grid, const Group& group, Reals offset,
+                        Reals best) {
     const Reals inverse = 1 / grid.scale;
     const T top = static_cast<T>(rule.top), norm = static_cast<T>(rule.clip_norm);
     Reals sum{};
-    for (int64_t column = 0; column < columns; ++column) {
-      const Reals w = V::load(tile + column * kLanes);
-      const Reals miss = steps(w * inverse, grid.zero, top) * grid.scale - w;
-      sum += importance[column] * power(miss, norm, offset);
+    for (int64_t column = 0; column < group.columns; ++column) {
+      const Reals w = V::load(group.tile + column * kLanes);
+      Reals miss = steps(w * inverse, grid.zero, top) * grid.scale - w;
+      if (group.members) miss *= V::load(group.members + column * kLanes);
+      sum += group.importance[column] * power(miss, norm, offset);
       if (column % 16 == 15 && !V::any(sum < best)) break;
     }
     return sum;
   }
 
   // The first strict minimum over the shrunk ranges.
-  static Grid search(const UniformRule& rule, Range range, Grid full, int64_t columns,
-                     const T* tile, const T* importance) {
+  static Grid search(const UniformRule& rule, Range range, Grid full, const Group& group) {
     // float32: errors are taken relative to the range, so that none under- or overflows
     Reals offset{};
     if constexpr (sizeof(T) == 4) {
@@ -118,11 +144,11 @@ struct UniformLanes {
       offset = -__builtin_convertvector(exponent, Reals) * static_cast<T>(rule.clip_norm);
     }
     Grid chosen = full;
-    Reals best = V::all(static_cast<T>(sizeof(T) == 4 ? 3e38F : 1e308));
+    Reals best = V::all(static_cast<T>(sizeof(T) == 4 ? kFar : 1e308));
     for (int i = 0; i < rule.candidates; ++i) {
       const T share = static_cast<T>(1 - i / 100.0);
       const Grid grid = i == 0 ? full : grid_of(rule, {range.low * share, range.high * share});
-      const Reals error = error_of(rule, grid, columns, tile, importance, offset, best);
+      const Reals error = error_of(rule, grid, group, offset, best);
       const Integers better = error < best;
       best = V::select(better, error, best);
       chosen = {V::select(better, grid.scale, chosen.scale),
@@ -133,10 +159,16 @@ struct UniformLanes {
 
   static void fit(const UniformRule& rule, int64_t columns, const T* tile, const T* importance,
                   T* scales, T* zeros) {
+    fit_members(rule, columns, tile, importance, nullptr, scales, zeros);
+  }
+
+  static void fit_members(const UniformRule& rule, int64_t columns, const T* tile,
+                          const T* importance, const T* members, T* scales, T* zeros) {
     for (int lane = 0; lane < kLanes; lane += V::width) {
-      const Range range = range_of(columns, tile + lane);
+      const Group group = Group{columns, tile, importance, members}.from(lane);
+      const Range range = range_of(group);
       Grid grid = grid_of(rule, range);
-      if (rule.candidates > 1) grid = search(rule, range, grid, columns, tile + lane, importance);
+      if (rule.candidates > 1) grid = search(rule, range, grid, group);
       grid = constant_grid(rule, range, grid);
       V::store(scales + lane, grid.scale);
       V::store(zeros + lane, grid.zero);
@@ -187,10 +219,11 @@ void subtract_outer_lanes(int64_t columns, const T* factors, const T* lanes, T* 
 
 template <class T, int kBytes>
 constexpr LaneKernels<T> lane_kernels_of() {
-  return {UniformLanes<T, kBytes>::fit, UniformLanes<T, kBytes>::round,
-          take_error_lanes<T, kBytes>,  subtract_outer_lanes<T, kBytes>,
-          RangeLanes<T, kBytes>::range, RangeLanes<T, kBytes>::round,
-          RangeLanes<T, kBytes>::gains, BinaryLanes<T, kBytes>::kernels()};
+  return {UniformLanes<T, kBytes>::fit,     UniformLanes<T, kBytes>::fit_members,
+          UniformLanes<T, kBytes>::round,   take_error_lanes<T, kBytes>,
+          subtract_outer_lanes<T, kBytes>,  RangeLanes<T, kBytes>::range,
+          RangeLanes<T, kBytes>::round,     RangeLanes<T, kBytes>::gains,
+          BinaryLanes<T, kBytes>::kernels()};
 }
 
 // One definition a file FILE_<set>.cpp; linked where that set is compiled.

@@ -5,7 +5,9 @@
 #include "base/error.h"
 #include "quantize/grid/bilevel.h"
 #include "quantize/grid/binary.h"
+#include "quantize/grid/split.h"
 #include "quantize/grid/uniform.h"
+#include "quantize/outliers/frozen.h"
 #include "quantize/outliers/sensitivity.h"
 
 namespace halftone {
@@ -33,8 +35,16 @@ std::unique_ptr<Grid<T>> make_inner_grid(const LinearRecipe& recipe,
     case GridKind::kBinary:
       return std::make_unique<BinaryGrid<T>>(recipe.grid, importance_of(context), context.out,
                                              context.rows, context.kernels, context.threads);
+    case GridKind::kSplit:
+      require(context.outliers, "grid.kind: split, but no outliers have been decided on");
+      return std::make_unique<SplitGrid<T>>(recipe.grid, context);
   }
   fail("grid.kind: not one of the known grids");
+}
+
+// Outside the grid; a split one has scales for them.
+bool keeps_outliers(const LinearRecipe& recipe) {
+  return recipe.outliers.kind != OutlierKind::kNone && recipe.grid.kind != GridKind::kSplit;
 }
 
 // Without any spread between rows there is nothing to be sensitive to: no outliers.
@@ -48,14 +58,15 @@ double outlier_threshold(const LinearRecipe& recipe, const GridContext<T>& conte
 }  // namespace
 
 bool grid_needs_pivots(const LinearRecipe& recipe) {
-  if (recipe.grid.kind == GridKind::kBinary) return true;
-  return recipe.outliers.kind != OutlierKind::kNone;
+  return recipe.grid.kind == GridKind::kBinary || keeps_outliers(recipe);
 }
 
 template <class T>
 std::unique_ptr<Grid<T>> make_grid(const LinearRecipe& recipe, const GridContext<T>& context) {
   std::unique_ptr<Grid<T>> inner = make_inner_grid(recipe, context);
-  if (recipe.outliers.kind == OutlierKind::kNone) return inner;
+  if (!keeps_outliers(recipe)) return inner;
+  if (recipe.outliers.kind == OutlierKind::kLasso)
+    return std::make_unique<FrozenOutliers<T>>(std::move(inner), context);
   std::vector<T> thresholds(static_cast<size_t>(context.rows),
                             static_cast<T>(outlier_threshold(recipe, context)));
   return std::make_unique<SensitivityOutliers<T>>(std::move(inner), recipe, context,

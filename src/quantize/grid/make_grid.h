@@ -9,6 +9,7 @@
 #include "kernels/lane_kernels.h"
 #include "quantize/grid/grid.h"
 #include "quantize/order.h"
+#include "quantize/outliers/outlier_mask.h"
 #include "recipe/linear_recipe.h"
 
 namespace halftone {
@@ -24,7 +25,8 @@ struct GridContext {
   std::vector<int64_t> dead;     // the file's columns that no input ever reached, ascending
   double outlier_threshold = 0;  // of the squared error in units of c_j; 0: by the recipe
   const LaneKernels<T>& kernels;
-  int threads = 1;  // for what a grid does at the start of a block
+  const OutlierMask* outliers = nullptr;  // decided before the sweep; null: none have been
+  int threads = 1;                        // for what a grid does at the start of a block
 };
 
 // True if the grid that a compensated sweep uses differs from that of rounding to nearest by more
