@@ -157,7 +157,7 @@ void RunReport::add(const LinearSlot& linear, const LinearRecipe& recipe,
                                 {"objective", objective_name(recipe.objective.kind)},
                                 {"loss", outcome.loss},
                                 {"relative_error", outcome.relative_error},
-                                {"outliers", 0.0},
+                                {"outliers", outlier_share(outcome.quantized)},
                                 {"bits_per_weight", bits_per_weight(outcome.quantized)},
                                 {"damping", outcome.damping},
                                 {"fallback", outcome.fallback}});
