@@ -191,14 +191,15 @@ TEST(Recipe, AnUnknownKeyListsTheKnownOnesAndTheClosest) {
 TEST(Recipe, AnUnknownTableListsTheKnownOnes) {
   EXPECT_TRUE(contains(complaint("[layers]\nalpha = 0.25\n"),
                        "line 1: unknown table [layers]; known tables: objective, target, grid, "
+                       "outliers, "
                        "order, transform, and [[rule]]"));
-  EXPECT_TRUE(contains(complaint("[outliers]"), "unknown table [outliers]"));
+  EXPECT_TRUE(contains(complaint("[outlier]"), "unknown table [outlier]"));
   EXPECT_TRUE(contains(complaint("[gird]\nbits = 3"), "did you mean grid?"));
 }
 
 TEST(Recipe, AKindThatIsNotBuiltNamesTheKindsThatAre) {
-  EXPECT_TRUE(contains(complaint("[grid]\nkind = \"bilevel\"\n"),
-                       "line 2: grid.kind: expected \"uniform\", found bilevel"));
+  EXPECT_TRUE(contains(complaint("[grid]\nkind = \"superblock\"\n"),
+                       "line 2: grid.kind: expected \"uniform\" or \"bilevel\", found superblock"));
   EXPECT_TRUE(contains(complaint("objective.kind = \"oac\""), "expected \"none\" or \"input\""));
 }
 
@@ -210,7 +211,7 @@ TEST(Recipe, ValuesOfTheWrongTypeAreRefused) {
   EXPECT_TRUE(contains(complaint("grid.symmetric = 1"), "true or false, found 1"));
   EXPECT_TRUE(contains(complaint("objective.damping = nan"), "a number in 0 .. 10, found nan"));
   EXPECT_TRUE(contains(complaint("objective.damping = -inf"), "found -inf"));
-  EXPECT_TRUE(contains(complaint("grid.kind = 3"), "expected \"uniform\", found 3"));
+  EXPECT_TRUE(contains(complaint("grid.kind = 3"), "expected \"uniform\" or \"bilevel\", found 3"));
   EXPECT_TRUE(contains(complaint("summary = 3"), "summary: expected a string, found a value"));
   EXPECT_TRUE(contains(complaint("paper = {}"), "paper: expected a string, found a table"));
 }
@@ -290,6 +291,16 @@ clip_search = "auto"
 clip_norm = 2.4
 zero_min = 0
 scale_bits = -1
+run_size = 16
+scale_code_bits = 3
+zero_code_bits = 3
+round_zero = false
+
+[outliers]
+kind = "none"
+threshold = 0.2
+rate = 0.0
+simplified = false
 
 [order]
 kind = "natural"
@@ -302,6 +313,18 @@ rotation = "none"
 match = "m"
 grid.bits = 3
 )");
+}
+
+TEST(Recipe, ClipSearchIsAutomaticOnUniformGridsOnly) {
+  EXPECT_TRUE(parse("[grid]\nkind = \"uniform\"\nbits = 3").common.grid.clip_search);
+  EXPECT_FALSE(parse("[grid]\nkind = \"bilevel\"\nbits = 3").common.grid.clip_search);
+  EXPECT_FALSE(parse("[grid]\nbits = 3\nkind = \"bilevel\"").common.grid.clip_search);
+}
+
+TEST(Recipe, ImpossibleRunsAndRatesAreRefused) {
+  EXPECT_TRUE(contains(complaint("grid.run_size = 3"), "expected 2, 4, 8 or 16, found 3"));
+  EXPECT_TRUE(contains(complaint("outliers.rate = 1.0"), "expected a number in 0 .. 0.2"));
+  EXPECT_TRUE(contains(complaint("outliers.threshold = 0.0"), "expected a number in 1e-6 .. 1e6"));
 }
 
 TEST(Recipe, HelpStandsBehindEveryKey) {
