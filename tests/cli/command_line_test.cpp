@@ -142,7 +142,7 @@ TEST(CommandLine, TheMemoryLimitIsAWholeNumberOfGibibytes) {
 
 TEST(CommandLine, WhatIsNotBuiltYetSaysSo) {
   expect_failure({"plan", "m", "--recipe", "gptq"}, 1, "plan: this command is not built yet");
-  expect_failure({"convert", "m", "--out", "x", "--format", "gguf"}, 1, "convert: this command");
+  expect_failure({"convert", "m", "--out", "x", "--format", "gguf"}, 1, "not built yet");
   expect_failure(kRtn + Arguments{"--resume"}, 1, "--resume: not built yet");
   expect_failure(kEvaluate + Arguments{"--tasks", "piqa"}, 1, "--tasks: not built yet");
   for (const char* format : {"awq", "mlx", "gguf"})
