@@ -71,6 +71,21 @@ static_groups = false
   EXPECT_FALSE(recipe.automatic_clip_search);
 }
 
+TEST(Recipe, ABinaryGridHasOneBitAndAMode) {
+  for (const auto& [word, mode] : {std::pair{"columns", BinaryMode::kColumns},
+                                   {"joint", BinaryMode::kJoint},
+                                   {"parity", BinaryMode::kParity}}) {
+    const std::string text =
+        fmt::format("[grid]\nkind = \"binary\"\nbits = 1\nmode = \"{}\"\n", word);
+    const GridOptions grid = parse(text).common.grid;
+    EXPECT_EQ(grid.kind, GridKind::kBinary);
+    EXPECT_EQ(grid.bits, 1);
+    EXPECT_EQ(grid.mode, mode);
+  }
+  EXPECT_TRUE(contains(complaint("grid.mode = \"rows\""),
+                       "expected \"columns\" or \"joint\" or \"parity\", found rows"));
+}
+
 TEST(Recipe, DottedKeysAreTheSameAsTables) {
   EXPECT_EQ(parse("grid.bits = 3\norder.kind = \"activation\"\n"),
             parse("[order]\nkind = \"activation\"\n[grid]\nbits = 3\n"));
@@ -191,14 +206,15 @@ TEST(Recipe, AnUnknownKeyListsTheKnownOnesAndTheClosest) {
 TEST(Recipe, AnUnknownTableListsTheKnownOnes) {
   EXPECT_TRUE(contains(complaint("[layers]\nalpha = 0.25\n"),
                        "line 1: unknown table [layers]; known tables: objective, target, grid, "
-                       "order, transform, and [[rule]]"));
-  EXPECT_TRUE(contains(complaint("[outliers]"), "unknown table [outliers]"));
+                       "outliers, order, transform, and [[rule]]"));
+  EXPECT_TRUE(contains(complaint("[outlier]"), "unknown table [outlier]"));
   EXPECT_TRUE(contains(complaint("[gird]\nbits = 3"), "did you mean grid?"));
 }
 
 TEST(Recipe, AKindThatIsNotBuiltNamesTheKindsThatAre) {
-  EXPECT_TRUE(contains(complaint("[grid]\nkind = \"superblock\"\n"),
-                       "line 2: grid.kind: expected \"uniform\" or \"binary\", found superblock"));
+  EXPECT_TRUE(contains(
+      complaint("[grid]\nkind = \"superblock\"\n"),
+      "line 2: grid.kind: expected \"uniform\" or \"bilevel\" or \"binary\", found superblock"));
   EXPECT_TRUE(contains(complaint("objective.kind = \"oac\""), "expected \"none\" or \"input\""));
 }
 
@@ -210,7 +226,8 @@ TEST(Recipe, ValuesOfTheWrongTypeAreRefused) {
   EXPECT_TRUE(contains(complaint("grid.symmetric = 1"), "true or false, found 1"));
   EXPECT_TRUE(contains(complaint("objective.damping = nan"), "a number in 0 .. 10, found nan"));
   EXPECT_TRUE(contains(complaint("objective.damping = -inf"), "found -inf"));
-  EXPECT_TRUE(contains(complaint("grid.kind = 3"), "expected \"uniform\" or \"binary\", found 3"));
+  EXPECT_TRUE(contains(complaint("grid.kind = 3"),
+                       "expected \"uniform\" or \"bilevel\" or \"binary\", found 3"));
   EXPECT_TRUE(contains(complaint("summary = 3"), "summary: expected a string, found a value"));
   EXPECT_TRUE(contains(complaint("paper = {}"), "paper: expected a string, found a table"));
 }
@@ -291,6 +308,16 @@ clip_norm = 2.4
 zero_min = 0
 scale_bits = -1
 mode = "columns"
+run_size = 16
+scale_code_bits = 3
+zero_code_bits = 3
+round_zero = false
+
+[outliers]
+kind = "none"
+threshold = 0.2
+rate = 0.0
+simplified = false
 
 [order]
 kind = "natural"
