@@ -376,13 +376,13 @@ TEST(Binary, OptionsThatMakeNoSenseAreRefused) {
             "both to 0");
 }
 
-// Identity 24, first half: W and H of stories260K block 3 down_proj, and what a slow reference that
-// is bit-identical to the published code makes of them (float32, nothing rounded).
 struct GoldenCase {
   std::string name;
   BinaryMode mode;
 };
 
+// Identity 24, first half: W and H of stories260K block 3 down_proj, and what a slow reference that
+// is bit-identical to the published code makes of them (float32, nothing rounded).
 TEST(GoldenBinary, ParityIsThePublishedCode) {
   HALFTONE_REQUIRE_SHARED("golden/methods/outliers.safetensors");
   const auto golden = read_safetensors(shared_data("golden/methods/outliers.safetensors"));
@@ -401,6 +401,21 @@ TEST(GoldenBinary, ParityIsThePublishedCode) {
       EXPECT_EQ(count_differing(found.codes, slow.codes), 0);
       EXPECT_TRUE(at::allclose(dequantize(found), expected, 1e-5, 1e-6));
     }
+  }
+}
+
+// Six linears of stories260K block 2 with their input Hessians over 8 windows.
+TEST_P(BinaryModes, RealLinearsGetTheCodesOfThePlainReference) {
+  HALFTONE_REQUIRE_SHARED("golden/forward/stories260K_block2_grad.safetensors");
+  const auto statistics =
+      read_safetensors(shared_data("golden/forward/stories260K_block2_grad.safetensors"));
+  const auto model = read_safetensors(shared_data("models/stories260K/hf/model.safetensors"));
+  for (const std::string name : {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
+                                 "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj"}) {
+    SCOPED_TRACE(name);
+    expect_reference({model.at("model.layers.2." + name + ".weight").to(at::kDouble),
+                      statistics.at("XtX." + name).to(at::kDouble)},
+                     binary_recipe(GetParam()));
   }
 }
 

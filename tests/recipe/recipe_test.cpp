@@ -81,6 +81,21 @@ static_groups = false
   EXPECT_FALSE(recipe.automatic_clip_search);
 }
 
+TEST(Recipe, ABinaryGridHasOneBitAndAMode) {
+  for (const auto& [word, mode] : {std::pair{"columns", BinaryMode::kColumns},
+                                   {"joint", BinaryMode::kJoint},
+                                   {"parity", BinaryMode::kParity}}) {
+    const std::string text =
+        fmt::format("[grid]\nkind = \"binary\"\nbits = 1\nmode = \"{}\"\n", word);
+    const GridOptions grid = parse(text).common.grid;
+    EXPECT_EQ(grid.kind, GridKind::kBinary);
+    EXPECT_EQ(grid.bits, 1);
+    EXPECT_EQ(grid.mode, mode);
+  }
+  EXPECT_TRUE(contains(complaint("grid.mode = \"rows\""),
+                       "expected \"columns\" or \"joint\" or \"parity\", found rows"));
+}
+
 TEST(Recipe, DottedKeysAreTheSameAsTables) {
   EXPECT_EQ(parse("grid.bits = 3\norder.kind = \"activation\"\n"),
             parse("[order]\nkind = \"activation\"\n[grid]\nbits = 3\n"));
