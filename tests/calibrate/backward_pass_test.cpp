@@ -21,8 +21,9 @@ using ::halftone::testing::relative_error;
 using ::halftone::testing::shared_data;
 using ::halftone::testing::some_ids;
 
-constexpr double kGoldenTolerance = 1e-4;  // relative Frobenius error, golden/README.md
-constexpr double kRounding = 1e-5;         // float32 sums in another order
+constexpr double kGoldenTolerance = 1e-4;   // relative Frobenius error, golden/README.md
+constexpr double kRounding = 1e-5;          // float32 sums in another order
+constexpr double kBFloat16Tolerance = 0.1;  // 8 bits, through two blocks and back, squared
 const Execution kFloat32{at::kCPU, at::kFloat, 2};
 
 // Keeps G of every sequence and linear, in float64.
@@ -181,6 +182,25 @@ TEST(BackwardPass, TheFisherMatrixOfSampledLabelsPredictsKl) {
   const double error = all.std().item<double>() / std::sqrt(kDraws);
   EXPECT_NEAR(mean, curvature, 4 * error);
   EXPECT_LT(error, 0.03 * curvature);
+}
+
+TEST(BackwardPass, BFloat16ComputeChangesTheFisherMatrixLittle) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(4, 32);
+  const LinearSlot slot = model.linears_of_block(3)[2];
+  const auto fisher = [&](at::ScalarType compute, at::ScalarType storage) {
+    const Execution execution{at::kCPU, compute, 2};
+    const RopeTable rope = make_rope_table(model.config(), ids.size(1), at::kCPU, compute);
+    TensorStore store(1 << 30, ".");
+    OneHessian observer(slot);
+    BackwardPass(model, ids, execution, rope, store)
+        .run(embedded(model, ids, execution, 4, storage), 3, 4, {.storage = storage}, observer);
+    return observer.sum.finish(kLossScale).hessian;
+  };
+  const double error =
+      relative_error(fisher(at::kBFloat16, at::kBFloat16), fisher(at::kFloat, at::kFloat));
+  EXPECT_GT(error, 0);
+  EXPECT_LT(error, kBFloat16Tolerance);
 }
 
 TEST(BackwardPass, SequencesThatOverflowAreLeftOutAndCounted) {

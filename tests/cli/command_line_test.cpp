@@ -104,9 +104,8 @@ TEST(CommandLine, QuantizeWithoutARecipeTakesHalftone) {
 }
 
 TEST(CommandLine, AnUnknownRecipeListsTheRecipes) {
-  expect_failure(
-      kQuantize + Arguments{"--recipe", "halfton"}, 1,
-      "recipe halfton: unknown (did you mean halftone?); known are gptaq, gptq, halftone, ");
+  expect_failure(kQuantize + Arguments{"--recipe", "halfton"}, 1,
+                 "recipe halfton: unknown (did you mean halftone?); known are ");
   expect_failure(kQuantize + Arguments{"--recipe", "none.toml"}, 1, "none.toml: cannot be opened");
   expect_failure({"recipes", "halfton"}, 1, "did you mean halftone?");
 }
