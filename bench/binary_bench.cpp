@@ -47,8 +47,8 @@ int main(int argc, char** argv) {
   const int64_t rows = (in + kLanes - 1) / kLanes * kLanes;
   const at::Tensor block_weights = at::randn({kBlock, rows}).mul_(0.02);
   const std::vector<float> importance(kBlock, 1);
-  const BinaryBlock<float> block{block_weights.const_data_ptr<float>(), kBlock, rows, rows,
-                                 importance, threads};
+  const BinaryBlock<float> block{
+      block_weights.const_data_ptr<float>(), kBlock, rows, rows, importance, threads};
   const BinaryKernels<float> kernels = lane_kernels<float>().binary;
   const double block_size = static_cast<double>(kBlock * rows);
   std::printf("%lld rows, %d threads, %s, least of %d\n", static_cast<long long>(rows), threads,

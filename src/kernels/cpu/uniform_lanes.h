@@ -190,7 +190,7 @@ constexpr LaneKernels<T> lane_kernels_of() {
   return {UniformLanes<T, kBytes>::fit, UniformLanes<T, kBytes>::round,
           take_error_lanes<T, kBytes>,  subtract_outer_lanes<T, kBytes>,
           RangeLanes<T, kBytes>::range, RangeLanes<T, kBytes>::round,
-          RangeLanes<T, kBytes>::gains,  BinaryLanes<T, kBytes>::kernels()};
+          RangeLanes<T, kBytes>::gains, BinaryLanes<T, kBytes>::kernels()};
 }
 
 // One definition a file FILE_<set>.cpp; linked where that set is compiled.
