@@ -111,6 +111,7 @@ std::vector<std::pair<std::string, std::string>> quantize_totals(const Json& rep
       {"bits per weight", all_bits_text(report)},
       {"outliers", outlier_text(report)},
       {"relative error", error_text(report)},
+      {"weight KL", divergence_text(report)},
       {"fallbacks", fallback_text(report)},
       {"read back", read_back_text(report)},
       {"took",
