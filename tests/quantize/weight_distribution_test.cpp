@@ -8,7 +8,8 @@ namespace {
 
 TEST(WeightDivergence, IsThatOfTheSmoothedSharesWorkedByHand) {
   // bins of 1/128: 1 falls into the last, -1 into the first, 0 into bin 128
-  const at::Tensor original = at::tensor({1.0, -1.0, 0.0, 0.0}), moved = at::tensor({1.0, 0, 0, 0});
+  const at::Tensor original = at::tensor({1.0, -1.0, 0.0, 0.0}),
+                   moved = at::tensor({1.0, 0.0, 0.0, 0.0});
   // of 4 + 128: shares 1.5, 1.5, 2.5 against 1.5, 0.5, 3.5, all other bins equal
   const double expected = (1.5 * std::log(1.5 / 0.5) + 2.5 * std::log(2.5 / 3.5)) / 132;
   EXPECT_NEAR(weight_divergence(original, moved), expected, 1e-12);
