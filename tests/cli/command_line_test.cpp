@@ -106,7 +106,7 @@ TEST(CommandLine, QuantizeWithoutARecipeTakesHalftone) {
 TEST(CommandLine, AnUnknownRecipeListsTheRecipes) {
   expect_failure(
       kQuantize + Arguments{"--recipe", "halfton"}, 1,
-      "recipe halfton: unknown (did you mean halftone?); known are gptaq, gptq, halftone, ");
+      "recipe halfton: unknown (did you mean halftone?); known are adpq, gptaq, gptq, ");
   expect_failure(kQuantize + Arguments{"--recipe", "none.toml"}, 1, "none.toml: cannot be opened");
   expect_failure({"recipes", "halfton"}, 1, "did you mean halftone?");
 }
@@ -114,7 +114,7 @@ TEST(CommandLine, AnUnknownRecipeListsTheRecipes) {
 TEST(CommandLine, WrongRecipeSettingsExitWithTwo) {
   expect_failure(kRtn + Arguments{"--set", "grid.bitz=3"}, 2,
                  "--set: unknown key grid.bitz (did you mean grid.bits?); known keys: ");
-  expect_failure(kRtn + Arguments{"--set", "grid.kind=bilevel"}, 2, "expected \"uniform\"");
+  expect_failure(kRtn + Arguments{"--set", "grid.kind=ternary"}, 2, "expected \"uniform\"");
   expect_failure(kRtn + Arguments{"--set", "grid.bits"}, 2, "--set: expected KEY=VALUE");
   for (const char* bits : {"1", "9", "-4", "0", "4.0", "nan", "99999999999999999999", ""})
     expect_failure(kRtn + Arguments{"--bits=" + std::string(bits)}, 2, "--bits");
