@@ -173,8 +173,9 @@ TEST(QuantizeText, ShowsBothCountsOfBitsAndTheShareOfOutliers) {
   report["linears"][1]["outliers"] = 0.008;
   const std::string text = quantize_text(report);
   EXPECT_TRUE(contains(text, "bits per weight  4.250 (quoted as 4.125) in 2 ")) << text;
-  EXPECT_TRUE(contains(text, "outliers         1.00 % of a linear's weights on average, 0.80 % to "
-                             "1.20 %\n"))
+  EXPECT_TRUE(contains(text,
+                       "outliers         1.00 % of a linear's weights on average, 0.80 % to "
+                       "1.20 %\n"))
       << text;
 }
 
