@@ -75,7 +75,8 @@ int main(int argc, char** argv) {
   const auto time_recipe = [&](const char* what, const LinearRecipe& variant) {
     const LinearSolver other(statistics, variant, threads);
     print(what, least_seconds(repetitions, [&] { outcome = other.quantize(weight); }));
-    std::printf("  relative error %.6f\n", outcome.relative_error);
+    std::printf("  relative error %.6f, outliers %.4f\n", outcome.relative_error,
+                outlier_share(outcome.quantized));
   };
   recipe.order.static_groups = false;
   time_recipe("sweep, dynamic groups", recipe);
@@ -84,7 +85,16 @@ int main(int argc, char** argv) {
   recipe.order.static_groups = true;
   time_recipe("sweep, static groups, activation order", recipe);
   recipe.grid.clip_search = true;
-  time_recipe("the same with clip search", recipe);
+  time_recipe("the same with clip search (gptq)", recipe);
+  LinearRecipe spqr = recipe;
+  spqr.objective.damping = 1;
+  spqr.grid = {.kind = GridKind::kBilevel, .bits = 3, .group_size = 16};
+  spqr.order.static_groups = false;
+  time_recipe("bilevel grid, groups of 16", spqr);
+  spqr.outliers.kind = OutlierKind::kSensitivity;
+  time_recipe("the same with outliers by a threshold (spqr)", spqr);
+  spqr.outliers.rate = 0.01;
+  time_recipe("the same with outliers by a rate", spqr);
   recipe.objective.kind = ObjectiveKind::kNone;
   time_recipe("round to nearest with clip search", recipe);
   recipe.grid.clip_search = false;

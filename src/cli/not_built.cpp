@@ -9,7 +9,7 @@
 namespace halftone {
 
 void add_commands_not_built(CLI::App& program, Action& action) {
-  for (const std::string name : {"plan", "convert"}) {
+  for (const std::string name : {"plan"}) {
     CLI::App& command = *program.add_subcommand(name, "Not built yet");
     command.allow_extras();
     command.callback([name, &action] {

@@ -112,6 +112,11 @@ void add_flag_not_built(CLI::App& command, const std::string& name) {
   command.add_flag_function(name, [name](int64_t) { not_built(name); })->group(kNotBuiltGroup);
 }
 
+void require_built_format(const std::string& format) {
+  for (const std::string_view name : {"awq", "mlx", "gguf"})
+    if (format == name) fail("--format {}: not built yet", name);
+}
+
 void require_readable_kind(const std::string& model) {
   if (std::filesystem::path(model).extension() == ".gguf")
     fail("{}: reading .gguf models is not built yet; expected a Hugging Face folder",

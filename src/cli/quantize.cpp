@@ -1,7 +1,5 @@
 // halftone quantize MODEL --out DIR --recipe NAME_OR_FILE.toml --calibration FILE
 
-#include <algorithm>
-#include <array>
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
@@ -26,7 +24,6 @@ constexpr const char* kFooter =
     "      --calibration c4.txt --sequences 256 --report llama-w3.html\n"
     "  halftone quantize models/llama --out llama-rtn --recipe rtn --set grid.symmetric=true";
 
-constexpr std::array kFormatsNotBuilt = {"awq", "mlx", "gguf"};
 constexpr int64_t kMostSequences = int64_t{1} << 24;
 
 struct Options {
@@ -60,8 +57,7 @@ void check_report_name(const std::string& report) {
 
 QuantizeRequest make_request(const Options& options) {
   require_readable_kind(options.model);
-  if (std::count(kFormatsNotBuilt.begin(), kFormatsNotBuilt.end(), options.format) > 0)
-    fail("--format {}: not built yet", options.format);
+  require_built_format(options.format);
   QuantizeRequest request;
   request.model = options.model;
   request.out = options.out;

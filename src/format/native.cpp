@@ -11,7 +11,8 @@
 //   NAME.codes         U8 [out, ceil(in*b/8)]   every row a bit stream LE(b) of its own, spare bits
 //                                               0
 // and, if the description says so or there is something to list,
-//   NAME.group_index   I32 [in]                 group of each column; else column / group_size
+//   NAME.group_index   [in]                     group of each column; else column / group_size.
+//                                               U8 up to 256 groups, else I32; kind "uniform": I32
 //   NAME.dead_columns  I32 [dead]               ascending: columns whose weights are 0
 //   NAME.outlier_*                              "outliers": true; see native_outliers.cpp
 // What the codes mean is its kind's: native_uniform.cpp, native_bilevel.cpp,
@@ -74,6 +75,11 @@ std::map<std::string, std::string> metadata_of(const OutputPlan& plan) {
   return {{kMetadataKey, description.dump()}};
 }
 
+// Files of kind "uniform" were written before there was another: they keep their type.
+at::ScalarType group_index_type(const NativeKind& kind, const QuantizedLinear& linear) {
+  return kind.grid == GridKind::kUniform || linear.groups() > 256 ? at::kInt : at::kByte;
+}
+
 class NativeWriter final : public FolderWriter {
  public:
   NativeWriter(const std::filesystem::path& folder, const OutputPlan& plan)
@@ -86,7 +92,9 @@ class NativeWriter final : public FolderWriter {
     };
     store_part(".codes", pack_byte_rows(linear.codes, linear.bits));
     kind_of(planned.recipe.grid).pack(linear, store_part);
-    if (needs_group_index(planned.recipe.order)) store_part(".group_index", column_groups(linear));
+    if (needs_group_index(planned.recipe.order))
+      store_part(".group_index",
+                 column_groups(linear).to(group_index_type(kind_of(planned.recipe.grid), linear)));
     if (linear.dead_columns.defined())
       store_part(".dead_columns", linear.dead_columns.contiguous());
     if (linear.outliers) pack_outliers(*linear.outliers, linear.in(), store_part);
@@ -214,7 +222,7 @@ class NativeModel final : public PackedFolder {
                                               part) != linear.kind->parts.end(),
                 "'{}': no part of kind {}", part, linear.kind->name);
     linear.kind->check(linear, parts);
-    if (linear.group_index) parts.check(".group_index", {"I32"}, {linear.in});
+    if (linear.group_index) parts.check(".group_index", {"I32", "U8"}, {linear.in});
     require(linear.group_index == parts.has(".group_index"),
             "'.group_index': the metadata says there is none");
     check_outlier_parts(linear, parts);
@@ -235,7 +243,8 @@ class NativeModel final : public PackedFolder {
         unpack_byte_rows(parts.load(".codes", {"U8"}, codes_shape(stored)), stored.in, stored.bits);
     if (stored.group_index)
       linear.group_of_column = simplified_group_index(
-          parts.load(".group_index", {"I32"}, {stored.in}), stored.group_size, stored.groups());
+          parts.load(".group_index", {"I32", "U8"}, {stored.in}).to(at::kInt), stored.group_size,
+          stored.groups());
     if (parts.has(".dead_columns")) {
       const int64_t dead = parts.list_length(".dead_columns", {"I32"});
       linear.dead_columns = parts.load(".dead_columns", {"I32"}, {dead}).clone();

@@ -90,7 +90,7 @@ at::Tensor read_integer_zeros(const NativeLinear& described,
                               const NativeParts& parts);  // (out, groups) uint8
 
 // The sidecar of outliers (docs/formats.md), which composes with every kind.
-inline const std::vector<std::string> kNativeOutlierParts = {".outlier_starts", ".outlier_columns",
+inline const std::vector<std::string> kNativeOutlierParts = {".outlier_counts", ".outlier_columns",
                                                              ".outlier_values"};
 void pack_outliers(const Outliers& outliers, int64_t in, const StoreNativePart& store);
 void check_outlier_parts(const NativeLinear& described, const NativeParts& parts);

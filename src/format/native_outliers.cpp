@@ -1,7 +1,7 @@
-// The sidecar of weights outside the grid, as compressed sparse rows:
+// The sidecar of weights outside the grid, row by row:
 //
-//   NAME.outlier_starts    I32 [out + 1]       row o has the outliers starts[o] .. starts[o+1] - 1
-//   NAME.outlier_columns   U16 [outliers]      ascending in each row; I32 where in > 65536
+//   NAME.outlier_counts    U16 [out]           outliers of each row; I32 where in > 65535
+//   NAME.outlier_columns   U16 [outliers]      ascending in each row; I32 where in > 65535
 //   NAME.outlier_values    F16 [outliers]      the weight itself, in place of what the code says
 #include <ATen/ATen.h>
 
@@ -14,37 +14,50 @@
 namespace halftone {
 namespace {
 
-constexpr int64_t kShortColumns = 65536;  // as many as a U16 can name
+constexpr int64_t kGreatestShort = 65535;
 
-std::string_view column_type(int64_t in) {
-  return in <= kShortColumns ? "U16" : "I32";
+std::string_view stored_type(int64_t in) {
+  return in <= kGreatestShort ? "U16" : "I32";
 }
 
-// columns: (outliers) int32 -> the same as uint16
-at::Tensor shortened(const at::Tensor& columns) {
-  at::Tensor result = at::empty({columns.size(0)}, at::kUInt16);
-  const auto* from = columns.const_data_ptr<int32_t>();
-  std::transform(from, from + columns.size(0), result.mutable_data_ptr<uint16_t>(),
-                 [](int32_t column) { return static_cast<uint16_t>(column); });
-  return result;
+// Numbers up to `in` in their stored type.   numbers: any shape int32
+at::Tensor shortened(const at::Tensor& numbers, int64_t in) {
+  const at::Tensor from = numbers.contiguous();
+  if (in > kGreatestShort) return from;
+  at::Tensor to = at::empty(numbers.sizes(), at::kUInt16);
+  const auto* first = from.const_data_ptr<int32_t>();
+  std::transform(first, first + from.numel(), to.mutable_data_ptr<uint16_t>(),
+                 [](int32_t number) { return static_cast<uint16_t>(number); });
+  return to;
 }
 
-// columns: (outliers) uint16 -> the same as int32
-at::Tensor widened(const at::Tensor& columns) {
-  at::Tensor result = at::empty({columns.size(0)}, at::kInt);
-  const auto* from = columns.const_data_ptr<uint16_t>();
-  std::copy_n(from, columns.size(0), result.mutable_data_ptr<int32_t>());
-  return result;
+// A stored list as int32.
+at::Tensor load_list(const NativeParts& parts, std::string_view part, int64_t in, int64_t length) {
+  const at::Tensor from = parts.load(part, {stored_type(in)}, {length}).contiguous();
+  at::Tensor to = at::empty({length}, at::kInt);
+  if (in <= kGreatestShort)
+    std::copy_n(from.const_data_ptr<uint16_t>(), length, to.mutable_data_ptr<int32_t>());
+  else
+    to.copy_(from);
+  return to;
+}
+
+// counts: (out) int32 -> (out + 1) int64. Error: a negative one; another sum than `total`.
+at::Tensor starts_of(const at::Tensor& counts, int64_t total) {
+  require(counts.min().item<int32_t>() >= 0, "'.outlier_counts': one is negative");
+  at::Tensor starts = at::zeros({counts.size(0) + 1}, at::kLong);
+  starts.narrow(0, 1, counts.size(0)).copy_(counts.to(at::kLong).cumsum(0));
+  require(starts[-1].item<int64_t>() == total,
+          "'.outlier_counts': their sum is {}, but there are {} values", starts[-1].item<int64_t>(),
+          total);
+  return starts;
 }
 
 }  // namespace
 
 void pack_outliers(const Outliers& outliers, int64_t in, const StoreNativePart& store) {
-  require(outliers.count() <= INT32_MAX, "outliers: {} are more than the file can count",
-          outliers.count());
-  store(".outlier_starts", outliers.row_starts.to(at::kInt));
-  store(".outlier_columns",
-        in <= kShortColumns ? shortened(outliers.columns) : outliers.columns.contiguous());
+  store(".outlier_counts", shortened(outliers.row_starts.diff().to(at::kInt), in));
+  store(".outlier_columns", shortened(outliers.columns, in));
   store(".outlier_values", outliers.values.to(at::kHalf));
 }
 
@@ -54,20 +67,17 @@ void check_outlier_parts(const NativeLinear& described, const NativeParts& parts
       require(!parts.has(part), "'{}': the metadata says there is none", part);
     return;
   }
-  parts.check(".outlier_starts", {"I32"}, {described.out + 1});
+  parts.check(".outlier_counts", {stored_type(described.in)}, {described.out});
   const int64_t count = parts.list_length(".outlier_values", {"F16"});
-  parts.check(".outlier_columns", {column_type(described.in)}, {count});
+  parts.check(".outlier_columns", {stored_type(described.in)}, {count});
 }
 
 Outliers read_outliers(const NativeLinear& described, const NativeParts& parts) {
   const int64_t count = parts.list_length(".outlier_values", {"F16"});
-  const at::Tensor columns =
-      parts.load(".outlier_columns", {column_type(described.in)}, {count}).contiguous();
-  const at::Tensor starts = parts.load(".outlier_starts", {"I32"}, {described.out + 1});
-  Outliers outliers{
-      .row_starts = starts.to(at::kLong),
-      .columns = columns.scalar_type() == at::kUInt16 ? widened(columns) : columns.clone(),
-      .values = parts.load_numbers(".outlier_values", {"F16"}, {count})};
+  Outliers outliers{.row_starts = starts_of(
+                        load_list(parts, ".outlier_counts", described.in, described.out), count),
+                    .columns = load_list(parts, ".outlier_columns", described.in, count),
+                    .values = parts.load_numbers(".outlier_values", {"F16"}, {count})};
   check_outliers(outliers, described.out, described.in);
   return outliers;
 }

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "format/verify.h"
 #include "pipeline/bits.h"
@@ -29,15 +31,19 @@ const Format& choose_format(const std::string& name, const OutputPlan& plan) {
 }
 
 // A lower bound of what the output takes: the grid's bits for the linears, everything else as it
-// is.
+// is; of a source that is packed itself the linears alone.
 size_t expected_bytes(const OutputPlan& plan, bool dense) {
-  auto bytes = static_cast<double>(plan.source->stored_bytes());
-  if (!dense) {
-    for (const LinearPlan& linear : plan.linears) {
-      const StoredTensor& tensor = plan.source->info(linear.name + ".weight");
-      bytes -= static_cast<double>(tensor.end - tensor.begin);
-      bytes += static_cast<double>(linear.out * linear.in) * linear.recipe.grid.bits / 8;
-    }
+  const auto weight_of = [&](const LinearPlan& linear) -> const StoredTensor* {
+    const std::string name = linear.name + ".weight";
+    return plan.source->contains(name) ? &plan.source->info(name) : nullptr;
+  };
+  const bool packed = std::any_of(plan.linears.begin(), plan.linears.end(),
+                                  [&](const LinearPlan& linear) { return !weight_of(linear); });
+  double bytes = packed ? 0 : static_cast<double>(plan.source->stored_bytes());
+  for (const LinearPlan& linear : plan.linears) {
+    if (!packed) bytes -= static_cast<double>(weight_of(linear)->end - weight_of(linear)->begin);
+    const auto bits = dense ? 8 * c10::elementSize(plan.dtype) : linear.recipe.grid.bits;
+    bytes += static_cast<double>(linear.out * linear.in) * static_cast<double>(bits) / 8;
   }
   return static_cast<size_t>(bytes * kDiskMargin);
 }

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "report/bits_text.h"
 #include "report/human.h"
 #include "report/metric.h"
 #include "report/text_table.h"
@@ -95,9 +96,8 @@ std::string evaluation_text(const Json& json) {
   if (!reference.empty()) table.add_row({"reference", reference});
   table.add_row({"text", protocol(json)});
   table.add_row(
-      {"bits per weight",
-       fmt::format("{} in the quantized linears, {} in the whole model",
-                   bits(json, "bits_per_weight.quantized"), bits(json, "bits_per_weight.model"))});
+      {"bits per weight", fmt::format("{} in the quantized linears, {} in the whole model",
+                                      bits_text(json), bits(json, "bits_per_weight.model"))});
   table.add_row({"perplexity", perplexity(json, "perplexity")});
   if (find_metric(json, "reference_perplexity.value"))
     table.add_row({"  of the reference", perplexity(json, "reference_perplexity")});
@@ -117,9 +117,8 @@ std::string comparison_text(const std::vector<Json>& evaluations) {
   const std::vector<std::string> labels = model_labels(evaluations);
   for (size_t i = 0; i < evaluations.size(); ++i) {
     const Json& json = evaluations[i];
-    table.add_row({labels[i], size(json), bits(json, "bits_per_weight.quantized"),
-                   perplexity(json, "perplexity"), estimate(json, "kl.mean", "kl.stderr"),
-                   plain(json, "kl.p99"), top1(json)});
+    table.add_row({labels[i], size(json), bits_text(json), perplexity(json, "perplexity"),
+                   estimate(json, "kl.mean", "kl.stderr"), plain(json, "kl.p99"), top1(json)});
   }
   std::string table_text = table.text();
   if (!evaluations.empty()) table_text += fmt::format("\n{}\n", protocol(evaluations.front()));

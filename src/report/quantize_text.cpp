@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "report/bits_text.h"
 #include "report/human.h"
 #include "report/metric.h"
 #include "report/quantize_report.h"
@@ -18,9 +19,8 @@ std::string size_text(const Json& report) {
                      find_text(report, "format"));
 }
 
-std::string bits_text(const Json& report) {
-  return fmt::format("{:.3f} in {} quantized linears, {:.3f} in the whole model",
-                     find_metric(report, "bits_per_weight.quantized").value_or(0),
+std::string all_bits_text(const Json& report) {
+  return fmt::format("{} in {} quantized linears, {:.3f} in the whole model", bits_text(report),
                      linears_of(report).size(),
                      find_metric(report, "bits_per_weight.model").value_or(0));
 }
@@ -57,6 +57,21 @@ std::string divergence_text(const Json& report) {
   return fmt::format("mean {:.3g} between the histograms of the weights", sum / count);
 }
 
+// Least, mean and greatest share of a linear; "" without outliers.
+std::string outlier_text(const Json& report) {
+  double sum = 0, least = 1, most = 0;
+  for (const Json& linear : linears_of(report)) {
+    const double share = find_metric(linear, "outliers").value_or(0);
+    sum += share;
+    least = std::min(least, share);
+    most = std::max(most, share);
+  }
+  if (most == 0) return "";
+  return fmt::format("{:.2f} % of a linear's weights on average, {:.2f} % to {:.2f} %",
+                     100 * sum / static_cast<double>(linears_of(report).size()), 100 * least,
+                     100 * most);
+}
+
 std::string fallback_text(const Json& report) {
   int64_t count = 0;
   std::string first;
@@ -89,17 +104,22 @@ const Json& linears_of(const Json& report) {
 }
 
 std::vector<std::pair<std::string, std::string>> quantize_totals(const Json& report) {
-  return {{"recipe", find_text(report, "recipe.name")},
-          {"calibration", calibration_text(report)},
-          {"size", size_text(report)},
-          {"bits per weight", bits_text(report)},
-          {"relative error", error_text(report)},
-          {"weight KL", divergence_text(report)},
-          {"fallbacks", fallback_text(report)},
-          {"read back", read_back_text(report)},
-          {"took", fmt::format("{}, peak memory {}",
-                               human_duration(find_metric(report, "seconds").value_or(0)),
-                               human_bytes(find_metric(report, "peak_rss_bytes").value_or(0)))}};
+  std::vector<std::pair<std::string, std::string>> totals = {
+      {"recipe", find_text(report, "recipe.name")},
+      {"calibration", calibration_text(report)},
+      {"size", size_text(report)},
+      {"bits per weight", all_bits_text(report)},
+      {"outliers", outlier_text(report)},
+      {"relative error", error_text(report)},
+      {"weight KL", divergence_text(report)},
+      {"fallbacks", fallback_text(report)},
+      {"read back", read_back_text(report)},
+      {"took",
+       fmt::format("{}, peak memory {}", human_duration(find_metric(report, "seconds").value_or(0)),
+                   human_bytes(find_metric(report, "peak_rss_bytes").value_or(0)))}};
+  std::erase_if(totals,
+                [](const auto& row) { return row.first == "outliers" && row.second.empty(); });
+  return totals;
 }
 
 std::string quantize_text(const Json& report) {

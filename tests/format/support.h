@@ -28,6 +28,10 @@ struct LinearCase {
   bool dynamic_groups = false;
   int zero_min = 0;
   int scale_bits = 8;
+  int64_t run_size = 0;                         // 0: uniform, else bilevel
+  int scale_code_bits = 3, zero_code_bits = 3;  // zero_code_bits 0: integer zeros
+  bool outliers = false;
+  std::vector<int32_t> dead_columns = {};
 };
 
 // (rows, columns) uint8, uniform in low .. high
@@ -50,6 +54,55 @@ inline at::Tensor random_scales(Random& random, int64_t rows, int64_t columns, i
   return scales;
 }
 
+// Float16 numbers around `size`, a power of two.
+inline SecondLevel random_level(Random& random, const LinearCase& options, int64_t groups, int bits,
+                                double size) {
+  const int64_t runs = (options.out + options.run_size - 1) / options.run_size;
+  const at::Tensor steps = random_scales(random, runs, groups, 11) * std::ldexp(size, 12);
+  return {.bits = bits,
+          .codes = random_codes(random, options.out, groups, 0, (1 << bits) - 1),
+          .steps = steps,
+          .zeros = random_scales(random, runs, groups, 11) * -std::ldexp(1, 14)};
+}
+
+// About one weight in eight, columns ascending; a row without any comes up.
+inline Outliers random_outliers(Random& random, int64_t out, int64_t in) {
+  std::vector<int64_t> starts = {0};
+  std::vector<int32_t> columns;
+  for (int64_t row = 0; row < out; ++row) {
+    for (int64_t column = 0; column < in && row % 5 != 4; ++column)
+      if (random.below(8) == 0) columns.push_back(static_cast<int32_t>(column));
+    starts.push_back(static_cast<int64_t>(columns.size()));
+  }
+  const auto count = static_cast<int64_t>(columns.size());
+  return {.row_starts = at::tensor(starts, at::kLong),
+          .columns = at::tensor(columns, at::kInt),
+          .values = random_scales(random, 1, std::max<int64_t>(count, 1), 11)
+                        .reshape({-1})
+                        .narrow(0, 0, count) *
+                    -4096};
+}
+
+// Puts the optional parts that the case asks for into a uniform linear.
+inline void add_parts(Random& random, const LinearCase& options, QuantizedLinear& linear) {
+  const int64_t groups = linear.groups();
+  if (options.run_size > 0) {
+    BilevelStatistics bilevel{
+        .run_size = options.run_size,
+        .scales = random_level(random, options, groups, options.scale_code_bits, 0x1p-7),
+        .zeros = {}};
+    linear.scales = reconstruct(bilevel.scales, options.run_size);
+    if (options.zero_code_bits > 0 && !options.symmetric) {
+      bilevel.zeros = random_level(random, options, groups, options.zero_code_bits, 1);
+      linear.zeros = reconstruct(*bilevel.zeros, options.run_size);
+    }
+    linear.bilevel = std::move(bilevel);
+  }
+  if (options.outliers) linear.outliers = random_outliers(random, options.out, options.in);
+  if (!options.dead_columns.empty())
+    linear.dead_columns = at::tensor(options.dead_columns, at::kInt);
+}
+
 inline QuantizedLinear make_linear(const LinearCase& options, uint64_t seed = 1) {
   Random random(seed);
   QuantizedLinear linear;
@@ -67,6 +120,7 @@ inline QuantizedLinear make_linear(const LinearCase& options, uint64_t seed = 1)
   if (options.dynamic_groups)
     linear.group_of_column =
         at::arange(options.in, at::kInt).flip(0).floor_divide(linear.group_size).contiguous();
+  add_parts(random, options, linear);
   return linear;
 }
 
@@ -77,6 +131,15 @@ inline LinearPlan make_plan(const std::string& name, const LinearCase& options) 
   plan.recipe.grid.symmetric = options.symmetric;
   plan.recipe.grid.zero_min = options.zero_min;
   plan.recipe.grid.scale_bits = options.scale_bits;
+  if (options.run_size > 0) {
+    GridOptions& grid = plan.recipe.grid;
+    grid.kind = GridKind::kBilevel;
+    grid.run_size = options.run_size;
+    grid.scale_code_bits = options.scale_code_bits;
+    grid.round_zero = options.zero_code_bits == 0;
+    grid.zero_code_bits = options.zero_code_bits == 0 ? options.bits : options.zero_code_bits;
+  }
+  if (options.outliers) plan.recipe.outliers.kind = OutlierKind::kSensitivity;
   if (options.dynamic_groups)
     plan.recipe.order = {.kind = OrderKind::kActivation, .static_groups = false};
   return plan;

@@ -1,5 +1,6 @@
 // The bilevel grid by itself: METHODS 4.2 and METHODS 11, identities 19, 22, 23.
 #include <cmath>
+#include <functional>
 
 #include "layers.h"
 #include "quantize/float16.h"
@@ -139,7 +140,7 @@ TEST(BilevelGrid, AShortLastRunIsALinearOfItsOwn) {
   const Layer layer = random_layer(20, 48);
   const LinearRecipe recipe = bilevel();
   const QuantizedLinear all = quantize(layer, recipe).quantized;
-  for (const auto& [begin, count] : {std::pair<int64_t, int64_t>{0, 16}, {16, 4}}) {
+  for (const auto& [begin, count] : std::vector<std::pair<int64_t, int64_t>>{{0, 16}, {16, 4}}) {
     const Layer part{layer.weight.narrow(0, begin, count).contiguous(), layer.hessian};
     EXPECT_TRUE(
         at::equal(quantize(part, recipe).quantized.codes, all.codes.narrow(0, begin, count)));

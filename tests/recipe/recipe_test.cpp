@@ -317,6 +317,18 @@ grid.bits = 3
 )");
 }
 
+TEST(Recipe, ClipSearchIsAutomaticOnUniformGridsOnly) {
+  EXPECT_TRUE(parse("[grid]\nkind = \"uniform\"\nbits = 3").common.grid.clip_search);
+  EXPECT_FALSE(parse("[grid]\nkind = \"bilevel\"\nbits = 3").common.grid.clip_search);
+  EXPECT_FALSE(parse("[grid]\nbits = 3\nkind = \"bilevel\"").common.grid.clip_search);
+}
+
+TEST(Recipe, ImpossibleRunsAndRatesAreRefused) {
+  EXPECT_TRUE(contains(complaint("grid.run_size = 3"), "expected 2, 4, 8 or 16, found 3"));
+  EXPECT_TRUE(contains(complaint("outliers.rate = 1.0"), "expected a number in 0 .. 0.2"));
+  EXPECT_TRUE(contains(complaint("outliers.threshold = 0.0"), "expected a number in 1e-6 .. 1e6"));
+}
+
 TEST(Recipe, HelpStandsBehindEveryKey) {
   const std::string text = to_toml_with_help(parse(""));
   EXPECT_TRUE(contains(text, "bits = 4                         # bits of a code: an integer in"));

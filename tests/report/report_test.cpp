@@ -4,6 +4,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "report/convert_report.h"
 #include "report/evaluation_report.h"
 #include "report/human.h"
 #include "report/inspect_report.h"
@@ -165,6 +166,33 @@ fallbacks        1 of 2 linears, the first l.0.<k>: damping 0.1
 read back        ok: every weight in the files is bit for bit what was calibrated
 took             3 min 20 s, peak memory 812 MiB
 )");
+}
+
+TEST(QuantizeText, ShowsBothCountsOfBitsAndTheShareOfOutliers) {
+  json report = quantization();
+  report["bits_per_weight"]["quoted"] = 4.125;
+  report["linears"][0]["outliers"] = 0.012;
+  report["linears"][1]["outliers"] = 0.008;
+  const std::string text = quantize_text(report);
+  EXPECT_TRUE(contains(text, "bits per weight  4.250 (quoted as 4.125) in 2 ")) << text;
+  EXPECT_TRUE(contains(text,
+                       "outliers         1.00 % of a linear's weights on average, 0.80 % to "
+                       "1.20 %\n"))
+      << text;
+}
+
+TEST(ConvertText, ShowsBothSides) {
+  const std::string text = convert_text(
+      {{"from", "native"},
+       {"source", {{"bytes", 1024}, {"bits_per_weight", {{"quantized", 3.5}, {"quoted", 3.25}}}}},
+       {"format", "dense"},
+       {"bytes", 4096},
+       {"bits_per_weight", {{"quantized", 16}, {"quoted", 16}}},
+       {"verified", true}});
+  EXPECT_EQ(text,
+            "from       native, 1.0 KiB, bits per weight 3.500 (quoted as 3.250)\n"
+            "to         dense, 4.0 KiB, bits per weight 16.000\n"
+            "read back  ok: every weight in the files is what was read\n");
 }
 
 TEST(QuantizeText, ShoutsIfTheReadBackFailed) {

@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t kCopies = 8;                   // thresholds tried at once
 constexpr int kMostRounds = 8;                   // the interval shrinks to its ninth root in each
 constexpr double kFirstReach = 16;               // the first interval: guess / 16 .. guess * 16
+constexpr double kNarrow = 1.001;                // an interval that tells nothing more
 constexpr double kClose = 1.0 / 8000;            // of the weights: 0.004 bits each
 constexpr int64_t kLeastTiles = 4, kShare = 32;  // sampled: this many, or a 32nd of all
 
@@ -101,7 +102,9 @@ RateSearch threshold_for_rate(const LinearRecipe& recipe, const SweepTask<T>& ta
   if (!(guess > 0)) return best;
   Interval interval{guess / kFirstReach, guess * kFirstReach};
   double best_miss = INFINITY;
-  for (int round = 0; round < kMostRounds && best_miss > std::max(1.0, kClose * weights); ++round) {
+  for (int round = 0; round < kMostRounds && interval.high > interval.low * kNarrow &&
+                      best_miss > std::max(1.0, kClose * weights);
+       ++round) {
     const auto thresholds = interval.inside();
     const auto found = sample.outliers(thresholds);
     for (int64_t i = 0; i < kCopies; ++i) {

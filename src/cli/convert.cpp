@@ -1,0 +1,62 @@
+// halftone convert MODEL --out DIR --format FORMAT
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "cli/console_progress.h"
+#include "cli/exit_status.h"
+#include "cli/options.h"
+#include "pipeline/convert_model.h"
+#include "report/convert_report.h"
+
+namespace halftone {
+namespace {
+
+constexpr const char* kFooter =
+    "Weights stay what they are, bit for bit; dense rounds them once to the model's type. A "
+    "format\n"
+    "that cannot hold the grid of every linear is refused.\n\n"
+    "Example:\n"
+    "  halftone convert llama-spqr --out llama-spqr-dense --format dense";
+
+struct Options {
+  std::string model, out, format;
+  bool overwrite = false;
+};
+
+int convert(const Options& options) {
+  require_readable_kind(options.model);
+  require_built_format(options.format);
+  const ConvertRequest request{.model = options.model,
+                               .out = options.out,
+                               .format = options.format,
+                               .overwrite = options.overwrite};
+  nlohmann::json report;
+  {
+    ConsoleProgress progress;
+    report = convert_model(request, progress);
+  }
+  print_result(fmt::format("wrote {}\n{}", options.out, convert_text(report)));
+  return kDone;
+}
+
+}  // namespace
+
+void add_convert(CLI::App& program, Action& action) {
+  CLI::App& command =
+      *program.add_subcommand("convert", "Write a quantized model in another format");
+  const auto options = std::make_shared<Options>();
+  command.add_option("MODEL", options->model, "a quantized model folder")->required();
+  command.add_option("--out", options->out, "folder to write")->required()->type_name("DIR");
+  command
+      .add_option("--format", options->format, "compressed-tensors, gptq, gptq_v2, native or dense")
+      ->required()
+      ->type_name("FORMAT");
+  command.add_flag("--overwrite", options->overwrite, "replace what is at --out");
+  command.footer(kFooter);
+  command.callback([options, &action] { action = [options] { return convert(*options); }; });
+}
+
+}  // namespace halftone

@@ -1,0 +1,25 @@
+// From one format to another without touching a weight: the `convert` command without its printing.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/progress.h"
+
+namespace halftone {
+
+struct ConvertRequest {
+  std::filesystem::path model, out;
+  std::string format;
+  bool overwrite = false;
+};
+
+// Reads a quantized folder of any format and writes it in another; `dense` de-quantizes and rounds
+// once to the model's type. Returns {halftone_version, from, format, verified, source, bytes,
+// bits_per_weight} ("source": bits_per_weight and bytes of what was read). Errors, before anything
+// is written: a model that is not quantized; a format that cannot hold its grids (the message names
+// those that can); an existing output.
+nlohmann::json convert_model(const ConvertRequest& request, Progress& progress);
+
+}  // namespace halftone

@@ -1,0 +1,18 @@
+#include "report/bits_text.h"
+
+#include <fmt/format.h>
+
+#include "report/metric.h"
+
+namespace halftone {
+
+std::string bits_text(const nlohmann::json& report) {
+  const auto stored = find_metric(report, "bits_per_weight.quantized");
+  if (!stored) return "-";
+  const std::string text = fmt::format("{:.3f}", *stored);
+  const std::string papers =
+      fmt::format("{:.3f}", find_metric(report, "bits_per_weight.quoted").value_or(*stored));
+  return text == papers ? text : fmt::format("{} (quoted as {})", text, papers);
+}
+
+}  // namespace halftone
