@@ -1,18 +1,18 @@
 // Kind "split": bulk and outliers of a group have scales of their own (METHODS 4.5).
 //
 //   NAME.scales, NAME.zeros   as in kind "uniform": the bulk's
-//   NAME.outlier_scales       F16, BF16 or F32 [out, groups]
-//   NAME.outlier_zeros        U8 [ceil(out*groups*bits/8)]   as zeros; "outlier_codes": "uniform"
+//   NAME.split_scales       F16, BF16 or F32 [out, groups]
+//   NAME.split_zeros        U8 [ceil(out*groups*bits/8)]   as zeros; "outlier_codes": "uniform"
 //                                                            and asymmetric only
-//   NAME.outlier_floor        F32 [1]                        "sign_magnitude" only
-//   NAME.outlier_counts       U8 [out, groups]               I32 where group_size > 255
-//   NAME.outlier_positions    U8 [ceil(outliers*p/8)]        one stream LE(p), row by row, group by
+//   NAME.split_floor        F32 [1]                        "sign_magnitude" only
+//   NAME.split_counts       U8 [out, groups]               I32 where group_size > 255
+//   NAME.split_positions    U8 [ceil(outliers*p/8)]        one stream LE(p), row by row, group by
 //                                                            group; p = ceil(log2(group_size))
 // A position is a place among the columns of the group, which are counted in the file's order;
 // positions ascend within a group. An outlier of a "uniform" code means
-//   outlier_scale * (code - outlier_zero),
+//   split_scale * (code - split_zero),
 // one of "sign_magnitude", where s is the highest bit of the code and m the others,
-//   (s ? -1 : 1) * (outlier_floor + outlier_scale * m),    a float32 product, then a float32 sum.
+//   (s ? -1 : 1) * (split_floor + split_scale * m),    a float32 product, then a float32 sum.
 #include <ATen/ATen.h>
 
 #include "base/error.h"
@@ -32,7 +32,7 @@ bool sign_magnitude(const NativeLinear& described) {
   return fields.text("outlier_codes") == "sign_magnitude";
 }
 
-bool has_outlier_zeros(const NativeLinear& described) {
+bool has_split_zeros(const NativeLinear& described) {
   return !described.symmetric && !sign_magnitude(described);
 }
 
@@ -75,19 +75,19 @@ void pack_members(const QuantizedLinear& linear, const StoreNativePart& store) {
   const auto outliers = static_cast<int64_t>(positions.size());
   at::Tensor stream = at::empty({stream_bytes(outliers, bits)}, at::kByte);
   pack_wide_stream(positions.data(), outliers, bits, stream.mutable_data_ptr<uint8_t>());
-  store(".outlier_counts", linear.group_size <= kShortCounts ? counts.to(at::kByte) : counts);
-  store(".outlier_positions", stream);
+  store(".split_counts", linear.group_size <= kShortCounts ? counts.to(at::kByte) : counts);
+  store(".split_positions", stream);
 }
 
 void pack(const QuantizedLinear& linear, const StoreNativePart& store) {
   const SplitOutliers& split = *linear.split;
   pack_scales(".scales", linear.scales, store);
   pack_integer_zeros(linear, store);
-  pack_scales(".outlier_scales", split.scales, store);
+  pack_scales(".split_scales", split.scales, store);
   if (split.sign_magnitude)
-    store(".outlier_floor", at::full({1}, split.floor, at::kFloat));
+    store(".split_floor", at::full({1}, split.floor, at::kFloat));
   else if (!linear.symmetric)
-    store(".outlier_zeros", pack_bytes(split.zeros, linear.bits));
+    store(".split_zeros", pack_bytes(split.zeros, linear.bits));
   pack_members(linear, store);
 }
 
@@ -98,23 +98,22 @@ void check(const NativeLinear& described, const NativeParts& parts) {
           described.place);
   parts.check(".scales", {"F16", "BF16", "F32"}, by_group);
   check_integer_zeros(described, parts);
-  parts.check(".outlier_scales", {"F16", "BF16", "F32"}, by_group);
-  parts.check(".outlier_counts", {count_type(described.group_size)}, by_group);
-  static_cast<void>(parts.list_length(".outlier_positions", {"U8"}));
-  if (has_outlier_zeros(described))
-    check_group_codes(described, parts, ".outlier_zeros", described.bits);
-  if (signs) parts.check(".outlier_floor", {"F32"}, {1});
-  require(parts.has(".outlier_zeros") == has_outlier_zeros(described),
-          "'.outlier_zeros': the metadata says there are none");
-  require(parts.has(".outlier_floor") == signs,
-          "'.outlier_floor': the metadata says there is none");
+  parts.check(".split_scales", {"F16", "BF16", "F32"}, by_group);
+  parts.check(".split_counts", {count_type(described.group_size)}, by_group);
+  static_cast<void>(parts.list_length(".split_positions", {"U8"}));
+  if (has_split_zeros(described))
+    check_group_codes(described, parts, ".split_zeros", described.bits);
+  if (signs) parts.check(".split_floor", {"F32"}, {1});
+  require(parts.has(".split_zeros") == has_split_zeros(described),
+          "'.split_zeros': the metadata says there are none");
+  require(parts.has(".split_floor") == signs, "'.split_floor': the metadata says there is none");
 }
 
 // The counts of all groups and, checked against them, the length of the stream.  -> (out, groups)
 at::Tensor read_counts(const NativeLinear& described, const NativeParts& parts,
                        const std::vector<std::vector<int64_t>>& columns) {
   const at::Tensor counts = parts
-                                .load(".outlier_counts", {count_type(described.group_size)},
+                                .load(".split_counts", {count_type(described.group_size)},
                                       {described.out, described.groups()})
                                 .to(at::kInt)
                                 .contiguous();
@@ -122,7 +121,7 @@ at::Tensor read_counts(const NativeLinear& described, const NativeParts& parts,
   for (int64_t row = 0; row < described.out; ++row)
     for (const auto& group : columns) {
       require(*count >= 0 && *count <= static_cast<int64_t>(group.size()),
-              "'.outlier_counts': {} outliers in a group of {} columns at row {}", *count,
+              "'.split_counts': {} outliers in a group of {} columns at row {}", *count,
               group.size(), row);
       ++count;
     }
@@ -137,7 +136,7 @@ at::Tensor read_members(const NativeLinear& described, const NativeParts& parts,
   const auto outliers = counts.sum().item<int64_t>();
   const int bits = position_bits(described.group_size);
   const at::Tensor stream =
-      parts.load(".outlier_positions", {"U8"}, {stream_bytes(outliers, bits)}).contiguous();
+      parts.load(".split_positions", {"U8"}, {stream_bytes(outliers, bits)}).contiguous();
   std::vector<uint32_t> positions(static_cast<size_t>(outliers));
   unpack_wide_stream(stream.const_data_ptr<uint8_t>(), outliers, bits, positions.data());
   at::Tensor members = at::zeros({described.out, described.in}, at::kBool);
@@ -149,7 +148,7 @@ at::Tensor read_members(const NativeLinear& described, const NativeParts& parts,
       const int32_t here = *count++;
       for (int32_t i = 0; i < here; ++i, ++position) {
         require(*position < group.size() && (i == 0 || position[-1] < *position),
-                "'.outlier_positions': {} in a group of {} columns at row {}: too large, or they "
+                "'.split_positions': {} in a group of {} columns at row {}: too large, or they "
                 "do not ascend",
                 *position, group.size(), row);
         member[group[*position]] = true;
@@ -165,14 +164,14 @@ void read(const NativeLinear& described, const NativeParts& parts, QuantizedLine
   linear.zeros = read_integer_zeros(described, parts);
   SplitOutliers split;
   split.members = read_members(described, parts, linear);
-  split.scales = parts.load_numbers(".outlier_scales", {"F16", "BF16", "F32"}, by_group);
+  split.scales = parts.load_numbers(".split_scales", {"F16", "BF16", "F32"}, by_group);
   split.sign_magnitude = sign_magnitude(described);
   split.zeros =
-      has_outlier_zeros(described)
-          ? read_group_codes(described, parts, ".outlier_zeros", described.bits)
+      has_split_zeros(described)
+          ? read_group_codes(described, parts, ".split_zeros", described.bits)
           : at::full(by_group, split.sign_magnitude ? 0 : 1 << (described.bits - 1), at::kByte);
   if (split.sign_magnitude)
-    split.floor = parts.load_numbers(".outlier_floor", {"F32"}, {1}).item<float>();
+    split.floor = parts.load_numbers(".split_floor", {"F32"}, {1}).item<float>();
   linear.split = std::move(split);
   check_split(linear);
 }
@@ -183,8 +182,8 @@ NativeKind native_split_kind() {
   return {.grid = GridKind::kSplit,
           .name = "split",
           .keys = {"outlier_codes"},
-          .parts = {".scales", ".zeros", ".outlier_scales", ".outlier_zeros", ".outlier_floor",
-                    ".outlier_counts", ".outlier_positions"},
+          .parts = {".scales", ".zeros", ".split_scales", ".split_zeros", ".split_floor",
+                    ".split_counts", ".split_positions"},
           .describe = describe,
           .pack = pack,
           .check = check,
