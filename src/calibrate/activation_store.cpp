@@ -25,15 +25,11 @@ BlockState ActivationStore::take(int64_t first, int64_t count, at::ScalarType dt
   return state;
 }
 
-void ActivationStore::put(int64_t first, const BlockState& state) {
-  // a stage may leave part of the state as it was handed out
-  const auto keep = [](const at::Tensor& place, const at::Tensor& value) {
-    if (place.const_data_ptr() != value.const_data_ptr()) place.copy_(value);
-  };
+void ActivationStore::put(int64_t first, const BlockState& state, const BlockState& taken) {
   const int64_t count = state.hidden.size(0);
-  keep(hidden_.narrow(0, first, count), state.hidden);
+  if (!state.hidden.is_same(taken.hidden)) hidden_.narrow(0, first, count).copy_(state.hidden);
   const int64_t width = state.carry.defined() ? state.carry.size(2) : 0;
-  if (width > 0) keep(carry(first, count, width), state.carry);
+  if (width > 0 && !state.carry.is_same(taken.carry)) carry(first, count, width).copy_(state.carry);
   std::fill_n(carried_width_.begin() + first, count, width);
 }
 

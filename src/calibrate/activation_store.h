@@ -18,8 +18,9 @@ class ActivationStore {
 
   // The state of `count` sequences from `first` on, in `dtype`; what `put` left there last.
   BlockState take(int64_t first, int64_t count, at::ScalarType dtype) const;
-  // state.hidden: (count, length, hidden), state.carry: (count, length, width) or undefined
-  void put(int64_t first, const BlockState& state);
+  // state.hidden: (count, length, hidden), state.carry: (count, length, width) or undefined. What
+  // is still the very tensor that `take` gave out is not written again.
+  void put(int64_t first, const BlockState& state, const BlockState& taken = {});
 
   const at::Tensor& hidden() const { return hidden_; }
 

@@ -65,11 +65,12 @@ void Stream::for_each_batch(Work&& work) {
   const at::NoGradGuard no_grad;
   for (int64_t first = 0; first < sequences_; first += batch_) {
     const int64_t count = std::min(batch_, sequences_ - first);
-    Batch batch{first, quantized_.take(first, count, execution_.dtype), {}};
-    if (original_) batch.original = original_->take(first, count, execution_.dtype);
+    Batch taken{first, quantized_.take(first, count, execution_.dtype), {}};
+    if (original_) taken.original = original_->take(first, count, execution_.dtype);
+    Batch batch = taken;
     work(batch);
-    quantized_.put(first, batch.state);
-    if (original_) original_->put(first, batch.original);
+    quantized_.put(first, batch.state, taken.state);
+    if (original_) original_->put(first, batch.original, taken.original);
   }
 }
 

@@ -32,11 +32,18 @@ TEST(ActivationStore, KeepsItsOwnCopyInItsOwnType) {
   EXPECT_EQ(store.take(0, 1, at::kFloat).hidden.max().item<float>(), 1.0078125F);
 }
 
-TEST(ActivationStore, AStateMayComeBackAsItWasHandedOut) {
+TEST(ActivationStore, WritesOnlyWhatHasChanged) {
   const at::Tensor start = at::randn({2, 3, 4});
   ActivationStore store(start.clone(), 4);
-  store.put(0, store.take(0, 2, at::kFloat));
+  const BlockState taken = store.take(0, 2, at::kFloat);
+  BlockState state = taken;
+  state.carry = at::ones({2, 3, 4});
+  store.put(0, state, taken);
   EXPECT_TRUE(store.hidden().equal(start));
+  EXPECT_TRUE(store.take(0, 2, at::kFloat).carry.equal(state.carry));
+  state.hidden = taken.hidden + 1;
+  store.put(0, state, taken);
+  EXPECT_TRUE(store.hidden().equal(start + 1));
 }
 
 }  // namespace
