@@ -55,7 +55,7 @@ LinearPlan plan_of(const std::string& name, const QuantizedLinear& linear) {
   if (linear.split) {
     grid.kind = GridKind::kSplit;
     if (linear.split->sign_magnitude) grid.outlier_codes = OutlierCodes::kSignMagnitude;
-    plan.recipe.outliers = {.kind = OutlierKind::kLasso, .share = outlier_share(linear)};
+    plan.recipe.outliers = {.kind = OutlierKind::kLasso, .rate = outlier_share(linear)};
   }
   if (linear.outliers) plan.recipe.outliers.kind = OutlierKind::kSensitivity;
   if (linear.group_of_column.defined())

@@ -42,10 +42,10 @@ void require_bilevel(const GridOptions& grid) {
   const auto codes = [](const char* key, int bits) {
     require(bits >= 1 && bits <= 8, "{}: expected 1 to 8, not {}", key, bits);
   };
-  codes("grid.scale_code_bits", grid.scale_code_bits);
-  codes("grid.zero_code_bits", grid.zero_code_bits);
+  codes("grid.qq_scale_bits", grid.scale_code_bits);
+  codes("grid.qq_zero_bits", grid.zero_code_bits);
   require(grid.run_size >= 1 && kLanes % grid.run_size == 0,
-          "grid.run_size: expected a divisor of {}, not {}", kLanes, grid.run_size);
+          "grid.qq_groupsize: expected a divisor of {}, not {}", kLanes, grid.run_size);
   require(!grid.clip_search, "grid.clip_search: a bilevel grid has no clip search");
   require(grid.scale_bits == -1 || grid.scale_bits == 11,
           "grid.scale_bits: a bilevel grid stores float16 numbers: expected -1 or 11, not {}",
@@ -55,11 +55,11 @@ void require_bilevel(const GridOptions& grid) {
 void require_outliers(const OutlierOptions& outliers) {
   if (outliers.kind == OutlierKind::kNone) return;
   require(outliers.threshold > 0 && std::isfinite(outliers.threshold),
-          "outliers.threshold: expected above 0, not {}", outliers.threshold);
-  require(outliers.rate >= 0 && outliers.rate < 1,
-          "outliers.rate: expected 0 (by threshold) or a share below 1, not {}", outliers.rate);
-  require(outliers.share >= 0 && outliers.share <= 1, "outliers.share: expected 0 to 1, not {}",
-          outliers.share);
+          "outliers.tau: expected above 0, not {}", outliers.threshold);
+  const bool all = outliers.kind == OutlierKind::kLasso;
+  require(outliers.rate >= 0 && (all ? outliers.rate <= 1 : outliers.rate < 1),
+          "outliers.rate: expected a share from 0 {}, not {}", all ? "to 1" : "(by tau) to below 1",
+          outliers.rate);
 }
 
 void require_threads(int threads) {

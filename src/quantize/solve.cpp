@@ -55,7 +55,7 @@ class LinearJob {
     }
     original_ = to_sweep_layout<T>(weight, columns_, shared.threads);
     if (shared.recipe.outliers.kind == OutlierKind::kLasso)
-      outliers_ = lasso_outliers(weight, shared.recipe.outliers.share);
+      outliers_ = lasso_outliers(weight, shared.recipe.outliers.rate);
   }
 
   // Groups fitted to the original weights, each weight by itself.   importance: (in) by file

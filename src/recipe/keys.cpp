@@ -207,46 +207,41 @@ void add_grid_keys(std::vector<RecipeKey>& keys) {
 void add_bilevel_keys(std::vector<RecipeKey>& keys) {
   const auto code_bits = [](int64_t v) { return v >= 2 && v <= 8; };
   keys.push_back(integer_key(
-      "grid.run_size", "bilevel: output rows that share a second-level grid", "2, 4, 8 or 16",
+      "grid.qq_groupsize", "bilevel: output rows that share a second-level grid", "2, 4, 8 or 16",
       [](int64_t v) { return v == 2 || v == 4 || v == 8 || v == 16; },
       [](auto& s) -> auto& { return s.linear.grid.run_size; }));
   keys.push_back(integer_key(
-      "grid.scale_code_bits", "bilevel: bits of a scale's code", "an integer in 2 .. 8", code_bits,
+      "grid.qq_scale_bits", "bilevel: bits of a scale's code", "an integer in 2 .. 8", code_bits,
       [](auto& s) -> auto& { return s.linear.grid.scale_code_bits; }));
   keys.push_back(integer_key(
-      "grid.zero_code_bits", "bilevel: bits of a zero's code", "an integer in 2 .. 8", code_bits,
+      "grid.qq_zero_bits", "bilevel: bits of a zero's code", "an integer in 2 .. 8", code_bits,
       [](auto& s) -> auto& { return s.linear.grid.zero_code_bits; }));
   keys.push_back(boolean_key(
       "grid.round_zero",
-      "bilevel: integer zeros; with zero_code_bits >= bits they are not coded again",
+      "bilevel: integer zeros; with qq_zero_bits >= bits they are not coded again",
       [](auto& s) -> auto& { return s.linear.grid.round_zero; }));
 }
 
 void add_outlier_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(word_key<OutlierKind>(
       "outliers.kind",
-      "weights kept outside the grid in 16 bits, or on a split grid of their own; sensitivity = "
-      "those "
+      "weights kept outside the grid in 16 bits, or on a split grid of their own; spqr = those "
       "whose rounding costs most, lasso = the largest",
       {{"none", OutlierKind::kNone},
-       {"sensitivity", OutlierKind::kSensitivity},
+       {"spqr", OutlierKind::kSensitivity},
        {"lasso", OutlierKind::kLasso}},
       [](auto& s) -> auto& { return s.linear.outliers.kind; }));
   keys.push_back(number_key(
-      "outliers.threshold", "sensitivity: cost that makes an outlier; smaller = more of them",
+      "outliers.tau", "spqr: cost that makes an outlier; smaller = more of them",
       "a number in 1e-6 .. 1e6", [](double v) { return v >= 1e-6 && v <= 1e6; },
       [](auto& s) -> auto& { return s.linear.outliers.threshold; }));
   keys.push_back(number_key(
-      "outliers.rate", "sensitivity: share to reach, by a threshold of its own; 0 = by threshold",
+      "outliers.rate", "share of a linear's weights; 0 = by tau (spqr), or none (lasso)",
       "a number in 0 .. 0.2", [](double v) { return v >= 0 && v <= 0.2; },
       [](auto& s) -> auto& { return s.linear.outliers.rate; }));
   keys.push_back(boolean_key(
-      "outliers.simplified", "sensitivity: scales are fitted to all weights, outliers included",
+      "outliers.simplified", "spqr: scales are fitted to all weights, outliers included",
       [](auto& s) -> auto& { return s.linear.outliers.simplified; }));
-  keys.push_back(number_key(
-      "outliers.share", "lasso: share of a linear's weights", "a number in 0 .. 1",
-      [](double v) { return v >= 0 && v <= 1; },
-      [](auto& s) -> auto& { return s.linear.outliers.share; }));
 }
 
 void add_target_keys(std::vector<RecipeKey>& keys) {

@@ -78,9 +78,8 @@ struct GridOptions {
 struct OutlierOptions {
   OutlierKind kind = OutlierKind::kNone;
   double threshold = 0.2;   // sensitivity: times the mean sensitivity of a weight (tau)
-  double rate = 0;          // sensitivity: share to reach instead of a threshold; 0 = none
+  double rate = 0;          // share of a linear's weights; sensitivity: 0 = by the threshold
   bool simplified = false;  // sensitivity: scales are fitted to all weights, outliers included
-  double share = 0.05;      // lasso: of a linear's weights, the largest ones
 
   bool operator==(const OutlierOptions&) const = default;
 };

@@ -237,12 +237,13 @@ TEST(BilevelGrid, WhatItCannotDoIsRefused) {
     spoil(recipe);
     return message_of([&] { LinearSolver({}, recipe, 1); });
   };
-  EXPECT_NE(refused([](auto& r) { r.grid.run_size = 3; }).find("grid.run_size"), std::string::npos);
+  EXPECT_NE(refused([](auto& r) { r.grid.run_size = 3; }).find("grid.qq_groupsize"),
+            std::string::npos);
   EXPECT_NE(refused([](auto& r) { r.grid.clip_search = true; }).find("grid.clip_search"),
             std::string::npos);
   EXPECT_NE(refused([](auto& r) { r.grid.scale_bits = 8; }).find("grid.scale_bits"),
             std::string::npos);
-  EXPECT_NE(refused([](auto& r) { r.grid.scale_code_bits = 9; }).find("grid.scale_code_bits"),
+  EXPECT_NE(refused([](auto& r) { r.grid.scale_code_bits = 9; }).find("grid.qq_scale_bits"),
             std::string::npos);
 }
 

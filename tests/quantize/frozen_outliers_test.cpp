@@ -12,7 +12,7 @@ namespace {
 LinearRecipe frozen(GridKind kind, bool static_groups, double share = 0.03) {
   LinearRecipe recipe;
   recipe.grid = {.kind = kind, .bits = 3, .group_size = 32};
-  recipe.outliers = {.kind = OutlierKind::kLasso, .share = share};
+  recipe.outliers = {.kind = OutlierKind::kLasso, .rate = share};
   recipe.order = {OrderKind::kNatural, static_groups};
   return recipe;
 }
@@ -23,8 +23,7 @@ Matrix reference_frozen(const Layer& layer, const LinearRecipe& recipe) {
   const ReferenceProblem problem =
       reference_problem(to_matrix(layer.weight), to_matrix(layer.hessian), recipe);
   const auto& [weight, order, u, g, dynamic] = problem;
-  const auto count =
-      std::llround(recipe.outliers.share * static_cast<double>(weight.values.size()));
+  const auto count = std::llround(recipe.outliers.rate * static_cast<double>(weight.values.size()));
   const std::vector<bool> outlier = reference_lasso(weight.values, count);
   Matrix result(weight.rows, weight.columns);
   for (int64_t row = 0; row < weight.rows; ++row) {

@@ -29,7 +29,7 @@ class GoldenSplit : public ::testing::Test {
                    .group_size = group,
                    .symmetric = symmetric,
                    .scale_bits = 0};
-    recipe.outliers = {.kind = OutlierKind::kLasso, .share = share};
+    recipe.outliers = {.kind = OutlierKind::kLasso, .rate = share};
     return recipe;
   }
 
@@ -105,7 +105,7 @@ TEST_F(GoldenSplit, FrozenOutliersBesideABilevelGridHaveTheReferencesLoss) {
   LinearRecipe swept;
   swept.objective = {.damping = 1.0};
   swept.grid = {.kind = GridKind::kBilevel, .bits = 3, .group_size = 32};
-  swept.outliers = {.kind = OutlierKind::kLasso, .share = 0.01};
+  swept.outliers = {.kind = OutlierKind::kLasso, .rate = 0.01};
   swept.order = {OrderKind::kActivation, /*static_groups=*/false};
   const LinearOutcome outcome = quantize({weight_, tensors_.at("H").to(at::kDouble)}, swept);
   const auto& expected = results_["precal_spqr_b3g32"];

@@ -86,7 +86,7 @@ inline ReferenceSplitResult reference_split_sweep(const Matrix& weight,
   const int64_t out = weight.rows, in = weight.columns;
   const int64_t g = recipe.grid.group_size == 0 ? in : std::min(in, recipe.grid.group_size);
   const bool dynamic = upper && !recipe.order.static_groups;
-  const int64_t count = std::llround(recipe.outliers.share * static_cast<double>(out * in));
+  const int64_t count = std::llround(recipe.outliers.rate * static_cast<double>(out * in));
   ReferenceSplitResult result{
       reference_lasso(weight.values, count),
       {std::vector<int>(static_cast<size_t>(out * in)), Matrix(out, in), 0}};

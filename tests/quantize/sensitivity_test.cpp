@@ -174,7 +174,7 @@ TEST(Sensitivity, ImpossibleOptionsAreRefused) {
               std::string::npos);
   EXPECT_NE(message_of([&] {
               LinearSolver({}, with_outliers(GridKind::kBilevel, 0), 1);
-            }).find("outliers.threshold"),
+            }).find("outliers.tau"),
             std::string::npos);
 }
 

@@ -31,7 +31,7 @@ LinearRecipe split_recipe(int bits, int64_t group, bool symmetric, OutlierCodes 
                  .group_size = group,
                  .symmetric = symmetric,
                  .outlier_codes = codes};
-  recipe.outliers = {.kind = OutlierKind::kLasso, .share = share};
+  recipe.outliers = {.kind = OutlierKind::kLasso, .rate = share};
   return recipe;
 }
 
@@ -168,7 +168,7 @@ TEST_P(SplitVariant, DegenerateGroupsAreFiniteAndKeepTheirSigns) {
   recipe.grid.clip_search = false;
   const double few = (2.0 * group + 2) / (24.0 * group);  // rows 1 and 5 and the two huge ones
   for (const double share : {0.0, few, 0.6, 1.0}) {
-    recipe.outliers.share = share;
+    recipe.outliers.rate = share;
     const auto linear = LinearSolver({}, recipe, 2).quantize(weight).quantized;
     const at::Tensor what = dequantize(linear);
     EXPECT_TRUE(at::isfinite(what).all().item<bool>());
@@ -237,9 +237,9 @@ TEST(SplitGrid, NeedsToBeToldItsOutliers) {
   recipe.outliers.kind = OutlierKind::kNone;
   EXPECT_EQ(message_of([&] { LinearSolver({}, recipe, 1); }),
             "grid.kind: split needs outliers.kind = lasso, which says what the outliers are");
-  recipe.outliers = {.kind = OutlierKind::kLasso, .share = 1.5};
+  recipe.outliers = {.kind = OutlierKind::kLasso, .rate = 1.5};
   EXPECT_EQ(message_of([&] { LinearSolver({}, recipe, 1); }),
-            "outliers.share: expected 0 to 1, not 1.5");
+            "outliers.rate: expected a share from 0 to 1, not 1.5");
 }
 
 }  // namespace

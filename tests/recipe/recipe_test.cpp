@@ -331,17 +331,16 @@ zero_min = 0
 scale_bits = -1
 mode = "columns"
 outlier_codes = "uniform"
-run_size = 16
-scale_code_bits = 3
-zero_code_bits = 3
+qq_groupsize = 16
+qq_scale_bits = 3
+qq_zero_bits = 3
 round_zero = false
 
 [outliers]
 kind = "none"
-threshold = 0.2
+tau = 0.2
 rate = 0.0
 simplified = false
-share = 0.05
 
 [order]
 kind = "natural"
@@ -363,9 +362,9 @@ TEST(Recipe, ClipSearchIsAutomaticOnUniformGridsOnly) {
 }
 
 TEST(Recipe, ImpossibleRunsAndRatesAreRefused) {
-  EXPECT_TRUE(contains(complaint("grid.run_size = 3"), "expected 2, 4, 8 or 16, found 3"));
+  EXPECT_TRUE(contains(complaint("grid.qq_groupsize = 3"), "expected 2, 4, 8 or 16, found 3"));
   EXPECT_TRUE(contains(complaint("outliers.rate = 1.0"), "expected a number in 0 .. 0.2"));
-  EXPECT_TRUE(contains(complaint("outliers.threshold = 0.0"), "expected a number in 1e-6 .. 1e6"));
+  EXPECT_TRUE(contains(complaint("outliers.tau = 0.0"), "expected a number in 1e-6 .. 1e6"));
 }
 
 TEST(Recipe, HelpStandsBehindEveryKey) {
