@@ -14,7 +14,6 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -22,29 +21,11 @@
 #include "base/random.h"
 #include "calibrate/output_statistics.h"
 #include "checkpoint/checkpoint.h"
+#include "timing.h"
 
 namespace {
 
 using namespace halftone;
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// Best of five, operations a second.
-double gemm_rate(at::ScalarType dtype) {
-  constexpr int64_t kSize = 3072;
-  const at::Tensor a = at::randn({kSize, kSize}).to(dtype), b = at::randn({kSize, kSize}).to(dtype);
-  double best = 1e9;
-  for (int i = 0; i < 6; ++i) {
-    const auto start = Clock::now();
-    const at::Tensor c = a.mm(b);
-    if (i > 0) best = std::min(best, seconds_since(start));
-  }
-  return 2.0 * kSize * kSize * kSize / best;
-}
-
 struct Operations {
   double compute = 0, square = 0;  // in the compute dtype; in float32
 };

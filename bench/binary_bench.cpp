@@ -6,30 +6,18 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
 
 #include "quantize/grid/binary_structure.h"
 #include "quantize/quantize_linear.h"
+#include "timing.h"
 
 namespace {
 
 using namespace halftone;
 
 constexpr int64_t kBlock = 128;
-
-double least_seconds(int repetitions, const std::function<void()>& work) {
-  double least = 1e30;
-  for (int i = 0; i < repetitions; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    work();
-    least = std::min(
-        least, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  return least;
-}
 
 void print(const char* what, double seconds, double weights) {
   std::printf("%-44s %8.3f s  %7.1f ns a weight\n", what, seconds, 1e9 * seconds / weights);

@@ -11,7 +11,6 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -19,29 +18,11 @@
 #include "base/random.h"
 #include "calibrate/stream.h"
 #include "checkpoint/checkpoint.h"
+#include "timing.h"
 
 namespace {
 
 using namespace halftone;
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// Best of five, operations a second.
-double gemm_rate(at::ScalarType dtype) {
-  constexpr int64_t kSize = 3072;
-  const at::Tensor a = at::randn({kSize, kSize}).to(dtype), b = at::randn({kSize, kSize}).to(dtype);
-  double best = 1e9;
-  for (int i = 0; i < 6; ++i) {
-    const auto start = Clock::now();
-    const at::Tensor c = a.mm(b);
-    if (i > 0) best = std::min(best, seconds_since(start));
-  }
-  return 2.0 * kSize * kSize * kSize / best;
-}
-
 double operations_of_block(const Model& model, double tokens, double length) {
   double count = 0;
   int last_stage = -1;

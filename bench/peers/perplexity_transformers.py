@@ -39,7 +39,7 @@ def main():
                                                  dtype=getattr(torch, arguments.dtype)).eval()
     windows = read_windows(arguments.tokens, arguments.length, arguments.windows)
     with Usage() as usage:
-        losses = [window_nll(model, window) for window in windows]
+        losses = [window_nll(model, window, torch.float32) for window in windows]
     mean = statistics.fmean(losses)
     print(json.dumps({"peer": "transformers", "version": version("transformers"),
                       "dtype": arguments.dtype, "threads": arguments.threads,

@@ -65,13 +65,17 @@ at::Tensor nll_of(const at::Tensor& log_p, const at::Tensor& targets) {
   return log_p.gather(1, targets.unsqueeze(1)).squeeze(1).neg();
 }
 
-// The same by tensor operations, on any device.
+at::Tensor log_probabilities(const at::Tensor& logits) {
+  return at::log_softmax(logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat), -1);
+}
+
+// The same by tensor operations, on any device, in float32 or wider.
 void score_on_device(const at::Tensor& logits, const at::Tensor& targets,
                      const at::Tensor& reference, Scores& scores) {
-  const at::Tensor log_q = at::log_softmax(logits.to(at::kFloat), -1);
+  const at::Tensor log_q = log_probabilities(logits);
   append(scores.nll, nll_of(log_q, targets));
   if (!reference.defined()) return;
-  const at::Tensor log_p = at::log_softmax(reference.to(at::kFloat), -1);
+  const at::Tensor log_p = log_probabilities(reference);
   append(scores.reference_nll, nll_of(log_p, targets));
   const at::Tensor same = log_p.argmax(-1).eq(log_q.argmax(-1)).to(at::kCPU, at::kByte);
   scores.same_top.insert(scores.same_top.end(), same.data_ptr<uint8_t>(),

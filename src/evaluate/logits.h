@@ -8,7 +8,7 @@
 namespace halftone {
 
 // Appends one entry a position.   logits, reference (may be undefined): (positions, vocab), any
-// floating dtype, read as float32; targets: (positions) int64, on the device of the logits.
+// floating dtype; targets: (positions) int64, on the device of the logits.
 void score_logits(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& reference,
                   Scores& scores);
 

@@ -4,14 +4,12 @@ Weights are compared with our decoder bit for bit in the folder's own dtype (the
 in float32 and rounds once), log-probabilities are taken in that dtype and in float32.
 """
 
-import argparse
-import json
-
 import torch
 from transformers import AutoModelForCausalLM, CompressedTensorsConfig
 
 from decode import compare_weights, decode
-from scoring import mean_nll, read_windows
+from engine import run
+from scoring import mean_nll
 
 
 def load(folder, dtype):
@@ -48,20 +46,5 @@ def check(folder, windows):
     return result
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folders", nargs="+")
-    parser.add_argument("--tokens", required=True)
-    parser.add_argument("--length", type=int, required=True)
-    arguments = parser.parse_args()
-    windows = read_windows(arguments.tokens, arguments.length)
-    for folder in arguments.folders:
-        try:
-            result = check(folder, windows)
-        except Exception as error:  # whatever a library throws is the finding
-            result = {"error": f"{type(error).__name__}: {error}"[:400]}
-        print(json.dumps({"folder": folder, **result}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    run(check, __doc__)

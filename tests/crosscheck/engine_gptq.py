@@ -4,16 +4,14 @@ Weights are compared with our decoder bit for bit in float16 (the library's prod
 scale * (code - zero) is rounded once); log-probabilities are the library's own in float16.
 """
 
-import argparse
-import json
-
 import gptqmodel_on_small_machines  # noqa: F401  (before gptqmodel)
 import numpy as np
 import torch
 from gptqmodel import BACKEND, GPTQModel
 
 from decode import compare_weights, decode
-from scoring import mean_nll, read_windows
+from engine import run
+from scoring import mean_nll
 
 
 def load(folder):
@@ -37,20 +35,5 @@ def check(folder, windows):
             "nll": mean_nll(model, windows)}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folders", nargs="+")
-    parser.add_argument("--tokens", required=True)
-    parser.add_argument("--length", type=int, required=True)
-    arguments = parser.parse_args()
-    windows = read_windows(arguments.tokens, arguments.length)
-    for folder in arguments.folders:
-        try:
-            result = check(folder, windows)
-        except Exception as error:  # whatever a library throws is the finding
-            result = {"error": f"{type(error).__name__}: {error}"[:400]}
-        print(json.dumps({"folder": folder, **result}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    run(check, __doc__)

@@ -1,9 +1,6 @@
 #include "quantize/outliers/frozen.h"
 
-#include <algorithm>
 #include <vector>
-
-#include "quantize/float16.h"
 
 namespace halftone {
 
@@ -41,17 +38,7 @@ void FrozenOutliers<T>::fit(Place at, int64_t columns, const T* tile, const T* i
 
 template <class T>
 void FrozenOutliers<T>::round(Place at, const T* weights, uint8_t* codes, T* values) {
-  const uint8_t* outlier = mask_.of_column(at);
-  // the code under an outlier is that of 0
-  T others[kLanes];
-  for (int lane = 0; lane < kLanes; ++lane) others[lane] = outlier[lane] ? T{0} : weights[lane];
-  inner_->round(at, others, codes, values);
-  for (int lane = 0; lane < kLanes; ++lane) {
-    if (!outlier[lane]) continue;
-    const float value = nearest_float16(weights[lane]);
-    values[lane] = value;
-    kept_.keep(at, lane, value);
-  }
+  kept_.round_others(*inner_, at, mask_.of_column(at), weights, codes, values);
 }
 
 template <class T>

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "kernels/lane_kernels.h"
+#include "quantize/float16.h"
 
 namespace halftone {
 
@@ -15,6 +16,24 @@ KeptWeights::KeptWeights(const Grouping& grouping, int64_t rows)
 void KeptWeights::clear() {
   for (std::vector<Kept>& tile : tiles_) tile.clear();
 }
+
+template <class T>
+void KeptWeights::round_others(Grid<T>& inner, Place at, const uint8_t* outlier, const T* weights,
+                               uint8_t* codes, T* values) {
+  T others[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) others[lane] = outlier[lane] ? T{0} : weights[lane];
+  inner.round(at, others, codes, values);
+  for (int lane = 0; lane < kLanes; ++lane) {
+    if (!outlier[lane]) continue;
+    const float value = nearest_float16(weights[lane]);
+    values[lane] = value;
+    keep(at, lane, value);
+  }
+}
+template void KeptWeights::round_others(Grid<float>&, Place, const uint8_t*, const float*, uint8_t*,
+                                        float*);
+template void KeptWeights::round_others(Grid<double>&, Place, const uint8_t*, const double*,
+                                        uint8_t*, double*);
 
 void KeptWeights::keep(Place at, int lane, float value) {
   tiles_[at.row / kLanes].push_back(

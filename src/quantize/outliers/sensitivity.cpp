@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "quantize/float16.h"
-
 namespace halftone {
 namespace {
 
@@ -90,23 +88,15 @@ void SensitivityOutliers<T>::round(Place at, const T* weights, uint8_t* codes, T
   inner_->round(at, weights, codes, values);
   const T pivot = pivots_[at.position];
   const T* thresholds = thresholds_.data() + at.row;
-  bool outlier[kLanes], any = false;
+  uint8_t outlier[kLanes];
+  bool any = false;
   for (int lane = 0; lane < kLanes; ++lane) {
     const T e = (weights[lane] - values[lane]) / pivot;
     outlier[lane] = e * e > thresholds[lane];
     any |= outlier[lane];
   }
   if (!any) return;
-  // the code under an outlier is that of 0
-  T others[kLanes];
-  for (int lane = 0; lane < kLanes; ++lane) others[lane] = outlier[lane] ? T{0} : weights[lane];
-  inner_->round(at, others, codes, values);
-  for (int lane = 0; lane < kLanes; ++lane) {
-    if (!outlier[lane]) continue;
-    const float value = nearest_float16(weights[lane]);
-    values[lane] = value;
-    kept_.keep(at, lane, value);
-  }
+  kept_.round_others(*inner_, at, outlier, weights, codes, values);
 }
 
 template <class T>

@@ -1,0 +1,37 @@
+// Stop watches that the benchmark programs share.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+
+namespace halftone {
+
+using Clock = std::chrono::steady_clock;
+
+inline double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+inline double least_seconds(int repetitions, const std::function<void()>& work) {
+  double least = 1e30;
+  for (int i = 0; i < repetitions; ++i) {
+    const auto start = Clock::now();
+    work();
+    least = std::min(least, seconds_since(start));
+  }
+  return least;
+}
+
+// Of a large matrix product, operations a second: the best of five after a warm-up.
+inline double gemm_rate(at::ScalarType dtype) {
+  constexpr int64_t kSize = 3072;
+  const at::Tensor a = at::randn({kSize, kSize}).to(dtype), b = at::randn({kSize, kSize}).to(dtype);
+  const auto multiply = [&] { (void)a.mm(b); };
+  multiply();
+  return 2.0 * kSize * kSize * kSize / least_seconds(5, multiply);
+}
+
+}  // namespace halftone
