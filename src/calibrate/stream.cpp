@@ -15,7 +15,7 @@ namespace halftone {
 namespace {
 
 constexpr int64_t kTokensPerBatch =
-    4096;  // enough for full GEMM rate, small enough to stay out of the way
+    2048;  // enough for full GEMM rate, small enough to stay out of the way
 
 // Of the sequences in the mask, all tokens one after another.   x: (batch, length, ...) or
 // undefined

@@ -26,9 +26,8 @@ struct Options {
   ExecutionOptions execution;
 };
 
-EvaluateRequest make_request(const Options& options, const std::string& model) {
+EvaluateRequest make_request(const Options& options) {
   EvaluateRequest request;
-  request.model = model;
   request.text = options.text;
   request.length = options.length;
   request.windows = options.windows;
@@ -38,28 +37,15 @@ EvaluateRequest make_request(const Options& options, const std::string& model) {
   return request;
 }
 
-// The first alone, the others against it, all with the first one's window length.
-std::vector<nlohmann::json> evaluate_all(const Options& options) {
-  ConsoleProgress progress;
-  std::vector<nlohmann::json> evaluations;
-  for (const std::string& model : options.models) {
-    EvaluateRequest request = make_request(options, model);
-    if (!evaluations.empty()) {
-      request.reference = options.models.front();
-      request.length = evaluations.front().at("protocol").at("length").get<int64_t>();
-    }
-    evaluations.push_back(evaluate_model(request, progress));
-  }
-  return evaluations;
-}
-
 int compare(const Options& options) {
   if (options.models.size() < 2)
     throw UsageError(
         "compare: expected two models or more, found one; `halftone evaluate` is for one");
   for (const std::string& model : options.models) require_readable_kind(model);
   check_target(options.json);
-  const std::vector<nlohmann::json> evaluations = evaluate_all(options);
+  ConsoleProgress progress;
+  const std::vector<nlohmann::json> evaluations = compare_models(
+      {options.models.begin(), options.models.end()}, make_request(options), progress);
   if (!options.json.empty()) write_text(options.json, json_text(evaluations));
   if (options.json != "-") print_result(comparison_text(evaluations));
   return kDone;

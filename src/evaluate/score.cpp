@@ -40,7 +40,7 @@ at::Tensor run_model(const Model& model, const at::Tensor& ids, const Execution&
 }  // namespace
 
 Scores score_windows(const Model& model, const Model* reference, const TokenWindows& windows,
-                     const Execution& execution, Progress& progress) {
+                     const Execution& execution, Progress& progress, ReferenceStates* kept) {
   const at::NoGradGuard no_grad;
   const int64_t vocab = model.config().vocab, length = windows.length;
   require(
@@ -55,15 +55,17 @@ Scores score_windows(const Model& model, const Model* reference, const TokenWind
   const int64_t at_once = std::clamp<int64_t>(kHiddenBytes / window_bytes, 1, windows.count);
   const int64_t rounds = (windows.count + at_once - 1) / at_once;
   const int64_t positions_at_once = std::max<int64_t>(1, kLogitBytes / (vocab * 4));
-  progress.begin("evaluate",
-                 rounds * (model.config().layers + (reference ? reference->config().layers : 0)) +
-                     windows.count);
+  const bool known = reference && kept && kept->hidden.defined();
+  const int64_t reference_layers = reference && !known ? reference->config().layers : 0;
+  progress.begin("evaluate", rounds * (model.config().layers + reference_layers) + windows.count);
   Scores scores{windows.count, length - 1, {}, {}, {}, {}};
   int64_t done = 0;
   for (const at::Tensor& part : ids.split(at_once, 0)) {
     const at::Tensor hidden = run_model(model, part, execution, progress, done);
-    const at::Tensor reference_hidden =
-        reference ? run_model(*reference, part, execution, progress, done) : at::Tensor();
+    at::Tensor reference_hidden = known ? kept->hidden : at::Tensor();
+    if (reference && !known)
+      reference_hidden = run_model(*reference, part, execution, progress, done);
+    if (kept && rounds == 1) kept->hidden = reference ? reference_hidden : hidden;
     for (int64_t w = 0; w < part.size(0); ++w) {
       const at::Tensor targets = part[w].narrow(0, 1, length - 1).to(execution.device, at::kLong);
       for (int64_t p = 0; p < length - 1; p += positions_at_once) {

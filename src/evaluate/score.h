@@ -5,6 +5,8 @@
 // are never stored.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <vector>
 
 #include "base/progress.h"
@@ -22,8 +24,18 @@ struct Scores {
   std::vector<uint8_t> same_top;       // argmax p == argmax q
 };
 
-// reference may be null. Errors: vocabularies that differ.
+// The normalized last hidden states, (windows, length, hidden), of the model that others are
+// compared with, so that it runs once for all of them. Stays empty where they would take more than
+// one round.
+struct ReferenceStates {
+  at::Tensor hidden;
+};
+
+// reference may be null. `kept`, if any, belongs to one reference, one set of windows and one
+// execution: a call without a reference fills it with the model's own states, a call with one uses
+// what is there and fills it otherwise.   Errors: vocabularies that differ.
 Scores score_windows(const Model& model, const Model* reference, const TokenWindows& windows,
-                     const Execution& execution, Progress& progress);
+                     const Execution& execution, Progress& progress,
+                     ReferenceStates* kept = nullptr);
 
 }  // namespace halftone

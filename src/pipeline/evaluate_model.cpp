@@ -30,9 +30,7 @@ json divergence_json(Scores& scores) {
           {"max", percentile(scores.kl, 1)}};
 }
 
-}  // namespace
-
-json evaluate_model(const EvaluateRequest& request, Progress& progress) {
+json evaluate(const EvaluateRequest& request, Progress& progress, ReferenceStates* kept) {
   const auto start = std::chrono::steady_clock::now();
   const Execution execution =
       choose_execution(request.device, request.compute, request.threads, false);
@@ -52,7 +50,7 @@ json evaluate_model(const EvaluateRequest& request, Progress& progress) {
   const TokenWindows windows = with_context(
       request.text.string(), [&] { return disjoint_windows(corpus, length, request.windows); });
   Scores scores = score_windows(opened.model, reference ? &reference->model : nullptr, windows,
-                                execution, progress);
+                                execution, progress, kept);
 
   json result = {{"model", request.model.string()},
                  {"reference", request.reference ? json(request.reference->string()) : json()},
@@ -79,6 +77,29 @@ json evaluate_model(const EvaluateRequest& request, Progress& progress) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   result["peak_rss_bytes"] = peak_resident_bytes();
   return result;
+}
+
+}  // namespace
+
+json evaluate_model(const EvaluateRequest& request, Progress& progress) {
+  return evaluate(request, progress, nullptr);
+}
+
+std::vector<json> compare_models(const std::vector<std::filesystem::path>& models,
+                                 const EvaluateRequest& request, Progress& progress) {
+  std::vector<json> evaluations;
+  ReferenceStates reference;
+  EvaluateRequest one = request;
+  for (const std::filesystem::path& model : models) {
+    one.model = model;
+    one.reference = std::nullopt;
+    if (!evaluations.empty()) {
+      one.reference = models.front();
+      one.length = evaluations.front().at("protocol").at("length").get<int64_t>();
+    }
+    evaluations.push_back(evaluate(one, progress, &reference));
+  }
+  return evaluations;
 }
 
 }  // namespace halftone

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/progress.h"
 #include "model/compute.h"
@@ -25,6 +26,11 @@ struct EvaluateRequest {
 // One object as INTERFACE "JSON" lists it, plus `compute`, `format`, `bytes` (of all weight files)
 // and `protocol.ids_sha256`, `protocol.tokenizer`, `protocol.round_trip`.
 nlohmann::json evaluate_model(const EvaluateRequest& request, Progress& progress);
+
+// The first model alone, the others against it, all on the first one's windows; request.model and
+// request.reference are not read. The first model runs once wherever its last hidden states fit.
+std::vector<nlohmann::json> compare_models(const std::vector<std::filesystem::path>& models,
+                                           const EvaluateRequest& request, Progress& progress);
 
 // What a path holds, as JSON: kind ("model folder", "safetensors", "recipe"), format, family,
 // parameters, bits per weight, tensors {name, dtype, shape, bytes} if `with_tensors`.

@@ -93,5 +93,28 @@ TEST(Score, DivergenceEqualsItsDefinition) {
   EXPECT_EQ(std::accumulate(scores.same_top.begin(), scores.same_top.end(), 0), 2 * 255);
 }
 
+TEST(Score, AReferenceThatIsKeptIsRunOnceAndGivesTheSameScores) {
+  const Execution execution{at::kCPU, at::kFloat, 1};
+  SilentProgress progress;
+  const auto checkpoint =
+      std::make_shared<const Checkpoint>(fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
+  const Model reference(checkpoint, checkpoint->names());
+  const Model changed(std::make_shared<Scaled>(checkpoint, "model.norm.weight", 0.9),
+                      checkpoint->names());
+  const TokenWindows windows = golden_windows();
+  const Scores apart = score_windows(changed, &reference, windows, execution, progress);
+  ReferenceStates kept;
+  score_windows(reference, nullptr, windows, execution, progress, &kept);
+  ASSERT_TRUE(kept.hidden.defined());
+  const Scores together = score_windows(changed, &reference, windows, execution, progress, &kept);
+  EXPECT_EQ(together.kl, apart.kl);
+  EXPECT_EQ(together.reference_nll, apart.reference_nll);
+  EXPECT_EQ(together.nll, apart.nll);
+  // what was kept is what is used
+  kept.hidden = kept.hidden * 2;
+  const Scores other = score_windows(changed, &reference, windows, execution, progress, &kept);
+  EXPECT_NE(other.reference_nll, apart.reference_nll);
+}
+
 }  // namespace
 }  // namespace halftone
