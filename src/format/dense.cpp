@@ -77,6 +77,7 @@ Format dense_format() {
           .refusal = common_refusal,
           .on_request = always,
           .open_writer = open_writer,
+          .caution = nullptr,
           .open_reader = open_reader};
 }
 

@@ -64,6 +64,8 @@ struct Format {
   bool (*on_request)(const OutputPlan& plan);
   std::unique_ptr<ModelWriter> (*open_writer)(const std::filesystem::path& folder,
                                               const OutputPlan& plan);
+  // Which reader refuses what this format holds: one line, empty if none is known to. May be null.
+  std::string (*caution)(const OutputPlan& plan);
   // The linears of a folder in this format; null if the folder is in another one.
   std::unique_ptr<class PackedModel> (*open_reader)(std::shared_ptr<const Checkpoint> checkpoint);
 };

@@ -50,6 +50,16 @@ std::string refusal(const OutputPlan& plan, bool v2) {
   return "";
 }
 
+// GPTQModel 7.7 takes v1 zeros for damaged unless quantize_config.json says that it wrote them.
+std::string caution_of_v1(const OutputPlan& plan) {
+  const bool asymmetric =
+      std::any_of(plan.linears.begin(), plan.linears.end(),
+                  [](const LinearPlan& linear) { return !linear.recipe.grid.symmetric; });
+  return asymmetric ? "GPTQModel refuses asymmetric gptq folders of other tools: gptq_v2 or "
+                      "grid.symmetric = true load there"
+                    : "";
+}
+
 class GptqWriter final : public FolderWriter {
  public:
   GptqWriter(const std::filesystem::path& folder, const OutputPlan& plan, bool v2)
@@ -192,6 +202,7 @@ Format entry(std::string name, std::string summary) {
                             const OutputPlan& plan) -> std::unique_ptr<ModelWriter> {
             return std::make_unique<GptqWriter>(folder, plan, v2);
           },
+          .caution = v2 ? nullptr : caution_of_v1,
           .open_reader =
               [](std::shared_ptr<const Checkpoint> checkpoint) {
                 return open_version(std::move(checkpoint), v2);

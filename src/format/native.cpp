@@ -287,6 +287,7 @@ Format native_format() {
           .refusal = common_refusal,
           .on_request = nullptr,
           .open_writer = open_writer,
+          .caution = nullptr,
           .open_reader = open_reader};
 }
 

@@ -27,13 +27,15 @@ class Output {
 
   // Writes `report` into the folder, reads every quantized linear back and compares it bit for bit
   // with what was added, then puts the folder in its place. Returns what the files hold:
-  // {bits_per_weight, bytes}. Error if a weight differs; then nothing is put in place.
+  // {bits_per_weight, bytes, caution (where a reader is known to refuse them)}. Error if a weight
+  // differs; then nothing is put in place.
   nlohmann::json verify_and_commit(const nlohmann::json& report);
 
  private:
   const Format& format_;
   PendingOutput pending_;
   std::unique_ptr<ModelWriter> writer_;
+  std::string caution_;
 };
 
 }  // namespace halftone

@@ -24,6 +24,8 @@ std::string convert_text(const nlohmann::json& report) {
   table.add_row({"read back", report.value("verified", false)
                                   ? "ok: every weight in the files is what was read"
                                   : "FAILED"});
+  if (const std::string caution = find_text(report, "caution"); !caution.empty())
+    table.add_row({"caution", caution});
   return table.text();
 }
 

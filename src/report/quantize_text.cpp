@@ -114,11 +114,11 @@ std::vector<std::pair<std::string, std::string>> quantize_totals(const Json& rep
       {"weight KL", divergence_text(report)},
       {"fallbacks", fallback_text(report)},
       {"read back", read_back_text(report)},
+      {"caution", find_text(report, "caution")},
       {"took",
        fmt::format("{}, peak memory {}", human_duration(find_metric(report, "seconds").value_or(0)),
                    human_bytes(find_metric(report, "peak_rss_bytes").value_or(0)))}};
-  std::erase_if(totals,
-                [](const auto& row) { return row.first == "outliers" && row.second.empty(); });
+  std::erase_if(totals, [](const auto& row) { return row.second.empty(); });
   return totals;
 }
 

@@ -96,6 +96,18 @@ TEST(Gptq, RefusesWhatItsFilesCannotHold) {
   EXPECT_EQ(refused("gptq_v2", {.bits = 3, .symmetric = false}), "");
 }
 
+TEST(Gptq, AsymmetricV1ComesWithACautionAndNothingElseDoes) {
+  const SourceModel source;
+  const auto caution = [&](const std::string& format, const LinearCase& options) {
+    const Format& chosen = find_format(format);
+    return chosen.caution ? chosen.caution(plan_for(source, {{"a", options}})) : "";
+  };
+  const std::string message = caution("gptq", {.symmetric = false, .zero_min = 1});
+  EXPECT_NE(message.find("gptq_v2"), std::string::npos) << message;
+  EXPECT_EQ(caution("gptq", {}), "");
+  EXPECT_EQ(caution("gptq_v2", {.symmetric = false}), "");
+}
+
 TEST(Gptq, AZeroOfZeroIsNotWrittenIntoV1) {
   const SourceModel source;
   TemporaryFolder folder;
