@@ -38,10 +38,8 @@ int64_t SpillFile::write(std::span<const std::byte> bytes) {
     const ssize_t put =
         ::pwrite(descriptor_, bytes.data(), std::min(bytes.size(), kMostAtOnce), offset);
     if (put < 0 && errno == EINTR) continue;
-    require(put > 0,
-            "{}: calibration data cannot be put aside after {} bytes: {} (free some disk, or raise "
-            "--memory-limit)",
-            printable(folder_.string(), 400), offset, std::strerror(errno));
+    require(put > 0, "{}: data cannot be put aside after {} bytes: {} ({})",
+            printable(folder_.string(), 400), offset, std::strerror(errno), remedy_);
     bytes = bytes.subspan(static_cast<size_t>(put));
     offset += put;
     size_ = std::max(size_, offset);
@@ -55,8 +53,8 @@ void SpillFile::read(int64_t offset, std::span<std::byte> bytes) const {
     const ssize_t got =
         ::pread(descriptor_, bytes.data(), std::min(bytes.size(), kMostAtOnce), offset);
     if (got < 0 && errno == EINTR) continue;
-    require(got > 0, "{}: calibration data cannot be read back: {}",
-            printable(folder_.string(), 400), got < 0 ? std::strerror(errno) : "the file ends");
+    require(got > 0, "{}: data put aside cannot be read back: {}", printable(folder_.string(), 400),
+            got < 0 ? std::strerror(errno) : "the file ends");
     bytes = bytes.subspan(static_cast<size_t>(got));
     offset += got;
   }

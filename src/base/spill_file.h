@@ -6,14 +6,17 @@
 #include <filesystem>
 #include <map>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace halftone {
 
 class SpillFile {
  public:
-  // folder: where the file lives; it is made at the first write.
-  explicit SpillFile(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  // folder: where the file lives; it is made at the first write. remedy: what the user can do where
+  // the disk is full, for the error.
+  explicit SpillFile(std::filesystem::path folder, std::string remedy = "free some disk")
+      : folder_(std::move(folder)), remedy_(std::move(remedy)) {}
   ~SpillFile();
   SpillFile(const SpillFile&) = delete;
   SpillFile& operator=(const SpillFile&) = delete;
@@ -30,6 +33,7 @@ class SpillFile {
   void open();
 
   std::filesystem::path folder_;
+  std::string remedy_;
   int descriptor_ = -1;
   int64_t size_ = 0;
   std::map<size_t, std::vector<int64_t>> free_;  // released places, by size

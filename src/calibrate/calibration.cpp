@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/memory.h"
 #include "calibrate/blend.h"
 #include "calibrate/gate.h"
 
@@ -66,6 +67,7 @@ void Calibration::go_back(int64_t first, int64_t end, const std::function<void(i
 }
 
 Block Calibration::enter(int64_t index) {
+  return_free_memory();  // what the solver of the last block has freed is in many pieces
   const auto linears = static_cast<int64_t>(model_.linears_of_block(index).size());
   const auto passed = [&](int64_t block) {
     progress_.update(index * linears, fmt::format("gradients, block {}", block));

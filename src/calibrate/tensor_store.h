@@ -15,7 +15,8 @@ class TensorStore {
  public:
   // memory_limit: bytes kept in memory; folder: where the rest goes.
   TensorStore(int64_t memory_limit, std::filesystem::path folder)
-      : memory_limit_(memory_limit), file_(std::move(folder)) {}
+      : memory_limit_(memory_limit),
+        file_(std::move(folder), "free some disk, or raise --memory-limit") {}
 
   // Returns the handle under which `take` gives the tensor out again, once. The tensor must not be
   // written to meanwhile. Errors: those of SpillFile.

@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/spill_file.h"
 
 namespace halftone {
 
@@ -53,20 +55,35 @@ void write_safetensors(const std::filesystem::path& path,
                        const std::map<std::string, at::Tensor>& tensors,
                        const std::map<std::string, std::string>& metadata);
 
+// A tensor of a file that is being written, whose bytes are fetched when their turn comes.
+struct OutgoingTensor {
+  std::string name;
+  at::ScalarType dtype;
+  std::vector<int64_t> shape;
+  size_t bytes;
+  std::function<void(OutputFile& file)> write;  // exactly `bytes` of them
+};
+
+// The same from tensors that need not be in memory together; any order.
+void stream_safetensors(const std::filesystem::path& path, std::vector<OutgoingTensor> tensors,
+                        const std::map<std::string, std::string>& metadata);
+
 // Tensors handed over one after another, cut into shards of at most `shard_bytes`
-// (model.safetensors alone, or model-0000i-of-0000N.safetensors and model.safetensors.index.json),
-// held in memory one shard at a time. `finish` writes the index; until then the folder holds
-// temporary names.
+// (model.safetensors alone, or model-0000i-of-0000N.safetensors and model.safetensors.index.json).
+// Their bytes wait in a temporary file, since a shard's header and order need all of its tensors:
+// memory holds one tensor, the disk one shard more than the result. `finish` writes the index;
+// until then the folder holds temporary names.
 class ShardedWriter {
  public:
+  static constexpr size_t kShardBytes = size_t{5} << 30;
+
   ShardedWriter(std::filesystem::path folder, std::map<std::string, std::string> metadata,
-                size_t shard_bytes = size_t{5} << 30);
+                size_t shard_bytes = kShardBytes);
   ~ShardedWriter();  // removes the temporary files of a writer that did not finish
   ShardedWriter(const ShardedWriter&) = delete;
   ShardedWriter& operator=(const ShardedWriter&) = delete;
 
-  // Errors: a name twice, a dtype FORMATS 2 does not name, a full disk. Do not write to the tensor
-  // before `finish`.
+  // Errors: a name twice, a dtype FORMATS 2 does not name, a full disk.
   void add(const std::string& name, const at::Tensor& tensor);
   void finish();
 
@@ -75,7 +92,8 @@ class ShardedWriter {
   std::filesystem::path folder_;
   std::map<std::string, std::string> metadata_;
   size_t shard_bytes_, pending_bytes_ = 0, total_bytes_ = 0;
-  std::map<std::string, at::Tensor> pending_;
+  std::optional<SpillFile> waiting_;     // the bytes of the pending tensors
+  std::vector<OutgoingTensor> pending_;  // of the next shard
   std::map<std::string, size_t> shard_of_;
   size_t shards_ = 0;  // written so far
   bool finished_ = false;

@@ -15,8 +15,6 @@
 namespace halftone {
 namespace {
 
-using Entry = std::pair<const std::string, at::Tensor>;
-
 std::string quoted(const std::string& text) {
   require(first_invalid_utf8(text) == text.size(), "\"{}\": expected UTF-8, found other bytes",
           printable(text));
@@ -24,29 +22,28 @@ std::string quoted(const std::string& text) {
 }
 
 void require_writable(const std::string& name, const at::Tensor& tensor) {
-  require(name != kMetadataKey, "tensor \"{}\": the name is reserved by the format", name);
   const bool plain = tensor.defined() && tensor.device().is_cpu() &&
                      tensor.layout() == at::kStrided && tensor.is_contiguous() &&
                      !tensor.is_conj() && !tensor.is_neg();
   require(plain, "tensor \"{}\": expected a contiguous CPU tensor", printable(name, 200));
-  require(find_dtype(tensor.scalar_type()), "tensor \"{}\": safetensors has no dtype {}",
-          printable(name, 200), c10::toString(tensor.scalar_type()));
+}
+
+void require_writable(const OutgoingTensor& tensor) {
+  require(tensor.name != kMetadataKey, "tensor \"{}\": the name is reserved by the format",
+          tensor.name);
+  require(find_dtype(tensor.dtype), "tensor \"{}\": safetensors has no dtype {}",
+          printable(tensor.name, 200), c10::toString(tensor.dtype));
 }
 
 // By alignment, largest first, then by name.
-std::vector<const Entry*> in_file_order(const std::map<std::string, at::Tensor>& tensors) {
-  std::vector<const Entry*> order;
-  for (const Entry& entry : tensors) {
-    require_writable(entry.first, entry.second);
-    order.push_back(&entry);
-  }
-  std::stable_sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) {
-    return find_dtype(a->second.scalar_type()) > find_dtype(b->second.scalar_type());
+void sort_as_in_file(std::vector<OutgoingTensor>& tensors) {
+  std::sort(tensors.begin(), tensors.end(), [](const OutgoingTensor& a, const OutgoingTensor& b) {
+    const Dtype *left = find_dtype(a.dtype), *right = find_dtype(b.dtype);
+    return left != right ? left > right : a.name < b.name;
   });
-  return order;
 }
 
-std::string header_text(const std::vector<const Entry*>& order,
+std::string header_text(const std::vector<OutgoingTensor>& tensors,
                         const std::map<std::string, std::string>& metadata) {
   std::vector<std::string> members, texts;
   for (const auto& [key, text] : metadata)
@@ -54,12 +51,11 @@ std::string header_text(const std::vector<const Entry*>& order,
   if (!texts.empty())
     members.push_back(fmt::format("\"{}\":{{{}}}", kMetadataKey, fmt::join(texts, ",")));
   size_t begin = 0;
-  for (const Entry* entry : order) {
-    const auto& [name, tensor] = *entry;
-    const size_t end = begin + tensor.nbytes();
+  for (const OutgoingTensor& tensor : tensors) {
+    const size_t end = begin + tensor.bytes;
     members.push_back(fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
-                                  quoted(name), find_dtype(tensor.scalar_type())->name,
-                                  fmt::join(tensor.sizes(), ","), begin, end));
+                                  quoted(tensor.name), find_dtype(tensor.dtype)->name,
+                                  fmt::join(tensor.shape, ","), begin, end));
     begin = end;
   }
   std::string text = fmt::format("{{{}}}", fmt::join(members, ","));
@@ -71,25 +67,35 @@ std::string header_text(const std::vector<const Entry*>& order,
 
 }  // namespace
 
-void write_safetensors(const std::filesystem::path& path,
-                       const std::map<std::string, at::Tensor>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
-  const auto [order, header] = with_context(printable(path.string(), 400), [&] {
-    auto sorted = in_file_order(tensors);
-    auto text = header_text(sorted, metadata);
-    return std::pair(std::move(sorted), std::move(text));
+void stream_safetensors(const std::filesystem::path& path, std::vector<OutgoingTensor> tensors,
+                        const std::map<std::string, std::string>& metadata) {
+  const std::string header = with_context(printable(path.string(), 400), [&] {
+    for (const OutgoingTensor& tensor : tensors) require_writable(tensor);
+    sort_as_in_file(tensors);
+    return header_text(tensors, metadata);
   });
   PendingOutput output(path, PendingOutput::Kind::kFile, true);
   OutputFile file(output.staging());
   const uint64_t length = header.size();
   file.write(std::as_bytes(std::span(&length, 1)));
   file.write(header);
-  for (const Entry* entry : order) {
-    const auto* data = static_cast<const std::byte*>(entry->second.const_data_ptr());
-    file.write({data, entry->second.nbytes()});
-  }
+  for (const OutgoingTensor& tensor : tensors) tensor.write(file);
   file.close();
   output.commit();
+}
+
+void write_safetensors(const std::filesystem::path& path,
+                       const std::map<std::string, at::Tensor>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  std::vector<OutgoingTensor> outgoing;
+  for (const auto& [name, tensor] : tensors) {
+    with_context(printable(path.string(), 400), [&] { require_writable(name, tensor); });
+    const auto* data = static_cast<const std::byte*>(tensor.const_data_ptr());
+    const std::span<const std::byte> bytes(data, tensor.nbytes());
+    outgoing.push_back({name, tensor.scalar_type(), tensor.sizes().vec(), tensor.nbytes(),
+                        [bytes](OutputFile& file) { file.write(bytes); }});
+  }
+  stream_safetensors(path, std::move(outgoing), metadata);
 }
 
 }  // namespace halftone

@@ -1,6 +1,7 @@
 // The sharding half of safetensors.h: the file names and the index of Hugging Face (FORMATS 2).
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cassert>
 #include <nlohmann/json.hpp>
 
@@ -20,6 +21,17 @@ fs::path temporary_shard(const fs::path& folder, size_t shard) {
 std::string final_name(size_t shard, size_t shards) {
   return shards == 1 ? std::string(kSingleFile)
                      : fmt::format("model-{:05}-of-{:05}.safetensors", shard + 1, shards);
+}
+
+// Copies a stretch of `from` to the end of `to`.
+void append(const SpillFile& from, int64_t offset, size_t bytes, OutputFile& to) {
+  constexpr size_t kAtOnce = size_t{8} << 20;
+  std::vector<std::byte> part(std::min(bytes, kAtOnce));
+  for (size_t done = 0; done < bytes; done += part.size()) {
+    part.resize(std::min(part.size(), bytes - done));
+    from.read(offset + static_cast<int64_t>(done), part);
+    to.write(part);
+  }
 }
 
 void rename_shard(const fs::path& from, const fs::path& to) {
@@ -46,16 +58,24 @@ void ShardedWriter::add(const std::string& name, const at::Tensor& tensor) {
           printable(name, 200), c10::toString(tensor.scalar_type()));
   require(!shard_of_.contains(name), "tensor \"{}\": written twice", printable(name, 200));
   if (!pending_.empty() && pending_bytes_ + tensor.nbytes() > shard_bytes_) flush();
-  pending_.emplace(name, tensor.detach().cpu().contiguous().resolve_conj().resolve_neg());
+  if (!waiting_) waiting_.emplace(folder_);
+  const at::Tensor plain = tensor.detach().cpu().contiguous().resolve_conj().resolve_neg();
+  const size_t bytes = plain.nbytes();
+  const int64_t offset =
+      waiting_->write({static_cast<const std::byte*>(plain.const_data_ptr()), bytes});
+  pending_.push_back(
+      {name, plain.scalar_type(), plain.sizes().vec(), bytes,
+       [this, offset, bytes](OutputFile& file) { append(*waiting_, offset, bytes, file); }});
   shard_of_.emplace(name, shards_);
   pending_bytes_ += tensor.nbytes();
   total_bytes_ += tensor.nbytes();
 }
 
 void ShardedWriter::flush() {
-  write_safetensors(temporary_shard(folder_, shards_), pending_, metadata_);
+  stream_safetensors(temporary_shard(folder_, shards_), std::move(pending_), metadata_);
   shards_ += 1;
   pending_.clear();
+  waiting_.reset();
   pending_bytes_ = 0;
 }
 

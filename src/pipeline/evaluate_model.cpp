@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "evaluate/score.h"
 #include "evaluate/statistics.h"
 #include "pipeline/bits.h"

@@ -1,8 +1,5 @@
 #include "pipeline/opened_model.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include "base/error.h"
 
 namespace halftone {
@@ -25,16 +22,6 @@ int64_t checked_length(int64_t length, const ModelConfig& config) {
   require(length <= config.context, "--length {}: the model's context is {} tokens", length,
           config.context);
   return length;
-}
-
-int64_t physical_memory_bytes() {
-  return int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
-}
-
-int64_t peak_resident_bytes() {
-  struct rusage usage {};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return int64_t{usage.ru_maxrss} * 1024;
 }
 
 }  // namespace halftone

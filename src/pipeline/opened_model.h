@@ -30,10 +30,4 @@ Corpus read_corpus_for(const OpenedModel& opened, const std::filesystem::path& t
 // than 2.
 int64_t checked_length(int64_t length, const ModelConfig& config);
 
-// All memory of this machine, in bytes.
-int64_t physical_memory_bytes();
-
-// The largest resident set of this process so far, in bytes.
-int64_t peak_resident_bytes();
-
 }  // namespace halftone

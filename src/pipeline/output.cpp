@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "checkpoint/safetensors.h"
 #include "format/verify.h"
 #include "pipeline/bits.h"
 #include "pipeline/quantize_model.h"
@@ -55,11 +56,13 @@ Output::Output(const std::filesystem::path& path, bool overwrite, const std::str
                const OutputPlan& plan)
     : format_(choose_format(format, plan)),
       pending_(path, PendingOutput::Kind::kFolder, overwrite) {
-  const size_t needed = expected_bytes(plan, format_.name == "dense"), free = free_disk_bytes(path);
-  require(free >= needed, "{}: the output takes about {}, the disk has {} free",
+  const size_t result = expected_bytes(plan, format_.name == "dense"), free = free_disk_bytes(path);
+  const size_t needed = result + std::min(result, ShardedWriter::kShardBytes);
+  require(free >= needed, "{}: the output takes about {} while it is written, the disk has {} free",
           printable(path.string(), 400), human_bytes(static_cast<double>(needed)),
           human_bytes(static_cast<double>(free)));
   writer_ = format_.open_writer(pending_.staging(), plan);
+  if (format_.caution != nullptr) caution_ = format_.caution(plan);
 }
 
 void Output::add_linear(const std::string& name, const QuantizedLinear& linear) {
@@ -81,6 +84,7 @@ nlohmann::json Output::verify_and_commit(const nlohmann::json& report) {
   const Model model(written, written->checkpoint().names());
   nlohmann::json totals = {{"bits_per_weight", bits_of(*written, model)},
                            {"bytes", written->checkpoint().stored_bytes()}};
+  if (!caution_.empty()) totals["caution"] = caution_;
   pending_.commit();
   return totals;
 }

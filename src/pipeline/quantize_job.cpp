@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/sha256.h"
 #include "transform/rotated_weights.h"
 
@@ -145,7 +146,13 @@ void QuantizeJob::check_objectives() const {
 }
 
 at::Tensor QuantizeJob::weight(const LinearSlot& linear) const {
-  return weights_->load(linear.name + ".weight");
+  const std::string name = linear.name + ".weight";
+  at::Tensor weight = weights_->load(name);
+  if (weight.scalar_type() == at::kBFloat16 || weight.scalar_type() == at::kHalf) {
+    weight = weight.to(at::kFloat);  // exact, and nothing of the mapping is needed any more
+    weights_->release(name);
+  }
+  return weight;
 }
 
 at::Tensor QuantizeJob::other_tensor(const std::string& name) const {

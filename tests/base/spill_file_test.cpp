@@ -53,7 +53,7 @@ TEST(SpillFile, AMissingFolderIsAnErrorAtTheFirstWrite) {
 
 TEST(SpillFile, AFullDiskIsAnError) {
   const TemporaryFolder folder;
-  SpillFile file(folder.path());
+  SpillFile file(folder.path(), "raise the limit");
   // a limit on the size of files stands in for a full disk
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -65,7 +65,7 @@ TEST(SpillFile, AFullDiskIsAnError) {
   setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
   EXPECT_NE(message.find("cannot be put aside after 4096 bytes"), std::string::npos) << message;
-  EXPECT_NE(message.find("--memory-limit"), std::string::npos) << message;
+  EXPECT_NE(message.find("(raise the limit)"), std::string::npos) << message;
 }
 
 }  // namespace

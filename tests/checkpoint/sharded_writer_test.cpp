@@ -76,6 +76,25 @@ TEST(ShardedWriter, TensorAboveTheLimitGetsAShardOfItsOwn) {
   EXPECT_EQ(second.tensors()[0].name, "large");
 }
 
+// What is handed over may be overwritten, or freed, at once.
+TEST(ShardedWriter, TensorsAreWrittenAsTheyWereWhenTheyCame) {
+  const TemporaryFolder folder;
+  ShardedWriter writer(folder.path(), {});
+  at::Tensor reused = at::empty({3 << 20}, at::kFloat);  // more than is copied at once
+  for (int i = 0; i < 3; ++i) {
+    reused.fill_(i);
+    reused[i] = -1;
+    writer.add(fmt::format("t{}", i), reused);
+  }
+  writer.finish();
+  const SafetensorsFile file(folder / "model.safetensors");
+  for (int i = 0; i < 3; ++i) {
+    const at::Tensor expected = at::full({3 << 20}, static_cast<float>(i));
+    expected[i] = -1;
+    EXPECT_TRUE(file.view(*file.find(fmt::format("t{}", i))).equal(expected));
+  }
+}
+
 TEST(ShardedWriter, SameInputGivesTheSameBytes) {
   const TemporaryFolder one, two;
   write_five(one, 80);

@@ -1,0 +1,18 @@
+// The memory of this machine and of this process.
+#pragma once
+
+#include <cstdint>
+
+namespace halftone {
+
+// All memory of this machine, in bytes.
+int64_t physical_memory_bytes();
+
+// The largest resident set of this process so far, in bytes.
+int64_t peak_resident_bytes();
+
+// Gives back to the system what has been freed but is kept by the allocator: a few milliseconds,
+// and page faults for what is asked for next. Nothing where the allocator offers no such call.
+void return_free_memory();
+
+}  // namespace halftone
