@@ -1,4 +1,5 @@
-// One linear, start to end: sweep, check, and the ladder of METHODS 7.6 when the numbers refuse.
+// Rows of one linear, start to end: sweep, check, and the ladder of METHODS 7.6 when the numbers
+// refuse.
 //
 // Left out of the ladder: step 3 (a Fisher matrix is a sum of squares, damping always factors it;
 // blends are asked for in the recipe) and the held-out loss of step 6 (calibration keeps no
@@ -7,9 +8,12 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "quantize/factor.h"
+#include "quantize/outliers/outlier_mask.h"
 #include "quantize/quantize_linear.h"
 #include "recipe/linear_recipe.h"
 
@@ -31,8 +35,32 @@ struct SharedInput {
   at::Tensor drift_for(const DampedFactor& factor) const;
 };
 
-// weight: (out, in) T, contiguous, finite.   T = double computes everything in float64.
+// Rows as the sweep is to see them.
+struct Rows {
+  at::Tensor weight;                         // (rows, in) T, from aimed_weight
+  std::optional<OutlierMask> outliers = {};  // decided before the sweep
+  std::vector<double> outlier_weights =
+      {};  // (rows) what an error counts for an outlier rule; empty: 1
+};
+
+// Their result, and sums that add up over the rows of a linear.
+struct SolvedRows {
+  QuantizedLinear quantized;
+  double loss = 0;               // tr((W - What)(H + damping I)(W - What)^T)
+  double error = 0, energy = 0;  // tr((W - What) H (W - What)^T), tr(W H W^T)
+  // The first on a sample of rows, and what the same weights cost there when each is rounded to the
+  // nearest value of the same grid, in the same groups, beside the same outliers; 0: not taken.
+  double sampled_error = 0, nearest_error = 0;
+  double damping = 0;  // as in LinearOutcome
+  std::string fallback;
+};
+
+// What the sweep is to come near: shifted against the drift where the recipe says so, dead columns
+// 0.   weight: (rows, in) T, contiguous, finite -> (rows, in)
+at::Tensor aimed_weight(const SharedInput& shared, const at::Tensor& weight);
+
+// T = double computes everything in float64.
 template <class T>
-LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight);
+SolvedRows solve_rows(const SharedInput& shared, const Rows& rows);
 
 }  // namespace halftone

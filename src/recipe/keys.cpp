@@ -47,6 +47,10 @@ void add_end_loss_keys(std::vector<RecipeKey>& keys) {
       "objective.gate", "oac: least held-out score against the input Hessian's; 0 = no test",
       "a number in 0 .. 100", [](double v) { return v >= 0 && v <= 100; },
       [](auto& s) -> auto& { return s.linear.objective.gate; }));
+  keys.push_back(integer_key(
+      "objective.row_groups", "guided: runs of rows with a Hessian of their own (k)",
+      "an integer in 1 .. 1024", [](int64_t v) { return v >= 1 && v <= 1024; },
+      [](auto& s) -> auto& { return s.linear.objective.row_groups; }));
 }
 
 void add_objective_keys(std::vector<RecipeKey>& keys) {
@@ -154,6 +158,11 @@ void add_outlier_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(boolean_key(
       "outliers.simplified", "spqr: scales are fitted to all weights, outliers included",
       [](auto& s) -> auto& { return s.linear.outliers.simplified; }));
+  keys.push_back(word_key<OutlierRanking>(
+      "outliers.ranking",
+      "spqr: an error counts alike in all rows, or by the energy of its row's gradients",
+      {{"plain", OutlierRanking::kPlain}, {"row-energy", OutlierRanking::kRowEnergy}},
+      [](auto& s) -> auto& { return s.linear.outliers.ranking; }));
 }
 
 void add_target_keys(std::vector<RecipeKey>& keys) {

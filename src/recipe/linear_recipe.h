@@ -15,6 +15,7 @@ enum class GridKind { kUniform, kBilevel, kSplit, kBinary };
 enum class OutlierCodes { kUniform, kSignMagnitude };
 enum class BinaryMode { kColumns, kJoint, kParity };
 enum class OutlierKind { kNone, kSensitivity, kLasso };
+enum class OutlierRanking { kPlain, kRowEnergy };
 enum class OrderKind { kNatural, kActivation };
 enum class RotationKind { kNone, kQuaRot };
 
@@ -32,6 +33,10 @@ struct ObjectiveOptions {
   // oac: least ratio of held-out scores, Fisher matrix to input Hessian, below which a linear falls
   // back to the latter; 0 = no test.
   double gate = 0;
+
+  // guided: runs of consecutive rows, each with token weights and a Hessian of its own (k of
+  // GuidedQuant); at most one a row.
+  int64_t row_groups = 1;
 
   // Whether the end loss is differentiated.
   bool needs_gradients() const {
@@ -80,6 +85,9 @@ struct OutlierOptions {
   double threshold = 0.2;   // sensitivity: times the mean sensitivity of a weight (tau)
   double rate = 0;          // share of a linear's weights; sensitivity: 0 = by the threshold
   bool simplified = false;  // sensitivity: scales are fitted to all weights, outliers included
+  // sensitivity: an error counts alike in all rows, or by the energy of its row's gradients
+  // (METHODS 5.2)
+  OutlierRanking ranking = OutlierRanking::kPlain;
 
   bool operator==(const OutlierOptions&) const = default;
 };
