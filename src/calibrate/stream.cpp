@@ -78,6 +78,10 @@ std::vector<at::Tensor> Stream::hidden() const {
   return quantized_.hidden().split(batch_, 0);
 }
 
+std::vector<at::Tensor> Stream::original_hidden() const {
+  return original_->hidden().split(batch_, 0);
+}
+
 int64_t Stream::width_of(const Block& block, int stage) const {
   for (const LinearSlot& slot : model_.linears_of_block(block.index))
     if (slot.stage == stage) return slot.in;
@@ -93,17 +97,23 @@ std::vector<LinearStatistics> Stream::measure(const Block& block, const Block& o
   };
   const int64_t in = width_of(block, stage);
   std::vector<InputHessian> hessians;
-  for (size_t i = 0; i < weights.size(); ++i) hessians.emplace_back(in, execution_.device);
-  std::optional<CrossMoment> moment;
-  if (original_) moment.emplace(in, execution_.device);
+  std::vector<CrossMoment> moments;  // with two streams
+  for (size_t i = 0; i < weights.size(); ++i) {
+    hessians.emplace_back(in, execution_.device);
+    if (original_) moments.emplace_back(in, execution_.device);
+  }
   int64_t dropped = 0;
   for_each_batch([&](Batch& batch) {
     const at::Tensor x = input_of(block, batch.state), finite = finite_sequences(x);
     const at::Tensor rows = rows_of(x, finite);
     if (finite.defined()) dropped += x.size(0) - finite.sum().item<int64_t>();
-    for (size_t i = 0; i < weights.size(); ++i)
-      hessians[i].add(rows, rows_of(part_of(weights[i], batch.first, x.size(0)), finite));
-    if (moment) moment->add(rows, rows_of(input_of(original, batch.original), finite));
+    at::Tensor full;
+    if (original_) full = rows_of(input_of(original, batch.original), finite);
+    for (size_t i = 0; i < weights.size(); ++i) {
+      const at::Tensor own = rows_of(part_of(weights[i], batch.first, x.size(0)), finite);
+      hessians[i].add(rows, own);
+      if (original_) moments[i].add(rows, full, own);
+    }
   });
   dropped_ = std::max(dropped_, dropped);
   require(dropped_ * 100 <= sequences_,
@@ -113,9 +123,8 @@ std::vector<LinearStatistics> Stream::measure(const Block& block, const Block& o
           block.index, dropped_, sequences_);
   std::vector<LinearStatistics> statistics;
   for (InputHessian& hessian : hessians) statistics.push_back(hessian.finish());
-  const at::Tensor cross = moment ? moment->finish() : at::Tensor();
-  for (size_t i = 0; i < weights.size(); ++i)
-    if (!weights[i].defined()) statistics[i].cross_moment = cross;
+  for (size_t i = 0; i < moments.size(); ++i) statistics[i].cross_moment = moments[i].finish();
+  for (LinearStatistics& own : statistics) own.skipped_sequences = dropped;
   return statistics;
 }
 

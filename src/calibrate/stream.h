@@ -35,7 +35,7 @@ class Stream {
     return measure(block, original, stage, {at::Tensor()}).front();
   }
   // The same inputs summed up in several ways, one for each entry of `weights`: (sequences, length)
-  // float32 weights of the tokens, or undefined, all 1, which goes with the cross moment.
+  // float32 weights of the tokens, or undefined, all 1.
   std::vector<LinearStatistics> measure(const Block& block, const Block& original, int stage,
                                         const std::vector<at::Tensor>& weights);
   // Computes the block's last stage; the stream then stands before the next block.
@@ -44,6 +44,8 @@ class Stream {
   // The input of the block at which the stream stands, (batch, length, hidden) each, in the storage
   // dtype; overwritten when the stream leaves the block.
   std::vector<at::Tensor> hidden() const;
+  // The same in the full-precision model; two streams only.
+  std::vector<at::Tensor> original_hidden() const;
   int64_t dropped_sequences() const { return dropped_; }
 
  private:

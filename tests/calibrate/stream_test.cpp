@@ -117,6 +117,24 @@ TEST(Stream, TheCrossMomentIsTheDriftTimesTheInput) {
   EXPECT_LT(relative_error(statistics.cross_moment, statistics.hessian), 1e-6);
 }
 
+TEST(Stream, TheCrossMomentIsWeightedAsTheHessianIs) {
+  const Model model = open_demo();
+  const Execution execution{at::kCPU, at::kFloat, 1};
+  const at::Tensor weights = at::rand({2, 32});
+  Stream stream(model, some_ids(2, 32), execution, true, at::kFloat);
+  const Block original = model.load_block(0, execution, stream.rope());
+  Block halved = original;
+  const std::vector<at::Tensor> three = {at::Tensor(), at::ones({2, 32}), weights};
+  for (const LinearStatistics& own : stream.measure(halved, original, 0, three))
+    EXPECT_EQ(own.cross_moment.abs().max().item<double>(), 0);  // nothing has drifted yet
+  halved.tensors["self_attn.v_proj.weight"] = original.weight("self_attn.v_proj.weight") / 2;
+  const auto sums = stream.measure(halved, original, 1, three);
+  EXPECT_TRUE(sums[1].cross_moment.equal(sums[0].cross_moment));  // all weights are 1
+  // Xf - X = X, as above
+  EXPECT_LT(relative_error(sums[2].cross_moment, sums[2].hessian), 1e-6);
+  EXPECT_GT(relative_error(sums[2].cross_moment, sums[0].cross_moment), 0.1);
+}
+
 TEST(Stream, BFloat16ActivationsChangeTheHessianLittle) {
   const Model model = open_demo();
   const Execution execution{at::kCPU, at::kFloat, 1};
