@@ -126,15 +126,22 @@ CalibrationOptions QuantizeJob::calibration_options() const {
   return options;
 }
 
-// A two-stream target needs the cross moment of its own objective (METHODS 3.5), which is gathered
-// for input Hessians only.
+// A two-stream target needs the cross moment of its own objective (METHODS 3.5). One-shot gradients
+// of an output Hessian are those of the full-precision model, where nothing has drifted, and what a
+// later drift would have to be multiplied by is gone.
 void QuantizeJob::check_objectives() const {
   for (const LinearSlot& linear : model().linears()) {
     const LinearRecipe recipe = recipe_for(linear);
-    require(!recipe.objective.needs_gradients() || !recipe.target.needs_original_stream(),
-            "{}: objective.kind = {} with target.alpha or target.preshift above 0: the drift is "
-            "measured for objective.kind = input only",
-            linear.name, objective_name(recipe.objective.kind));
+    require(recipe.objective.kind != ObjectiveKind::kOutput ||
+                recipe.objective.schedule == ScheduleKind::kBlockWise ||
+                !recipe.target.needs_original_stream(),
+            "{}: objective.kind = oac with target.alpha or target.preshift above 0 needs "
+            "objective.schedule = blockwise: one-shot gradients see no drift",
+            linear.name);
+    require(recipe.objective.kind != ObjectiveKind::kDiagonal || recipe.target == TargetOptions{},
+            "{}: objective.kind = diagonal compensates nothing, so no target can be aimed at",
+            linear.name);
+    with_context(linear.name, [&] { require_rows(recipe, linear.out); });
     require(recipe.objective.gate == 0 || !recipe.objective.needs_gradients() ||
                 recipe.objective.kind == ObjectiveKind::kOutput,
             "{}: objective.gate {} with objective.kind = {}: only oac has a gate", linear.name,
@@ -188,9 +195,11 @@ const LinearSolver& StageSolvers::solver_for(const std::string& linear,
 
 LinearOutcome StageSolvers::quantize(const LinearSlot& linear, const LinearRecipe& recipe,
                                      const at::Tensor& weight) {
-  LinearOutcome outcome =
-      with_context(linear.name, [&] { return solver_for(linear.name, recipe).quantize(weight); });
   const auto found = statistics_.find(linear.name);
+  const at::Tensor row_energies =
+      found == statistics_.end() ? at::Tensor() : found->second.row_energies;
+  LinearOutcome outcome = with_context(
+      linear.name, [&] { return solver_for(linear.name, recipe).quantize(weight, row_energies); });
   if (found != statistics_.end() && !found->second.fallback.empty())
     outcome.fallback =
         found->second.fallback + (outcome.fallback.empty() ? "" : "; ") + outcome.fallback;
@@ -228,10 +237,16 @@ void RunReport::add(const LinearSlot& linear, const LinearRecipe& recipe,
                                 {"bits_per_weight", bits_per_weight(outcome.quantized)},
                                 {"damping", outcome.damping},
                                 {"fallback", outcome.fallback}});
+  json& row = report_["linears"].back();
+  if (objective.kind != ObjectiveKind::kNone)
+    row["skipped_sequences"] = statistics.skipped_sequences;
+  if (outcome.loss_ratio_to_rtn > 0) row["loss_ratio_to_rtn"] = outcome.loss_ratio_to_rtn;
   if (objective.needs_gradients())
-    report_["linears"].back()["labels"] =
-        objective.labels == LabelKind::kTruth ? "truth" : "sampled";
-  if (statistics.gate_score != 0) report_["linears"].back()["gate_score"] = statistics.gate_score;
+    row["labels"] = objective.labels == LabelKind::kTruth ? "truth" : "sampled";
+  if (objective.kind == ObjectiveKind::kOutput && objective.gate > 0) {
+    row["gate_score"] = statistics.gate_score;
+    row["gate"] = statistics.gate_score < objective.gate ? "closed" : "open";
+  }
   seconds_.push_back(outcome.seconds);
 }
 

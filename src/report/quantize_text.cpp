@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "report/bits_text.h"
 #include "report/human.h"
@@ -72,6 +73,25 @@ std::string outlier_text(const Json& report) {
                      100 * most);
 }
 
+// Losses over those of rounding to nearest, geometric mean and worst; "" where nothing is compared.
+std::string rounding_text(const Json& report) {
+  double logarithms = 0, worst = 0;
+  int64_t count = 0;
+  std::string where;
+  for (const Json& linear : linears_of(report)) {
+    const double ratio = find_metric(linear, "loss_ratio_to_rtn").value_or(0);
+    if (!(ratio > 0)) continue;
+    logarithms += std::log(ratio);
+    ++count;
+    if (ratio <= worst) continue;
+    worst = ratio;
+    where = find_text(linear, "name");
+  }
+  if (count == 0) return "";
+  return fmt::format("{:.3f} of rounding to nearest (geometric mean), worst {:.3f} in {}",
+                     std::exp(logarithms / static_cast<double>(count)), worst, where);
+}
+
 std::string fallback_text(const Json& report) {
   int64_t count = 0;
   std::string first;
@@ -111,6 +131,7 @@ std::vector<std::pair<std::string, std::string>> quantize_totals(const Json& rep
       {"bits per weight", all_bits_text(report)},
       {"outliers", outlier_text(report)},
       {"relative error", error_text(report)},
+      {"loss", rounding_text(report)},
       {"weight KL", divergence_text(report)},
       {"fallbacks", fallback_text(report)},
       {"read back", read_back_text(report)},
