@@ -13,7 +13,13 @@ at::Tensor zeros(int64_t count, at::Device device) {
 
 // -> (batch, out, in) float32
 at::Tensor weight_gradients(const at::Tensor& x, const at::Tensor& delta) {
-  return at::bmm(delta.to(at::kFloat).transpose(1, 2), x.to(at::kFloat));
+  const bool narrow = x.scalar_type() == at::kBFloat16 && delta.scalar_type() == at::kBFloat16;
+  if (!narrow) return at::bmm(delta.to(at::kFloat).transpose(1, 2), x.to(at::kFloat));
+  at::Tensor gradients =
+      at::zeros({x.size(0), delta.size(2), x.size(2)}, x.options().dtype(at::kFloat));
+  const at::Tensor left = delta.contiguous(), right = x.contiguous();
+  for (int64_t i = 0; i < x.size(0); ++i) add_product(gradients[i], left[i], right[i]);
+  return gradients;
 }
 
 }  // namespace

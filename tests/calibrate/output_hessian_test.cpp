@@ -55,6 +55,19 @@ TEST(OutputHessian, EqualsTheInputsAroundTheGramMatrixOfOutputGradients) {
   EXPECT_LT(relative_error(hessian.finish(1).hessian, exact), kRelativeTolerance);
 }
 
+TEST(OutputHessian, ProductsOfBFloat16AreExact) {
+  const at::Tensor x = at::randn({2, 300, 48}).to(at::kBFloat16);
+  const at::Tensor delta = at::randn({2, 40, 300}).to(at::kBFloat16).transpose(1, 2);
+  OutputHessian hessian(40, 48, at::kCPU);
+  hessian.add(x, delta);
+  at::Tensor exact = at::zeros({48, 48}, at::kDouble);
+  for (int64_t i = 0; i < 2; ++i) {
+    const at::Tensor g = delta[i].to(at::kDouble).t().mm(x[i].to(at::kDouble));
+    exact += g.t().mm(g);
+  }
+  EXPECT_LT(relative_error(hessian.finish(1).hessian, exact), kRelativeTolerance);
+}
+
 TEST(OutputHessian, SquaresEachSequenceByItself) {
   const Gradients g;
   OutputHessian together(kOut, kIn, at::kCPU), apart(kOut, kIn, at::kCPU);
