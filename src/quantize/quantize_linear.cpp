@@ -62,6 +62,31 @@ void require_outliers(const OutlierOptions& outliers) {
           outliers.rate);
 }
 
+void require_parity(const LinearRecipe& recipe) {
+  const TargetOptions& target = recipe.target;
+  if (target.parity == TargetParity::kNone) return;
+  require(target.alpha != 0 || target.alpha2 != 0,
+          "target.parity is about target.alpha and target.alpha2, but both are 0");
+  require(target.parity != TargetParity::kClamped || (recipe.grid.kind == GridKind::kUniform &&
+                                                      recipe.outliers.kind == OutlierKind::kNone),
+          "target.parity = allw clamps weights to a grid's range: expected grid.kind = uniform "
+          "and outliers.kind = none");
+}
+
+void require_target(const LinearRecipe& recipe) {
+  const TargetOptions& target = recipe.target;
+  require(
+      target.preshift == 0 || target.alpha == 0,
+      "target.preshift {} with target.alpha {}: both correct the same drift; set one of them to 0",
+      target.preshift, target.alpha);
+  require(!target.needs_original_stream() || recipe.objective.kind != ObjectiveKind::kNone,
+          "target: alpha and preshift need an objective (objective.kind is none: nothing is "
+          "compensated)");
+  require(target == TargetOptions{} || recipe.objective.kind != ObjectiveKind::kDiagonal,
+          "target: objective.kind = diagonal compensates nothing, so there is nothing to aim at");
+  require_parity(recipe);
+}
+
 void require_threads(int threads) {
   require(threads >= 1, "threads: expected 1 or more, not {}", threads);
 }
@@ -90,21 +115,12 @@ void require_options(const LinearRecipe& recipe) {
   require(grid.kind != GridKind::kSplit || recipe.outliers.kind == OutlierKind::kLasso,
           "grid.kind: split needs outliers.kind = lasso, which says what the outliers are");
   require_outliers(recipe.outliers);
+  require_target(recipe);
 }
 
 namespace {
 
-void require_target(const LinearRecipe& recipe, const LinearStatistics& statistics) {
-  const TargetOptions& target = recipe.target;
-  require(
-      target.preshift == 0 || target.alpha == 0,
-      "target.preshift {} with target.alpha {}: both correct the same drift; set one of them to 0",
-      target.preshift, target.alpha);
-  require(!target.needs_original_stream() || recipe.objective.kind != ObjectiveKind::kNone,
-          "target: alpha and preshift need an objective (objective.kind is none: nothing is "
-          "compensated)");
-  require(target == TargetOptions{} || recipe.objective.kind != ObjectiveKind::kDiagonal,
-          "target: objective.kind = diagonal compensates nothing, so there is nothing to aim at");
+void require_streams(const TargetOptions& target, const LinearStatistics& statistics) {
   require(!target.needs_original_stream() || statistics.cross_moment.defined(),
           "target: alpha and preshift need the full-precision stream, but the statistics hold no "
           "cross moment");
@@ -163,7 +179,7 @@ LinearSolver::LinearSolver(const LinearStatistics& statistics, const LinearRecip
   at::NoGradGuard no_grad;
   require_options(recipe);
   require_threads(threads);
-  require_target(recipe, statistics);
+  require_streams(recipe.target, statistics);
   auto prepared = std::make_unique<Prepared>();
   prepared->recipe = recipe;
   prepared->threads = threads;

@@ -82,6 +82,7 @@ class LinearJob {
     if (drift.defined()) task.drift = drift.to(original_.scalar_type());
     task.alpha = shared_.recipe.target.alpha;
     task.alpha2 = shared_.recipe.target.alpha2;
+    task.parity = shared_.recipe.target.parity;
     task.within_block = !is_binary_parity(shared_.recipe.grid);
     if (!reuse) rounded.grid = grid_for(shared_.recipe, task);
     rounded.result = sweep(task, *rounded.grid, kernels_);

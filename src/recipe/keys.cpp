@@ -167,6 +167,14 @@ void add_target_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(number_key(
       "target.preshift", "share of the input drift moved into the weights before the sweep (QEP)",
       "a number in 0 .. 2", share, [](auto& s) -> auto& { return s.linear.target.preshift; }));
+  keys.push_back(word_key<TargetParity>(
+      "target.parity",
+      "of alpha and alpha2 beyond a block: ours, or as published, on rounded (org) or clamped "
+      "(allw) weights",
+      {{"none", TargetParity::kNone},
+       {"org", TargetParity::kRounded},
+       {"allw", TargetParity::kClamped}},
+      [](auto& s) -> auto& { return s.linear.target.parity; }));
 }
 
 void add_transform_keys(std::vector<RecipeKey>& keys) {

@@ -11,6 +11,7 @@ enum class ObjectiveKind { kNone, kInput, kOutput, kTokenWeighted, kDiagonal };
 enum class LabelKind { kTruth, kSampled };
 enum class ScheduleKind { kOneShot, kBlockWise };
 enum class DampingReference { kMean, kMedian };
+enum class TargetParity { kNone, kRounded, kClamped };
 enum class GridKind { kUniform, kBilevel, kSplit, kBinary };
 enum class OutlierCodes { kUniform, kSignMagnitude };
 enum class BinaryMode { kColumns, kJoint, kParity };
@@ -47,6 +48,9 @@ struct TargetOptions {
   double alpha = 0;     // share of the input drift compensated column by column (GPTAQ)
   double alpha2 = 0;    // share of the residual against the original weights fed back (ResComp)
   double preshift = 0;  // share of the input drift moved into the weights beforehand (QEP)
+  // What the columns beyond a lazy block take for a weight: the clean form, or the published code's
+  // (quantize/sweep.h).
+  TargetParity parity = TargetParity::kNone;
 
   bool needs_original_stream() const { return alpha > 0 || preshift > 0; }
   bool operator==(const TargetOptions&) const = default;
