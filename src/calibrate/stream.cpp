@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "calibrate/cross_moment.h"
 #include "calibrate/finite.h"
+#include "calibrate/held_out.h"
 #include "calibrate/input_hessian.h"
 
 namespace halftone {
@@ -21,6 +22,11 @@ constexpr int64_t kTokensPerBatch =
 // undefined
 at::Tensor rows_of(const at::Tensor& x, const at::Tensor& mask) {
   return x.defined() ? (mask.defined() ? x.index({mask}) : x).flatten(0, 1) : x;
+}
+
+// How many of the rows in the mask are of the first `kept` sequences.
+int64_t rows_in(const at::Tensor& mask, int64_t kept, int64_t length) {
+  return length * (mask.defined() ? mask.narrow(0, 0, kept).sum().item<int64_t>() : kept);
 }
 
 at::Tensor part_of(const at::Tensor& x, int64_t first, int64_t count) {
@@ -96,14 +102,23 @@ std::vector<LinearStatistics> Stream::measure(const Block& block, const Block& o
   for (size_t i = 0; i < weights.size(); ++i) hessians.emplace_back(in, execution_.device);
   std::optional<CrossMoment> moment;
   if (original_) moment.emplace(in, execution_.device);
+  std::optional<HeldOutSums> held_out;
+  if (held_out_ > 0) held_out.emplace(in, execution_.device);
   int64_t dropped = 0;
   for_each_batch([&](Batch& batch) {
     const at::Tensor x = input_of(block, batch.state), finite = finite_sequences(x);
     const at::Tensor rows = rows_of(x, finite);
     if (finite.defined()) dropped += x.size(0) - finite.sum().item<int64_t>();
+    const int64_t kept = std::clamp<int64_t>(sequences_ - held_out_ - batch.first, 0, x.size(0));
+    const int64_t summed = rows_in(finite, kept, x.size(1)), rest = rows.size(0) - summed;
     for (size_t i = 0; i < weights.size(); ++i)
-      hessians[i].add(rows, rows_of(part_of(weights[i], batch.first, x.size(0)), finite));
-    if (moment) moment->add(rows, rows_of(input_of(original, batch.original), finite));
+      hessians[i].add(
+          rows.narrow(0, 0, summed),
+          part_of(rows_of(part_of(weights[i], batch.first, x.size(0)), finite), 0, summed));
+    if (!moment) return;
+    const at::Tensor full = rows_of(input_of(original, batch.original), finite);
+    moment->add(rows.narrow(0, 0, summed), full.narrow(0, 0, summed));
+    if (held_out) held_out->add(rows.narrow(0, summed, rest), full.narrow(0, summed, rest));
   });
   dropped_ = std::max(dropped_, dropped);
   require(dropped_ * 100 <= sequences_,
@@ -116,6 +131,10 @@ std::vector<LinearStatistics> Stream::measure(const Block& block, const Block& o
   const at::Tensor cross = moment ? moment->finish() : at::Tensor();
   for (size_t i = 0; i < weights.size(); ++i)
     if (!weights[i].defined()) statistics[i].cross_moment = cross;
+  if (held_out) {
+    const HeldOutInputs sums = held_out->finish();
+    for (LinearStatistics& own : statistics) own.held_out = sums;
+  }
   return statistics;
 }
 

@@ -13,6 +13,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kFewestSequencesOfGate = 5;
+constexpr int64_t kSequencesOfOneHeldOut = 10;  // target.auto: a tenth of them, at least one
 constexpr int64_t kMostSequences = int64_t{1} << 24;
 
 TokenWindows draw_windows(const QuantizeRequest& request, const Corpus& corpus,
@@ -113,12 +114,21 @@ LinearRecipe QuantizeJob::recipe_for(const LinearSlot& linear) const {
   return request_.recipe.for_linear(linear.name);
 }
 
+int64_t QuantizeJob::held_out_sequences() const {
+  const auto linears = model().linears();
+  const bool any = std::any_of(linears.begin(), linears.end(), [&](const LinearSlot& linear) {
+    return recipe_for(linear).target.automatic;
+  });
+  return any ? std::max<int64_t>(1, request_.sequences / kSequencesOfOneHeldOut) : 0;
+}
+
 CalibrationOptions QuantizeJob::calibration_options() const {
   CalibrationOptions options;
   const auto linears = model().linears();
   options.two_streams = std::any_of(linears.begin(), linears.end(), [&](const LinearSlot& linear) {
     return recipe_for(linear).target.needs_original_stream();
   });
+  options.held_out = held_out_sequences();
   options.objective = [this](const LinearSlot& linear) { return recipe_for(linear).objective; };
   options.seed = request_.seed;
   options.memory_limit = request_.memory_limit.value_or(physical_memory_bytes() / 2);
@@ -132,8 +142,8 @@ void QuantizeJob::check_objectives() const {
   for (const LinearSlot& linear : model().linears()) {
     const LinearRecipe recipe = recipe_for(linear);
     require(!recipe.objective.needs_gradients() || !recipe.target.needs_original_stream(),
-            "{}: objective.kind = {} with target.alpha or target.preshift above 0: the drift is "
-            "measured for objective.kind = input only",
+            "{}: objective.kind = {} with target.alpha or target.preshift above 0, or target.auto: "
+            "the drift is measured for objective.kind = input only",
             linear.name, objective_name(recipe.objective.kind));
     require(recipe.objective.gate == 0 || !recipe.objective.needs_gradients() ||
                 recipe.objective.kind == ObjectiveKind::kOutput,
@@ -142,6 +152,9 @@ void QuantizeJob::check_objectives() const {
     require(recipe.objective.gate == 0 || request_.sequences >= kFewestSequencesOfGate,
             "--sequences {}: objective.gate holds every fifth sequence out and needs at least {}",
             request_.sequences, kFewestSequencesOfGate);
+    require(!recipe.target.automatic || request_.sequences >= 2,
+            "--sequences {}: target.auto holds a tenth of the windows out and needs at least 2",
+            request_.sequences);
   }
 }
 
@@ -163,15 +176,18 @@ at::Tensor QuantizeJob::other_tensor(const std::string& name) const {
 json QuantizeJob::calibration_json() const {
   if (!corpus_) return nullptr;
   const auto* ids = windows_->ids.data();
-  return {{"text", corpus_->name},
-          {"ids_sha256", corpus_->ids_sha256},
-          {"tokenizer", corpus_->description},
-          {"round_trip", corpus_->round_trip},
-          {"bos", corpus_->bos},
-          {"sequences", windows_->count},
-          {"length", windows_->length},
-          {"seed", request_.seed},
-          {"windows_sha256", sha256_hex(std::as_bytes(std::span(ids, windows_->ids.size())))}};
+  json result = {
+      {"text", corpus_->name},
+      {"ids_sha256", corpus_->ids_sha256},
+      {"tokenizer", corpus_->description},
+      {"round_trip", corpus_->round_trip},
+      {"bos", corpus_->bos},
+      {"sequences", windows_->count},
+      {"length", windows_->length},
+      {"seed", request_.seed},
+      {"windows_sha256", sha256_hex(std::as_bytes(std::span(ids, windows_->ids.size())))}};
+  if (held_out_sequences() > 0) result["held_out_sequences"] = held_out_sequences();
+  return result;
 }
 
 const LinearSolver& StageSolvers::solver_for(const std::string& linear,
@@ -231,6 +247,12 @@ void RunReport::add(const LinearSlot& linear, const LinearRecipe& recipe,
   if (objective.needs_gradients())
     report_["linears"].back()["labels"] =
         objective.labels == LabelKind::kTruth ? "truth" : "sampled";
+  if (!outcome.trials.empty()) {
+    json& target = report_["linears"].back()["target"];
+    target["chosen"] = outcome.target;
+    for (const TargetTrial& trial : outcome.trials)
+      target["held_out_error"][trial.target] = trial.error;
+  }
   if (statistics.gate_score != 0) report_["linears"].back()["gate_score"] = statistics.gate_score;
   seconds_.push_back(outcome.seconds);
 }

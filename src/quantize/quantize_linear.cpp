@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "kernels/lane_kernels.h"
+#include "quantize/auto_target.h"
 #include "quantize/order.h"
 #include "quantize/solve.h"
 #include "quantize/target.h"
@@ -62,6 +63,19 @@ void require_outliers(const OutlierOptions& outliers) {
           outliers.rate);
 }
 
+void require_automatic(const LinearRecipe& recipe) {
+  const TargetOptions& target = recipe.target;
+  if (!target.automatic) return;
+  require(target.alpha == 0 && target.alpha2 == 0 && target.preshift == 0,
+          "target.auto chooses alpha, alpha2 and preshift itself: expected 0, 0, 0 beside it, not "
+          "{}, {}, {}",
+          target.alpha, target.alpha2, target.preshift);
+  require(target.parity == TargetParity::kNone,
+          "target.parity with target.auto: the published codes choose no target");
+  require(recipe.grid.kind != GridKind::kBinary || recipe.grid.mode != BinaryMode::kParity,
+          "grid.mode: parity copies a code that knows no targets; set target.auto = false");
+}
+
 void require_parity(const LinearRecipe& recipe) {
   const TargetOptions& target = recipe.target;
   if (target.parity == TargetParity::kNone) return;
@@ -80,10 +94,11 @@ void require_target(const LinearRecipe& recipe) {
       "target.preshift {} with target.alpha {}: both correct the same drift; set one of them to 0",
       target.preshift, target.alpha);
   require(!target.needs_original_stream() || recipe.objective.kind != ObjectiveKind::kNone,
-          "target: alpha and preshift need an objective (objective.kind is none: nothing is "
+          "target: alpha, preshift and auto need an objective (objective.kind is none: nothing is "
           "compensated)");
   require(target == TargetOptions{} || recipe.objective.kind != ObjectiveKind::kDiagonal,
           "target: objective.kind = diagonal compensates nothing, so there is nothing to aim at");
+  require_automatic(recipe);
   require_parity(recipe);
 }
 
@@ -124,6 +139,8 @@ void require_streams(const TargetOptions& target, const LinearStatistics& statis
   require(!target.needs_original_stream() || statistics.cross_moment.defined(),
           "target: alpha and preshift need the full-precision stream, but the statistics hold no "
           "cross moment");
+  require(!target.automatic || statistics.held_out.has_value(),
+          "target.auto needs calibration windows that were held out, but the statistics hold none");
 }
 
 void require_hessian(const at::Tensor& hessian) {
@@ -193,6 +210,7 @@ LinearSolver::LinearSolver(const LinearStatistics& statistics, const LinearRecip
       prepared->factor = factor_with_ladder(prepared->hessian, prepared->diagonal,
                                             prepared->columns, recipe.objective.damping);
     prepare_drift(statistics, *prepared);
+    if (recipe.target.automatic) prepared->held_out = statistics.held_out;
   }
   prepared_ = std::move(prepared);
 }
@@ -210,8 +228,11 @@ LinearOutcome LinearSolver::quantize(const at::Tensor& weight) const {
                      weight.scalar_type() == at::kDouble;
   const at::Tensor numbers = weight.to(exact ? at::kDouble : at::kFloat).contiguous();
   require_finite(numbers);
-  LinearOutcome outcome =
-      exact ? solve_linear<double>(*prepared_, numbers) : solve_linear<float>(*prepared_, numbers);
+  const auto solve = [&]<class T>(T) {
+    return prepared_->held_out ? solve_best_target<T>(*prepared_, numbers)
+                               : solve_linear<T>(*prepared_, numbers);
+  };
+  LinearOutcome outcome = exact ? solve(double{}) : solve(float{});
   outcome.weight_divergence = weight_divergence(numbers, dequantize(outcome.quantized));
   outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return outcome;

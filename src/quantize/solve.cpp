@@ -241,8 +241,7 @@ bool solve_compensated(const SharedInput& shared, const at::Tensor& weight, cons
 }  // namespace
 
 at::Tensor SharedInput::drift_for(const DampedFactor& of) const {
-  const bool asked = recipe.target.alpha > 0 || recipe.target.alpha2 > 0;
-  if (!asked || !moment.defined() || !of.upper.defined()) return {};
+  if (!recipe.target.needs_drift_matrix() || !moment.defined() || !of.upper.defined()) return {};
   return drift_matrix(moment, of.upper);
 }
 

@@ -167,6 +167,11 @@ void add_target_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(number_key(
       "target.preshift", "share of the input drift moved into the weights before the sweep (QEP)",
       "a number in 0 .. 2", share, [](auto& s) -> auto& { return s.linear.target.preshift; }));
+  keys.push_back(boolean_key(
+      "target.auto",
+      "per linear plain, preshift 0.25, 0.5, 1, alpha 0.25, 1 or alpha = alpha2 = 0.25, by the "
+      "error on a tenth of the windows, which no solve sees",
+      [](auto& s) -> auto& { return s.linear.target.automatic; }));
   keys.push_back(word_key<TargetParity>(
       "target.parity",
       "of alpha and alpha2 beyond a block: ours, or as published, on rounded (org) or clamped "

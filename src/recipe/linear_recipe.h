@@ -48,11 +48,14 @@ struct TargetOptions {
   double alpha = 0;     // share of the input drift compensated column by column (GPTAQ)
   double alpha2 = 0;    // share of the residual against the original weights fed back (ResComp)
   double preshift = 0;  // share of the input drift moved into the weights beforehand (QEP)
+  // One of the above for each linear, by its error on calibration windows held out; then all are 0.
+  bool automatic = false;
   // What the columns beyond a lazy block take for a weight: the clean form, or the published code's
   // (quantize/sweep.h).
   TargetParity parity = TargetParity::kNone;
 
-  bool needs_original_stream() const { return alpha > 0 || preshift > 0; }
+  bool needs_original_stream() const { return alpha > 0 || preshift > 0 || automatic; }
+  bool needs_drift_matrix() const { return alpha > 0 || alpha2 > 0 || automatic; }
   bool operator==(const TargetOptions&) const = default;
 };
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "report/bits_text.h"
 #include "report/human.h"
@@ -72,6 +73,19 @@ std::string outlier_text(const Json& report) {
                      100 * most);
 }
 
+// How many linears target.auto gave each target; "" without it.
+std::string target_text(const Json& report) {
+  std::map<std::string, int64_t> counts;
+  for (const Json& linear : linears_of(report)) {
+    const std::string chosen = find_text(linear, "target.chosen");
+    if (!chosen.empty()) ++counts[chosen];
+  }
+  std::string text;
+  for (const auto& [target, count] : counts)
+    text += fmt::format("{}{} {}", text.empty() ? "" : "; ", count, target);
+  return text;
+}
+
 std::string fallback_text(const Json& report) {
   int64_t count = 0;
   std::string first;
@@ -110,6 +124,7 @@ std::vector<std::pair<std::string, std::string>> quantize_totals(const Json& rep
       {"size", size_text(report)},
       {"bits per weight", all_bits_text(report)},
       {"outliers", outlier_text(report)},
+      {"targets chosen", target_text(report)},
       {"relative error", error_text(report)},
       {"weight KL", divergence_text(report)},
       {"fallbacks", fallback_text(report)},

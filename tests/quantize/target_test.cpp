@@ -253,6 +253,7 @@ TEST(Target, RefusesWhatCannotBe) {
   const auto refusal = [&](const TargetOptions& target) {
     return message_of([&] { require_options(recipe_with(target)); });
   };
+  EXPECT_NE(refusal({.preshift = 0.5, .automatic = true}).find("auto chooses"), std::string::npos);
   EXPECT_NE(refusal({.parity = TargetParity::kRounded}).find("both are 0"), std::string::npos);
   LinearRecipe bilevel = recipe_with({.alpha = 1, .parity = TargetParity::kClamped}, 3, 16);
   bilevel.grid.kind = GridKind::kBilevel;

@@ -319,6 +319,7 @@ gate = 0.0
 alpha = 0.0
 alpha2 = 0.0
 preshift = 0.0
+auto = false
 parity = "none"
 
 [grid]
