@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/sha256.h"
+#include "pipeline/online_rotation.h"
 #include "transform/rotated_weights.h"
 
 namespace halftone {
@@ -70,9 +71,13 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
   require(!opened_.is_quantized(),
           "{}: is quantized already ({}); quantizing again would add its error to that one's",
           request.model.string(), opened_.weights->format());
-  if (request.recipe.common.transform.rotation == RotationKind::kQuaRot) {
-    weights_ = std::make_shared<const RotatedWeights>(opened_.weights, opened_.model.family(),
-                                                      opened_.model.config(), request.seed);
+  const TransformOptions& transform = request.recipe.common.transform;
+  require(!transform.online || transform.rotation == RotationKind::kQuaRot,
+          "transform.online rotates what transform.rotation leaves: expected rotation = quarot");
+  if (transform.rotation == RotationKind::kQuaRot) {
+    weights_ = std::make_shared<const RotatedWeights>(
+        opened_.weights, opened_.model.family(), opened_.model.config(),
+        RotationOptions{.seed = request.seed, .online = transform.online});
     std::vector<std::string> names = opened_.weights->checkpoint().names();
     names.emplace_back(opened_.model.family().head);
     transformed_.emplace(weights_, names);
@@ -101,6 +106,7 @@ OutputPlan QuantizeJob::output_plan() const {
   plan.producer = "halftone:" HALFTONE_VERSION;
   for (const LinearSlot& linear : model().linears())
     plan.linears.push_back({linear.name, linear.out, linear.in, recipe_for(linear)});
+  plan_online_rotation(model(), plan);
   return plan;
 }
 

@@ -187,6 +187,10 @@ void add_transform_keys(std::vector<RecipeKey>& keys) {
       "transform.rotation", "rotate weights and activations first, for the whole model",
       {{"none", RotationKind::kNone}, {"quarot", RotationKind::kQuaRot}},
       [](auto& s) -> auto& { return s.linear.transform.rotation; }));
+  keys.push_back(boolean_key(
+      "transform.online",
+      "rotate the inputs of down projections as the model runs; native, or folded back into dense",
+      [](auto& s) -> auto& { return s.linear.transform.online; }));
 }
 
 void add_order_keys(std::vector<RecipeKey>& keys) {

@@ -102,6 +102,9 @@ struct OrderOptions {
 // Function-preserving rewrites of the whole model (METHODS 8); the same for every linear.
 struct TransformOptions {
   RotationKind rotation = RotationKind::kNone;
+  // Linears behind an element-wise product, whose inputs no rotation of weights reaches, read them
+  // rotated as the model runs (METHODS 8.2, step 5).
+  bool online = false;
 
   bool operator==(const TransformOptions&) const = default;
 };

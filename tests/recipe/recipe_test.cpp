@@ -350,6 +350,7 @@ static_groups = true
 
 [transform]
 rotation = "none"
+online = false
 
 [[rule]]
 match = "m"
