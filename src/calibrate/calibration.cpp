@@ -59,6 +59,7 @@ Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execut
       options_(std::move(options)),
       progress_(progress),
       stream_(model, ids, execution, options_.two_streams, options_.storage) {
+  stream_.hold_out(options_.held_out);
   for (const LinearSlot& linear : model.linears()) {
     const ObjectiveOptions objective = options_.objective(linear);
     streams_ = streams_ || needs_prefix(objective);

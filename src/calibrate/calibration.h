@@ -19,6 +19,8 @@ using StageStatistics = std::map<std::string, LinearStatistics>;
 
 struct CalibrationOptions {
   bool two_streams = false;  // some target needs the cross moment
+  int64_t held_out = 0;      // sequences, the last ones, that go into `held_out` of the statistics
+                             // and nowhere else; with two streams only
   ObjectiveOf objective;     // of each linear; labels and schedule are those of the first that
                              // needs gradients
   uint64_t seed = 0;         // of sampled labels

@@ -5,9 +5,18 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace halftone {
+
+// The inputs that were kept out of everything else, to choose by (target.auto). X, Xf: as below;
+// (in, in) float32 each.
+struct HeldOutInputs {
+  at::Tensor hessian = {};       // X^T X
+  at::Tensor cross_moment = {};  // (Xf - X)^T X
+  at::Tensor drift = {};         // (Xf - X)^T (Xf - X)
+};
 
 struct LinearStatistics {
   // (in, in) float32 or float64: X^T X over all tokens, or what another objective puts in its place
@@ -25,6 +34,7 @@ struct LinearStatistics {
   double gate_score = 0;
   std::string fallback = {};      // empty, or why this is not the objective that was asked for
   int64_t skipped_sequences = 0;  // left out for numbers that are not finite
+  std::optional<HeldOutInputs> held_out = {};  // where sequences were held out
 };
 
 // Rows of a linear in `groups` runs, as even as can be: run g is [first(g), first(g + 1)).

@@ -26,6 +26,10 @@ class Stream {
   Stream(const Model& model, const at::Tensor& ids, const Execution& execution, bool two_streams,
          at::ScalarType storage = at::kBFloat16);
 
+  // Keeps the last `count` sequences out of every sum; what they hold is in `held_out` of the
+  // statistics. Before the first stage is measured, with two streams only.
+  void hold_out(int64_t count) { held_out_ = count; }
+
   const RopeTable& rope() const { return rope_; }
 
   // Statistics of the inputs of `stage`; stages of a block must be asked for in order, 0 first.
@@ -63,6 +67,7 @@ class Stream {
   Execution execution_;
   RopeTable rope_;
   int64_t sequences_, batch_, dropped_ = 0;  // batch_: sequences at a time
+  int64_t held_out_ = 0;
   ActivationStore quantized_;
   std::optional<ActivationStore> original_;  // with two streams
 };

@@ -82,6 +82,45 @@ void require_row_groups(const LinearRecipe& recipe) {
           groups);
 }
 
+void require_automatic(const LinearRecipe& recipe) {
+  const TargetOptions& target = recipe.target;
+  if (!target.automatic) return;
+  require(target.alpha == 0 && target.alpha2 == 0 && target.preshift == 0,
+          "target.auto chooses alpha, alpha2 and preshift itself: expected 0, 0, 0 beside it, not "
+          "{}, {}, {}",
+          target.alpha, target.alpha2, target.preshift);
+  require(target.parity == TargetParity::kNone,
+          "target.parity with target.auto: the published codes choose no target");
+  require(recipe.grid.kind != GridKind::kBinary || recipe.grid.mode != BinaryMode::kParity,
+          "grid.mode: parity copies a code that knows no targets; set target.auto = false");
+}
+
+void require_parity(const LinearRecipe& recipe) {
+  const TargetOptions& target = recipe.target;
+  if (target.parity == TargetParity::kNone) return;
+  require(target.alpha != 0 || target.alpha2 != 0,
+          "target.parity is about target.alpha and target.alpha2, but both are 0");
+  require(target.parity != TargetParity::kClamped || (recipe.grid.kind == GridKind::kUniform &&
+                                                      recipe.outliers.kind == OutlierKind::kNone),
+          "target.parity = allw clamps weights to a grid's range: expected grid.kind = uniform "
+          "and outliers.kind = none");
+}
+
+void require_target(const LinearRecipe& recipe) {
+  const TargetOptions& target = recipe.target;
+  require(
+      target.preshift == 0 || target.alpha == 0,
+      "target.preshift {} with target.alpha {}: both correct the same drift; set one of them to 0",
+      target.preshift, target.alpha);
+  require(!target.needs_original_stream() || recipe.objective.kind != ObjectiveKind::kNone,
+          "target: alpha, preshift and auto need an objective (objective.kind is none: nothing is "
+          "compensated)");
+  require(target == TargetOptions{} || recipe.objective.kind != ObjectiveKind::kDiagonal,
+          "target: objective.kind = diagonal compensates nothing, so there is nothing to aim at");
+  require_automatic(recipe);
+  require_parity(recipe);
+}
+
 void require_threads(int threads) {
   require(threads >= 1, "threads: expected 1 or more, not {}", threads);
 }
@@ -115,6 +154,7 @@ void require_options(const LinearRecipe& recipe) {
   require(recipe.order.kind == OrderKind::kNatural || recipe.objective.kind != ObjectiveKind::kNone,
           "order.kind: activation orders columns by a Hessian, and objective.kind = none has none; "
           "expected natural");
+  require_target(recipe);
 }
 
 void require_rows(const LinearRecipe& recipe, int64_t out) {
@@ -129,20 +169,12 @@ void require_rows(const LinearRecipe& recipe, int64_t out) {
 
 namespace {
 
-void require_target(const LinearRecipe& recipe, const LinearStatistics& statistics) {
-  const TargetOptions& target = recipe.target;
-  require(
-      target.preshift == 0 || target.alpha == 0,
-      "target.preshift {} with target.alpha {}: both correct the same drift; set one of them to 0",
-      target.preshift, target.alpha);
-  require(!target.needs_original_stream() || recipe.objective.kind != ObjectiveKind::kNone,
-          "target: alpha and preshift need an objective (objective.kind is none: nothing is "
-          "compensated)");
-  require(target == TargetOptions{} || recipe.objective.kind != ObjectiveKind::kDiagonal,
-          "target: objective.kind = diagonal compensates nothing, so there is nothing to aim at");
+void require_streams(const TargetOptions& target, const LinearStatistics& statistics) {
   require(!target.needs_original_stream() || statistics.cross_moment.defined(),
           "target: alpha and preshift need the full-precision stream, but the statistics hold no "
           "cross moment");
+  require(!target.automatic || statistics.held_out.has_value(),
+          "target.auto needs calibration windows that were held out, but the statistics hold none");
 }
 
 void require_hessian(const at::Tensor& hessian) {
@@ -189,7 +221,7 @@ LinearSolver::LinearSolver(const LinearStatistics& statistics, const LinearRecip
   at::NoGradGuard no_grad;
   require_options(recipe);
   require_threads(threads);
-  require_target(recipe, statistics);
+  require_streams(recipe.target, statistics);
   if (recipe.objective.kind != ObjectiveKind::kNone) require_hessian(statistics.hessian);
   prepared_ = std::make_unique<const Prepared>(statistics, recipe, threads);
 }

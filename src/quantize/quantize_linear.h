@@ -5,12 +5,19 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "calibrate/linear_statistics.h"
 #include "quantize/quantized_linear.h"
 #include "recipe/linear_recipe.h"
 
 namespace halftone {
+
+// One target that target.auto has tried.
+struct TargetTrial {
+  std::string target;  // "preshift 0.5"
+  double error = 0;    // held_out_error (auto_target.h)
+};
 
 struct LinearOutcome {
   QuantizedLinear quantized;
@@ -24,6 +31,8 @@ struct LinearOutcome {
   double loss_ratio_to_rtn = 0;
   double damping = 0;    // share of the reference diagonal that the factorization needed
   std::string fallback;  // empty, or the steps of METHODS 7.6 that were taken, oldest first
+  std::string target;    // of target.auto: the trial that was kept; else empty
+  std::vector<TargetTrial> trials;  // of target.auto, in the order tried
   double seconds = 0;
 };
 

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <optional>
 
 #include "base/error.h"
+#include "quantize/auto_target.h"
 #include "quantize/order.h"
 #include "quantize/outliers/lasso.h"
 #include "quantize/target.h"
@@ -87,6 +90,60 @@ Outliers joined_outliers(const std::vector<QuantizedLinear>& runs) {
   return {at::cat(starts), all(&Outliers::columns), all(&Outliers::values)};
 }
 
+// What runs add up to; the loss as one of a token.
+void add(const SolvedRows& run, double tokens, SolvedRows& sum) {
+  sum.loss += run.loss / tokens;
+  sum.error += run.error;
+  sum.energy += run.energy;
+  sum.sampled_error += run.sampled_error;
+  sum.nearest_error += run.nearest_error;
+  sum.damping = std::max(sum.damping, run.damping);
+}
+
+// input: what a run's rows share; made anew each time it is asked for, unless it is the only one
+template <class T>
+LinearOutcome solve_runs(const LinearRecipe& recipe, int64_t groups,
+                         const std::function<std::shared_ptr<const SharedInput>(int64_t)>& input,
+                         const at::Tensor& weight, const at::Tensor& row_energies) {
+  const int64_t out = weight.size(0);
+  LinearOutcome outcome;
+  const std::vector<double> counts = outlier_weights(recipe, row_energies, outcome.fallback);
+  const auto first_of = [&](int64_t group) { return first_row_of_group(out, groups, group); };
+  // the weights that each run aims at; all at once where outliers are chosen among them
+  const auto aim = [&](const SharedInput& shared, int64_t group) {
+    const int64_t first = first_of(group);
+    return aimed_weight(shared, weight.narrow(0, first, first_of(group + 1) - first));
+  };
+  std::optional<OutlierMask> mask;
+  std::vector<at::Tensor> aimed(static_cast<size_t>(groups));
+  if (recipe.outliers.kind == OutlierKind::kLasso) {
+    for (int64_t group = 0; group < groups; ++group) aimed[group] = aim(*input(group), group);
+    mask = lasso_outliers(groups == 1 ? aimed.front() : at::cat(aimed), recipe.outliers.rate);
+  }
+  SolvedRows sum;
+  std::vector<QuantizedLinear> runs;
+  for (int64_t group = 0; group < groups; ++group) {
+    const std::shared_ptr<const SharedInput> shared = input(group);
+    const int64_t first = first_of(group), end = first_of(group + 1);
+    Rows rows{aimed[group].defined() ? aimed[group] : aim(*shared, group)};
+    if (mask) rows.outliers = {mask->members.narrow(0, first, end - first), mask->least};
+    if (!counts.empty()) rows.outlier_weights = {counts.begin() + first, counts.begin() + end};
+    SolvedRows solved = solve_rows<T>(*shared, rows);
+    add(solved, shared->tokens, sum);
+    if (groups > 1 && !solved.fallback.empty())
+      solved.fallback = fmt::format("rows {} to {}: {}", first, end - 1, solved.fallback);
+    append(outcome.fallback, solved.fallback);
+    runs.push_back(std::move(solved.quantized));
+  }
+  outcome.quantized = joined(std::move(runs));
+  outcome.loss = sum.loss;
+  outcome.damping = sum.damping;
+  outcome.relative_error = ratio(sum.error, sum.energy);
+  if (std::isfinite(sum.sampled_error) && std::isfinite(sum.nearest_error))
+    outcome.loss_ratio_to_rtn = ratio(sum.sampled_error, sum.nearest_error);
+  return outcome;
+}
+
 }  // namespace
 
 int64_t row_groups_of(const at::Tensor& hessian) {
@@ -133,58 +190,33 @@ SharedInput RowGroups::input_of(int64_t group) const {
     shared.factor = factor_with_ladder(shared.hessian, shared.diagonal, shared.columns,
                                        recipe_.objective.damping);
   prepare_drift(of_group(statistics_.cross_moment, group), shared);
+  if (recipe_.target.automatic) shared.held_out = statistics_.held_out;
   return shared;
 }
 
 template <class T>
 LinearOutcome RowGroups::solve(const at::Tensor& weight, const at::Tensor& row_energies) const {
-  const int64_t out = weight.size(0);
-  LinearOutcome outcome;
-  const std::vector<double> counts = outlier_weights(recipe_, row_energies, outcome.fallback);
-  const auto first_of = [&](int64_t group) { return first_row_of_group(out, groups_, group); };
-  // the weights that each run aims at; all at once where outliers are chosen among them
-  const auto input = [&](int64_t group) {
-    return alone_ ? alone_ : std::make_shared<const SharedInput>(input_of(group));
+  if (alone_ && alone_->held_out) return solve_best_target<T>(*alone_, weight);
+  if (alone_) return solve_linear<T>(*alone_, weight, row_energies);
+  const auto input = [this](int64_t group) {
+    return std::make_shared<const SharedInput>(input_of(group));
   };
-  const auto aim = [&](const SharedInput& shared, int64_t group) {
-    const int64_t first = first_of(group);
-    return aimed_weight(shared, weight.narrow(0, first, first_of(group + 1) - first));
-  };
-  std::optional<OutlierMask> mask;
-  std::vector<at::Tensor> aimed(static_cast<size_t>(groups_));
-  if (recipe_.outliers.kind == OutlierKind::kLasso) {
-    for (int64_t group = 0; group < groups_; ++group) aimed[group] = aim(*input(group), group);
-    mask = lasso_outliers(groups_ == 1 ? aimed.front() : at::cat(aimed), recipe_.outliers.rate);
-  }
-  SolvedRows sum;
-  std::vector<QuantizedLinear> runs;
-  for (int64_t group = 0; group < groups_; ++group) {
-    const std::shared_ptr<const SharedInput> shared = input(group);
-    const int64_t first = first_of(group), end = first_of(group + 1);
-    Rows rows{aimed[group].defined() ? aimed[group] : aim(*shared, group)};
-    if (mask) rows.outliers = {mask->members.narrow(0, first, end - first), mask->least};
-    if (!counts.empty()) rows.outlier_weights = {counts.begin() + first, counts.begin() + end};
-    SolvedRows solved = solve_rows<T>(*shared, rows);
-    sum.loss += solved.loss;
-    sum.error += solved.error;
-    sum.energy += solved.energy;
-    sum.sampled_error += solved.sampled_error;
-    sum.nearest_error += solved.nearest_error;
-    outcome.damping = std::max(outcome.damping, solved.damping);
-    if (groups_ > 1 && !solved.fallback.empty())
-      solved.fallback = fmt::format("rows {} to {}: {}", first, end - 1, solved.fallback);
-    append(outcome.fallback, solved.fallback);
-    runs.push_back(std::move(solved.quantized));
-  }
-  outcome.quantized = joined(std::move(runs));
-  outcome.loss = sum.loss / static_cast<double>(std::max<int64_t>(1, statistics_.tokens));
-  outcome.relative_error = ratio(sum.error, sum.energy);
-  if (std::isfinite(sum.sampled_error) && std::isfinite(sum.nearest_error))
-    outcome.loss_ratio_to_rtn = ratio(sum.sampled_error, sum.nearest_error);
-  return outcome;
+  return solve_runs<T>(recipe_, groups_, input, weight, row_energies);
 }
 template LinearOutcome RowGroups::solve<float>(const at::Tensor&, const at::Tensor&) const;
 template LinearOutcome RowGroups::solve<double>(const at::Tensor&, const at::Tensor&) const;
+
+template <class T>
+LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight,
+                           const at::Tensor& row_energies) {
+  const std::shared_ptr<const SharedInput> alone(std::shared_ptr<void>(), &shared);
+  return solve_runs<T>(
+      shared.recipe, 1, [&](int64_t) { return alone; }, weight, row_energies);
+}
+template LinearOutcome solve_linear<float>(const SharedInput&, const at::Tensor&,
+                                           const at::Tensor&);
+template LinearOutcome solve_linear<double>(const SharedInput&, const at::Tensor&,
+                                            const at::Tensor&);
 
 QuantizedLinear joined(std::vector<QuantizedLinear> runs) {
   QuantizedLinear linear = runs.front();

@@ -81,6 +81,7 @@ class LinearJob {
     if (drift.defined()) task.drift = drift.to(original_.scalar_type());
     task.alpha = shared_.recipe.target.alpha;
     task.alpha2 = shared_.recipe.target.alpha2;
+    task.parity = shared_.recipe.target.parity;
     task.within_block = !is_binary_parity(shared_.recipe.grid);
     if (!reuse) rounded.grid = grid_for(shared_.recipe, task);
     rounded.result = sweep(task, *rounded.grid, kernels_);
@@ -111,7 +112,7 @@ class LinearJob {
 
   // A grid for the task, fitted already where groups are static.
   std::shared_ptr<Grid<T>> grid_for(const LinearRecipe& recipe, const SweepTask<T>& task) const {
-    const bool zeroed = shared_.diagonal.usable;  // solve_linear zeroes dead columns only then
+    const bool zeroed = shared_.diagonal.usable;  // aimed_weight zeroes dead columns only then
     GridContext<T> context{.grouping = task.grouping,
                            .out = out_,
                            .rows = original_.size(1),
@@ -312,8 +313,7 @@ SolvedRows compensated_or_not(const SharedInput& shared, const Rows& rows) {
 }  // namespace
 
 at::Tensor SharedInput::drift_for(const DampedFactor& of) const {
-  const bool asked = recipe.target.alpha > 0 || recipe.target.alpha2 > 0;
-  if (!asked || !moment.defined() || !of.upper.defined()) return {};
+  if (!recipe.target.needs_drift_matrix() || !moment.defined() || !of.upper.defined()) return {};
   return drift_matrix(moment, of.upper);
 }
 

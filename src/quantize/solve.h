@@ -2,8 +2,8 @@
 // refuse.
 //
 // Left out of the ladder: step 3 (a Fisher matrix is a sum of squares, damping always factors it;
-// blends are asked for in the recipe) and the held-out loss of step 6 (calibration keeps no
-// held-out tokens; the distance to round-to-nearest is checked).
+// blends are asked for in the recipe) and the held-out loss of step 6 (calibration keeps held-out
+// tokens for target.auto only; the distance to round-to-nearest is checked).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "calibrate/linear_statistics.h"
 #include "quantize/factor.h"
 #include "quantize/outliers/outlier_mask.h"
 #include "quantize/quantize_linear.h"
@@ -30,6 +31,7 @@ struct SharedInput {
   DampedFactor factor;           // none where the ladder found none
   at::Tensor moment;             // (in, in) D in sweep order, normalized; undefined: one stream
   at::Tensor drift;              // (in, in) P of `factor`; undefined without alpha, alpha2
+  std::optional<HeldOutInputs> held_out;  // with target.auto
 
   // P for a factor; undefined where the recipe asks for none.
   at::Tensor drift_for(const DampedFactor& factor) const;

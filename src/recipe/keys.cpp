@@ -176,6 +176,19 @@ void add_target_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(number_key(
       "target.preshift", "share of the input drift moved into the weights before the sweep (QEP)",
       "a number in 0 .. 2", share, [](auto& s) -> auto& { return s.linear.target.preshift; }));
+  keys.push_back(boolean_key(
+      "target.auto",
+      "per linear plain, preshift 0.25, 0.5, 1, alpha 0.25, 1 or alpha = alpha2 = 0.25, by the "
+      "error on a tenth of the windows, which no solve sees",
+      [](auto& s) -> auto& { return s.linear.target.automatic; }));
+  keys.push_back(word_key<TargetParity>(
+      "target.parity",
+      "of alpha and alpha2 beyond a block: ours, or as published, on rounded (org) or clamped "
+      "(allw) weights",
+      {{"none", TargetParity::kNone},
+       {"org", TargetParity::kRounded},
+       {"allw", TargetParity::kClamped}},
+      [](auto& s) -> auto& { return s.linear.target.parity; }));
 }
 
 void add_transform_keys(std::vector<RecipeKey>& keys) {
@@ -183,6 +196,10 @@ void add_transform_keys(std::vector<RecipeKey>& keys) {
       "transform.rotation", "rotate weights and activations first, for the whole model",
       {{"none", RotationKind::kNone}, {"quarot", RotationKind::kQuaRot}},
       [](auto& s) -> auto& { return s.linear.transform.rotation; }));
+  keys.push_back(boolean_key(
+      "transform.online",
+      "rotate the inputs of down projections as the model runs; native, or folded back into dense",
+      [](auto& s) -> auto& { return s.linear.transform.online; }));
 }
 
 void add_order_keys(std::vector<RecipeKey>& keys) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "report/bits_text.h"
 #include "report/human.h"
@@ -92,6 +93,19 @@ std::string rounding_text(const Json& report) {
                      std::exp(logarithms / static_cast<double>(count)), worst, where);
 }
 
+// How many linears target.auto gave each target; "" without it.
+std::string target_text(const Json& report) {
+  std::map<std::string, int64_t> counts;
+  for (const Json& linear : linears_of(report)) {
+    const std::string chosen = find_text(linear, "target.chosen");
+    if (!chosen.empty()) ++counts[chosen];
+  }
+  std::string text;
+  for (const auto& [target, count] : counts)
+    text += fmt::format("{}{} {}", text.empty() ? "" : "; ", count, target);
+  return text;
+}
+
 std::string fallback_text(const Json& report) {
   int64_t count = 0;
   std::string first;
@@ -130,6 +144,7 @@ std::vector<std::pair<std::string, std::string>> quantize_totals(const Json& rep
       {"size", size_text(report)},
       {"bits per weight", all_bits_text(report)},
       {"outliers", outlier_text(report)},
+      {"targets chosen", target_text(report)},
       {"relative error", error_text(report)},
       {"loss", rounding_text(report)},
       {"weight KL", divergence_text(report)},

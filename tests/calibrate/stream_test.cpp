@@ -135,6 +135,31 @@ TEST(Stream, TheCrossMomentIsWeightedAsTheHessianIs) {
   EXPECT_GT(relative_error(sums[2].cross_moment, sums[0].cross_moment), 0.1);
 }
 
+TEST(Stream, HeldOutSequencesAreInNoSumButTheirOwn) {
+  const Model model = open_demo();
+  const Execution execution{at::kCPU, at::kFloat, 1};
+  const at::Tensor ids = some_ids(5, 32);
+  const auto measured = [&](const at::Tensor& of, int64_t held_out) {
+    Stream stream(model, of, execution, true, at::kFloat);
+    stream.hold_out(held_out);
+    const Block original = model.load_block(0, execution, stream.rope());
+    Block halved = original;
+    (void)stream.measure(halved, original, 0);
+    halved.tensors["self_attn.v_proj.weight"] = original.weight("self_attn.v_proj.weight") / 2;
+    return stream.measure(halved, original, 1);
+  };
+  const LinearStatistics first = measured(ids.narrow(0, 0, 3), 0),
+                         rest = measured(ids.narrow(0, 3, 2), 0);
+  const LinearStatistics both = measured(ids, 2);
+  EXPECT_FALSE(first.held_out.has_value());
+  EXPECT_EQ(both.tokens, 3 * 32);
+  EXPECT_LT(relative_error(both.hessian, first.hessian), 1e-6);
+  EXPECT_LT(relative_error(both.cross_moment, first.cross_moment), 1e-6);
+  EXPECT_LT(relative_error(both.held_out->hessian, rest.hessian), 1e-6);
+  EXPECT_LT(relative_error(both.held_out->cross_moment, rest.cross_moment), 1e-6);
+  EXPECT_LT(relative_error(both.held_out->drift, rest.hessian), 1e-6);  // Xf - X = X here
+}
+
 TEST(Stream, BFloat16ActivationsChangeTheHessianLittle) {
   const Model model = open_demo();
   const Execution execution{at::kCPU, at::kFloat, 1};

@@ -14,6 +14,7 @@
 #include "checkpoint/checkpoint.h"
 #include "pipeline/evaluate_model.h"
 #include "pipeline/quantize_job.h"
+#include "report/quantize_report.h"
 #include "support/fixtures.h"
 
 namespace halftone {
@@ -298,6 +299,54 @@ TEST(QuantizeModel, LossesAreSetAgainstThoseOfRoundingToNearest) {
   }
   EXPECT_LT(std::exp(logarithms / 35), 0.6);
   for (const json& linear : rtn["linears"]) EXPECT_FALSE(linear.contains("loss_ratio_to_rtn"));
+}
+
+TEST(QuantizeModel, AutomaticTargetsAreReportedPerLinearAndBeatPlainOnes) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "auto", "gptq", 2);
+  request.sequences = 25;
+  run(request);
+  apply_setting(request.recipe, "target.auto=true");
+  request.out = folder / "chosen";
+  const json report = run(request);
+  EXPECT_EQ(report["calibration"]["held_out_sequences"], 2);
+  for (const json& linear : report["linears"]) {
+    const json& errors = linear["target"]["held_out_error"];
+    ASSERT_EQ(errors.size(), 7u);
+    const double least = errors[linear["target"]["chosen"].get<std::string>()].get<double>();
+    EXPECT_GT(least, 0);
+    for (const json& error : errors) EXPECT_LE(least, error.get<double>());
+  }
+  const std::string summary = quantize_text(report);
+  EXPECT_NE(summary.find("targets chosen"), std::string::npos);
+  EXPECT_LT(evaluate(folder / "chosen")["kl"]["mean"].get<double>(),
+            evaluate(folder / "auto")["kl"]["mean"].get<double>());
+}
+
+TEST(QuantizeModel, TargetsThatCannotBeAreRefusedBeforeWork) {
+  const TemporaryFolder folder;
+  const auto refusal = [&](const std::string& recipe, std::vector<std::string> settings,
+                           int64_t sequences = 8) {
+    QuantizeRequest request = request_for(folder / "out", recipe, 3);
+    request.sequences = sequences;
+    for (const std::string& setting : settings) apply_setting(request.recipe, setting);
+    InterruptingProgress progress;  // work would throw Interrupted instead
+    return message_of([&] { quantize_model(request, progress); });
+  };
+  const auto expect = [](const std::string& message, const std::string& part) {
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  };
+  expect(refusal("rtn", {"target.preshift=0.5"}), "need an objective");  // D asked of RTN
+  expect(refusal("rtn", {"target.auto=true"}), "need an objective");
+  expect(refusal("gptaq", {"target.preshift=0.5"}), "same drift");
+  expect(refusal("qep", {"target.auto=true"}), "target.auto chooses");
+  expect(refusal("oac-gptq", {"target.auto=true"}), "objective.kind = input only");
+  expect(refusal("gptaq", {"target.auto=true", "target.alpha=0", "target.parity=org"}),
+         "target.parity");
+  expect(refusal("spqr", {"target.alpha=0.25", "target.parity=allw"}), "grid.kind = uniform");
+  expect(refusal("gptq", {"target.parity=org"}), "both are 0");
+  expect(refusal("gptq", {"target.auto=true"}, 1), "--sequences 1: target.auto");
+  EXPECT_EQ(entries(folder.path()), 0u);
 }
 
 TEST(StageSolvers, LinearsThatShareAnInputDoNotShareAnOutputHessian) {

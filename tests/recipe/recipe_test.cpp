@@ -322,6 +322,8 @@ row_groups = 1
 alpha = 0.0
 alpha2 = 0.0
 preshift = 0.0
+auto = false
+parity = "none"
 
 [grid]
 kind = "uniform"
@@ -352,6 +354,7 @@ static_groups = true
 
 [transform]
 rotation = "none"
+online = false
 
 [[rule]]
 match = "m"
