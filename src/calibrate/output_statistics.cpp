@@ -85,8 +85,9 @@ void OutputStatistics::weigh(const LinearGradient& linear, int64_t first, Sum& s
   const at::Tensor squares = squares_of(linear.delta);
   sum.weights.narrow(1, first, squares.size(0)).copy_(means_of_runs(squares, sum.weights.size(0)));
   // the trace of x^T delta_j^2 x, summed over tokens
-  const at::Tensor lengths = squares_of(linear.input).sum({-1}).flatten();
-  sum.row_energies += squares.flatten(0, 1).t().mv(lengths);
+  const at::Tensor lengths =
+      at::linalg_vector_norm(linear.input, 2, at::IntArrayRef{-1}, false, at::kFloat).flatten();
+  sum.row_energies += squares.flatten(0, 1).t().mv(lengths.square());
 }
 
 void OutputStatistics::leave(const Block& block, int64_t left_out) {

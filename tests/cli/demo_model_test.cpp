@@ -173,7 +173,7 @@ TEST_F(GoldenDemoModel, ASpillThatFillsTheDiskIsOneClearLineAndLeavesNothing) {
       "' --sequences 32 --length 256 " + "--memory-limit 0 --out '" + disk +
       "/out'; status=\\$?; ls -A '" + disk + "'; exit \\$status\"");
   EXPECT_EQ(run.status, 1) << run.err;
-  EXPECT_TRUE(contains(run.err, "calibration data cannot be put aside after ")) << run.err;
+  EXPECT_TRUE(contains(run.err, "data cannot be put aside after ")) << run.err;
   EXPECT_TRUE(contains(run.err, "No space left on device")) << run.err;
   EXPECT_EQ(run.err.find("halftone: "), run.err.rfind("halftone: ")) << run.err;
   EXPECT_EQ(run.out, "");
