@@ -3,10 +3,10 @@
 
     results.py TABLE MODEL_FOLDER TEXT_FOLDER [OUT_FOLDER]
 
-TABLE is a file of scripts/tables/: the protocol, and a line of `halftone quantize` options for each row. TEXT_FOLDER holds
-c4-sample.txt and wikitext2-test.raw.txt. Calibration takes the first 60 % of the characters of the C4 sample, evaluation its
-last 40 %. OUT_FOLDER (default build/results/NAME_OF_TABLE) gets JSON files; rows that have theirs are not run again.
-HALFTONE names the program (default build/halftone), DEVICE the device (default cpu).
+TABLE is a file of scripts/tables/: the protocol, and a line of `halftone quantize` options for each row. TEXT_FOLDER holds the
+texts that it names; `part` is a stretch of one, as shares of its characters. OUT_FOLDER (default build/results/NAME_OF_TABLE)
+gets JSON files; rows that have theirs are not run again. HALFTONE names the program (default build/halftone), DEVICE the device
+(default cpu).
 """
 import json
 import os
@@ -24,11 +24,13 @@ def read(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def split_sample(texts, out):
-    text = (texts / "c4-sample.txt").read_text(encoding="utf-8")
-    cut = int(len(text) * 0.6)
-    (out / "c4-calibration.txt").write_text(text[:cut], encoding="utf-8")
-    (out / "c4-heldout.txt").write_text(text[cut:], encoding="utf-8")
+def cut_text(spec, texts, out):
+    """The part of a text that `spec` names, as a file in `out`."""
+    text = (texts / spec["text"]).read_text(encoding="utf-8")
+    begin, end = (int(share * len(text)) for share in spec.get("part", [0, 1]))
+    path = out / f"{pathlib.Path(spec['text']).stem}-{begin}-{end}.txt"
+    path.write_text(text[begin:end], encoding="utf-8")
+    return path
 
 
 def halftone(*arguments):
@@ -40,27 +42,34 @@ class Table:
     def __init__(self, spec, model, texts, out):
         self.spec, self.model, self.out = spec, model, out
         self.device = os.environ.get("DEVICE", "cpu")
-        self.texts = {"wikitext2": texts / "wikitext2-test.raw.txt", "c4": out / "c4-heldout.txt"}
+        self.calibration = cut_text(spec["calibration"], texts, out)
+        self.texts = {name: cut_text(text, texts, out) for name, text in spec["texts"].items()}
 
     def quantize(self, name):
         row = self.spec["rows"][name].split()
+        size = [["--" + key, self.spec["calibration"][key]] for key in ("sequences", "length") if "--" + key not in row]
         halftone("quantize", self.model, "--out", self.out / name, "--overwrite", "--device", self.device,
-                 "--calibration", self.out / "c4-calibration.txt", "--sequences", self.spec["sequences"],
-                 "--length", self.spec["length"], "--report", self.out / f"{name}.quantize.json",
+                 "--calibration", self.calibration, *sum(size, []), "--report", self.out / f"{name}.quantize.json",
                  *self.spec["options"].split(), *row)
 
     def evaluate(self, names):
         for text, path in self.texts.items():
             together = self.out / f"{text}.json"
             halftone("compare", self.model, *[self.out / name for name in names], "--text", path, "--device", self.device,
-                     "--length", self.spec["evaluation"]["length"], "--windows", self.spec["evaluation"][text],
+                     "--length", self.spec["evaluation"]["length"], "--windows", self.spec["texts"][text]["windows"],
                      "--compute", self.spec["evaluation"]["compute"], "--json", together)
             for name, result in zip(["full precision", *names], read(together)):
-                (self.out / f"{name}.{text}.json").write_text(json.dumps(result), encoding="utf-8")
+                self.result(name, text).write_text(json.dumps(result), encoding="utf-8")
             together.unlink()
 
+    def result(self, name, text):
+        return self.out / f"{name}.{text}.json"
+
+    def is_done(self, name):
+        return all(self.result(name, text).exists() for text in self.texts)
+
     def run(self):
-        waiting = [name for name in self.spec["rows"] if not (self.out / f"{name}.c4.json").exists()]
+        waiting = [name for name in self.spec["rows"] if not self.is_done(name)]
         for first in range(0, len(waiting), ROWS_AT_ONCE):
             names = waiting[first:first + ROWS_AT_ONCE]
             for name in names:
@@ -73,14 +82,26 @@ class Table:
                 shutil.rmtree(self.out / name)
 
     def print(self):
-        spec, evaluation = self.spec, self.spec["evaluation"]
-        print(f"Calibration {spec['sequences']} x {spec['length']} tokens; evaluation in {evaluation['compute']}, WikiText-2 "
-              f"{evaluation['wikitext2']} and held-out C4 {evaluation['c4']} windows of {evaluation['length']}.\n")
-        print("| row | bits quoted / stored | WikiText-2 | held-out C4 | KL mean | KL p99 | top-1 % | seconds |")
-        print("|---|---|---|---|---|---|---|---|")
-        for name in ["full precision", *spec["rows"]]:
-            if (self.out / f"{name}.c4.json").exists():
-                print(row_text(self.out, name))
+        calibration, evaluation = self.spec["calibration"], self.spec["evaluation"]
+        windows = ", ".join(f"{name} {text['windows']}" for name, text in self.spec["texts"].items())
+        print(f"Calibration {calibration['sequences']} x {calibration['length']} tokens; evaluation in {evaluation['compute']}, "
+              f"windows of {evaluation['length']}: {windows}. KL and top-1 on {list(self.texts)[-1]}.\n")
+        print("| row | bits quoted / stored | " + " | ".join(self.texts) + " | KL mean | KL p99 | top-1 % | seconds |")
+        print("|---" * (6 + len(self.texts)) + "|")
+        for name in ["full precision", *self.spec["rows"]]:
+            if self.is_done(name):
+                print(self.row_text(name))
+
+    def row_text(self, name):
+        results = [read(self.result(name, text)) for text in self.texts]
+        perplexities = " | ".join(with_error(result["perplexity"]) for result in results)
+        last = results[-1]
+        if "kl" not in last:
+            return f"| {name} | | {perplexities} | 0 | 0 | 100 | |"
+        bits, kl = last["bits_per_weight"], last["kl"]
+        seconds = read(self.out / f"{name}.quantize.json")["seconds"]
+        return (f"| {name} | {bits['quoted']:.2f} / {bits['quantized']:.2f} | {perplexities} | {kl['mean']:.3f} ± {kl['stderr']:.3f} "
+                f"| {kl['p99']:.2f} | {with_error(last['top1'], 100)} | {seconds:.0f} |")
 
 
 def with_error(estimate, scale=1):
@@ -89,26 +110,13 @@ def with_error(estimate, scale=1):
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
-def row_text(out, name):
-    wiki, c4 = read(out / f"{name}.wikitext2.json"), read(out / f"{name}.c4.json")
-    start = f"| {name} | {{}} | {with_error(wiki['perplexity'])} | {with_error(c4['perplexity'])} "
-    if "kl" not in c4:
-        return start.format(16) + "| 0 | 0 | 100 | |"
-    bits, kl = wiki["bits_per_weight"], c4["kl"]
-    return start.format(f"{bits['quoted']:.2f} / {bits['quantized']:.2f}") + (
-        f"| {kl['mean']:.3f} ± {kl['stderr']:.3f} | {kl['p99']:.2f} | {with_error(c4['top1'], 100)} "
-        f"| {read(out / f'{name}.quantize.json')['seconds']:.0f} |")
-
-
 def main():
     if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
     path = pathlib.Path(sys.argv[1])
     out = pathlib.Path(sys.argv[4]) if len(sys.argv) == 5 else ROOT / "build/results" / path.stem
     out.mkdir(parents=True, exist_ok=True)
-    texts = pathlib.Path(sys.argv[3])
-    split_sample(texts, out)
-    table = Table(tomllib.loads(path.read_text(encoding="utf-8")), pathlib.Path(sys.argv[2]), texts, out)
+    table = Table(tomllib.loads(path.read_text(encoding="utf-8")), pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]), out)
     table.run()
     table.print()
 

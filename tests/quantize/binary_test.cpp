@@ -419,6 +419,10 @@ TEST_P(BinaryModes, RealLinearsGetTheCodesOfThePlainReference) {
   }
 }
 
+TEST_P(BinaryModes, ASmolLm2LayerGetsTheCodesOfThePlainReference) {
+  expect_reference(smollm2_layer(), binary_recipe(GetParam()));
+}
+
 TEST(GoldenBinary, OursLosesNoMoreThanTheSlowReferenceAtNoMoreBits) {
   HALFTONE_REQUIRE_SHARED("golden/methods/outliers.safetensors");
   const auto golden = read_safetensors(shared_data("golden/methods/outliers.safetensors"));

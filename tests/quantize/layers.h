@@ -44,6 +44,16 @@ inline Layer real_layer() {
   return {tensors.at("W").to(at::kDouble), tensors.at("H").to(at::kDouble)};
 }
 
+// SmolLM2-135M, 64 rows of k_proj of block 12: 64 x 576, and its input Hessian over 8 windows of C4
+// (one channel of it 500 times as large as the mean). Made with transformers.
+inline Layer smollm2_layer() {
+  const auto tensors = read_safetensors(test_data("methods/smollm2_layer.safetensors"));
+  const at::Tensor places = at::triu_indices(576, 576);
+  at::Tensor upper = at::zeros({576, 576}, at::kDouble);
+  upper.index_put_({places[0], places[1]}, tensors.at("H_upper").to(at::kDouble));
+  return {tensors.at("W").to(at::kDouble), upper + at::triu(upper, 1).t()};
+}
+
 inline Matrix to_matrix(const at::Tensor& tensor) {
   const at::Tensor source = tensor.to(at::kDouble).contiguous();
   Matrix result(source.size(0), source.size(1));

@@ -60,19 +60,26 @@ class Spqr : public ::testing::TestWithParam<Variant> {};
 INSTANTIATE_TEST_SUITE_P(All, Spqr, ::testing::ValuesIn(variants()),
                          [](const auto& variant) { return variant.param.name; });
 
-TEST_P(Spqr, CodesAndMaskOfARealLayerAreThoseOfThePlainReference) {
-  const Layer layer = real_layer();
+void expect_reference(const Layer& layer, const LinearRecipe& recipe) {
   const ReferenceOutliers expected =
-      reference_spqr(to_matrix(layer.weight), to_matrix(layer.hessian), GetParam().recipe);
-  const LinearOutcome outcome = quantize(layer, GetParam().recipe);
+      reference_spqr(to_matrix(layer.weight), to_matrix(layer.hessian), recipe);
+  const LinearOutcome outcome = quantize(layer, recipe);
   EXPECT_EQ(count_differing(outcome.quantized.codes, expected.codes), 0);
   EXPECT_EQ(count_differing(mask_of(outcome.quantized).to(at::kByte), expected.mask), 0);
   EXPECT_NEAR(outcome.loss / expected.loss, 1, 1e-9);
   EXPECT_EQ(outcome.fallback, "");
-  const bool outliers = GetParam().recipe.outliers.kind != OutlierKind::kNone;
+  const bool outliers = recipe.outliers.kind != OutlierKind::kNone;
   EXPECT_EQ(outcome.quantized.outliers.has_value(), outliers);
   if (!outliers) return;
   EXPECT_GT(outcome.quantized.outliers->count(), 0);
+}
+
+TEST_P(Spqr, CodesAndMaskOfARealLayerAreThoseOfThePlainReference) {
+  expect_reference(real_layer(), GetParam().recipe);
+}
+
+TEST_P(Spqr, CodesAndMaskOfASmolLm2LayerAreThoseOfThePlainReference) {
+  expect_reference(smollm2_layer(), GetParam().recipe);
 }
 
 TEST_P(Spqr, Float32LossIsTheReferences) {
