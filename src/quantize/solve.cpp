@@ -245,13 +245,17 @@ at::Tensor SharedInput::drift_for(const DampedFactor& of) const {
   return drift_matrix(moment, of.upper);
 }
 
+at::Tensor SharedInput::shift_of(const at::Tensor& weight) const {
+  return weight_shift(weight, moment, factor.upper, columns);
+}
+
 template <class T>
-LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight_in) {
+LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight_in,
+                           const at::Tensor& shift) {
   at::Tensor weight = weight_in;
   // before dead columns are zeroed: a dead column's row of D may hold something
-  if (shared.recipe.target.preshift > 0 && shared.moment.defined() && shared.factor.upper.defined())
-    weight = shifted_weight(weight, shared.recipe.target.preshift, shared.moment,
-                            shared.factor.upper, shared.columns);
+  if (const double share = shared.recipe.target.preshift; share > 0 && shared.can_shift())
+    weight = weight + (shift.defined() ? shift : shared.shift_of(weight)) * share;
   if (shared.diagonal.usable && !shared.diagonal.dead.empty()) {
     weight = weight.clone();
     weight.index_fill_(1, at::tensor(shared.diagonal.dead, at::kLong), 0);
@@ -283,7 +287,9 @@ LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight_i
   measure(shared, weight, rounded.result.difference, outcome);
   return outcome;
 }
-template LinearOutcome solve_linear<float>(const SharedInput&, const at::Tensor&);
-template LinearOutcome solve_linear<double>(const SharedInput&, const at::Tensor&);
+template LinearOutcome solve_linear<float>(const SharedInput&, const at::Tensor&,
+                                           const at::Tensor&);
+template LinearOutcome solve_linear<double>(const SharedInput&, const at::Tensor&,
+                                            const at::Tensor&);
 
 }  // namespace halftone

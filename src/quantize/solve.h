@@ -30,12 +30,18 @@ struct SharedInput {
   at::Tensor drift;              // (in, in) P of `factor`; undefined without alpha, alpha2
   std::optional<HeldOutInputs> held_out;  // with target.auto
 
+  // Whether there is a drift to shift weights by.
+  bool can_shift() const { return moment.defined() && factor.upper.defined(); }
+  // weight_shift of this input.   weight: (out, in) -> (out, in)
+  at::Tensor shift_of(const at::Tensor& weight) const;
   // P for a factor; undefined where the recipe asks for none.
   at::Tensor drift_for(const DampedFactor& factor) const;
 };
 
-// weight: (out, in) T, contiguous, finite.   T = double computes everything in float64.
+// weight: (out, in) T, contiguous, finite; shift: (out, in) weight_shift of it, where the caller
+// has it already.   T = double computes everything in float64.
 template <class T>
-LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight);
+LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight,
+                           const at::Tensor& shift = {});
 
 }  // namespace halftone
