@@ -71,8 +71,8 @@ void time_targets(const LinearStatistics& plain, const at::Tensor& weight, Linea
   const at::Tensor upper = factor_with_ladder(plain.hessian, diagonal, columns, 0.01).upper;
   const at::Tensor moment =
       ordered_cross_moment(statistics.cross_moment, diagonal, columns, at::kFloat);
-  const double shift = least_seconds(
-      repetitions, [&] { (void)shifted_weight(weight, 0.5, moment, upper, columns); });
+  const double shift =
+      least_seconds(repetitions, [&] { (void)weight_shift(weight, moment, upper, columns); });
   std::printf("  of it the shift alone: %.3f s, %.2f times the plain sweep\n", shift,
               shift / sweep);
 }

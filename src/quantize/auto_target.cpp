@@ -72,11 +72,12 @@ double held_out_error(const at::Tensor& weight, const at::Tensor& quantized,
 template <class T>
 LinearOutcome solve_best_target(const SharedInput& shared, const at::Tensor& weight) {
   assert(shared.held_out.has_value());
+  const at::Tensor shift = shared.can_shift() ? shared.shift_of(weight) : at::Tensor();
   const auto solve = [&](const TargetOptions& target) {
     SharedInput own = shared;  // factor, moment and P stay where they are
     own.recipe.target = target;
     if (!target.needs_drift_matrix()) own.drift.reset();
-    return solve_linear<T>(own, weight);
+    return solve_linear<T>(own, weight, {}, shift);
   };
   if (!shared.factor.upper.defined()) return solve({});
   const HeldOutWeight of = held_out_weight(weight, *shared.held_out);

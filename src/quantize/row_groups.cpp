@@ -100,30 +100,37 @@ void add(const SolvedRows& run, double tokens, SolvedRows& sum) {
   sum.damping = std::max(sum.damping, run.damping);
 }
 
-// input: what a run's rows share; made anew each time it is asked for, unless it is the only one
+// A linear in runs.
+struct Runs {
+  const LinearRecipe& recipe;
+  int64_t groups;
+  // What a run's rows share; made anew each time it is asked for, unless it is the only one.
+  std::function<std::shared_ptr<const SharedInput>(int64_t group)> input;
+  at::Tensor weight, row_energies, shift = {};  // as in solve_linear
+};
+
 template <class T>
-LinearOutcome solve_runs(const LinearRecipe& recipe, int64_t groups,
-                         const std::function<std::shared_ptr<const SharedInput>(int64_t)>& input,
-                         const at::Tensor& weight, const at::Tensor& row_energies) {
-  const int64_t out = weight.size(0);
+LinearOutcome solve_runs(const Runs& of) {
+  const LinearRecipe& recipe = of.recipe;
+  const int64_t groups = of.groups, out = of.weight.size(0);
   LinearOutcome outcome;
-  const std::vector<double> counts = outlier_weights(recipe, row_energies, outcome.fallback);
+  const std::vector<double> counts = outlier_weights(recipe, of.row_energies, outcome.fallback);
   const auto first_of = [&](int64_t group) { return first_row_of_group(out, groups, group); };
   // the weights that each run aims at; all at once where outliers are chosen among them
   const auto aim = [&](const SharedInput& shared, int64_t group) {
     const int64_t first = first_of(group);
-    return aimed_weight(shared, weight.narrow(0, first, first_of(group + 1) - first));
+    return aimed_weight(shared, of.weight.narrow(0, first, first_of(group + 1) - first), of.shift);
   };
   std::optional<OutlierMask> mask;
   std::vector<at::Tensor> aimed(static_cast<size_t>(groups));
   if (recipe.outliers.kind == OutlierKind::kLasso) {
-    for (int64_t group = 0; group < groups; ++group) aimed[group] = aim(*input(group), group);
+    for (int64_t group = 0; group < groups; ++group) aimed[group] = aim(*of.input(group), group);
     mask = lasso_outliers(groups == 1 ? aimed.front() : at::cat(aimed), recipe.outliers.rate);
   }
   SolvedRows sum;
   std::vector<QuantizedLinear> runs;
   for (int64_t group = 0; group < groups; ++group) {
-    const std::shared_ptr<const SharedInput> shared = input(group);
+    const std::shared_ptr<const SharedInput> shared = of.input(group);
     const int64_t first = first_of(group), end = first_of(group + 1);
     Rows rows{aimed[group].defined() ? aimed[group] : aim(*shared, group)};
     if (mask) rows.outliers = {mask->members.narrow(0, first, end - first), mask->least};
@@ -201,22 +208,22 @@ LinearOutcome RowGroups::solve(const at::Tensor& weight, const at::Tensor& row_e
   const auto input = [this](int64_t group) {
     return std::make_shared<const SharedInput>(input_of(group));
   };
-  return solve_runs<T>(recipe_, groups_, input, weight, row_energies);
+  return solve_runs<T>({recipe_, groups_, input, weight, row_energies});
 }
 template LinearOutcome RowGroups::solve<float>(const at::Tensor&, const at::Tensor&) const;
 template LinearOutcome RowGroups::solve<double>(const at::Tensor&, const at::Tensor&) const;
 
 template <class T>
 LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight,
-                           const at::Tensor& row_energies) {
+                           const at::Tensor& row_energies, const at::Tensor& shift) {
   const std::shared_ptr<const SharedInput> alone(std::shared_ptr<void>(), &shared);
-  return solve_runs<T>(
-      shared.recipe, 1, [&](int64_t) { return alone; }, weight, row_energies);
+  const auto input = [&](int64_t) { return alone; };
+  return solve_runs<T>({shared.recipe, 1, input, weight, row_energies, shift});
 }
-template LinearOutcome solve_linear<float>(const SharedInput&, const at::Tensor&,
+template LinearOutcome solve_linear<float>(const SharedInput&, const at::Tensor&, const at::Tensor&,
                                            const at::Tensor&);
 template LinearOutcome solve_linear<double>(const SharedInput&, const at::Tensor&,
-                                            const at::Tensor&);
+                                            const at::Tensor&, const at::Tensor&);
 
 QuantizedLinear joined(std::vector<QuantizedLinear> runs) {
   QuantizedLinear linear = runs.front();

@@ -46,10 +46,11 @@ class RowGroups {
   std::shared_ptr<const SharedInput> alone_;  // of the only run
 };
 
-// A linear whose rows share one input: the whole of the above for its only run.
+// A linear whose rows share one input: the above for its only run. shift: (out, in) weight_shift of
+// the weight, where the caller has it already.
 template <class T>
 LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight,
-                           const at::Tensor& row_energies = {});
+                           const at::Tensor& row_energies = {}, const at::Tensor& shift = {});
 
 // Runs of rows of one linear, one below the other: equal grids, orders and dead columns.
 QuantizedLinear joined(std::vector<QuantizedLinear> runs);

@@ -33,6 +33,10 @@ struct SharedInput {
   at::Tensor drift;              // (in, in) P of `factor`; undefined without alpha, alpha2
   std::optional<HeldOutInputs> held_out;  // with target.auto
 
+  // Whether there is a drift to shift weights by.
+  bool can_shift() const { return moment.defined() && factor.upper.defined(); }
+  // weight_shift of this input.   weight: (out, in) -> (out, in)
+  at::Tensor shift_of(const at::Tensor& weight) const;
   // P for a factor; undefined where the recipe asks for none.
   at::Tensor drift_for(const DampedFactor& factor) const;
 };
@@ -58,8 +62,10 @@ struct SolvedRows {
 };
 
 // What the sweep is to come near: shifted against the drift where the recipe says so, dead columns
-// 0.   weight: (rows, in) T, contiguous, finite -> (rows, in)
-at::Tensor aimed_weight(const SharedInput& shared, const at::Tensor& weight);
+// 0.   weight: (rows, in) T, contiguous, finite; shift: (rows, in) weight_shift of it, where the
+// caller has it already -> (rows, in)
+at::Tensor aimed_weight(const SharedInput& shared, const at::Tensor& weight,
+                        const at::Tensor& shift = {});
 
 // T = double computes everything in float64.
 template <class T>

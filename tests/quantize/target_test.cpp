@@ -4,6 +4,9 @@
 #include <fstream>
 
 #include "layers.h"
+#include "quantize/grid/uniform.h"
+#include "quantize/sweep.h"
+#include "quantize/tiles.h"
 
 namespace halftone::testing {
 namespace {
@@ -146,9 +149,77 @@ TEST(Target, FullPreShiftSolvesTheRidgeProblem) {  // identity 9, second half
   const HessianDiagonal diagonal = diagonal_of(of.layer.hessian, DampingReference::kMean);
   const Matrices m = matrices_of(of, 0.01);
   const at::Tensor moment = ordered_cross_moment(of.moment, diagonal, columns, at::kDouble);
-  const at::Tensor shifted = shifted_weight(of.layer.weight, 1, moment, m.upper, columns);
+  const at::Tensor shift = weight_shift(of.layer.weight, moment, m.upper, columns);
   const at::Tensor expected = of.layer.weight.mm(m.damped + of.moment).mm(at::linalg_inv(m.damped));
-  EXPECT_LT(relative(shifted, expected), kFloat64);
+  EXPECT_LT(relative(of.layer.weight + shift, expected), kFloat64);
+}
+
+// Column by column: rounded, then all later columns are the minimizer of
+// |W X^T - W0 Xf^T|^2 + damping |W - W0|^2 given the values so far. Grids from `grids`.
+at::Tensor slow_stepwise(const DriftingLayer& of, double share, const QuantizedLinear& grids) {
+  const Matrices m = matrices_of(of, share);
+  const int64_t in = of.layer.weight.size(1), top = (1 << grids.bits) - 1;
+  const at::Tensor scales = grids.scales.to(at::kDouble), zeros = grids.zeros.to(at::kDouble);
+  const at::Tensor right = of.layer.weight.mm(m.damped + of.moment);  // W0 (C + damping I)
+  at::Tensor w = right.mm(at::linalg_inv(m.damped)), codes = at::zeros_like(w);
+  for (int64_t j = 0; j < in; ++j) {
+    const at::Tensor scale = scales.select(1, j / grids.group_size);
+    const at::Tensor zero = zeros.select(1, j / grids.group_size);
+    const at::Tensor code = ((w.select(1, j) / scale).round() + zero).clamp(0, top);
+    codes.select(1, j).copy_(code);
+    w.select(1, j).copy_(scale * (code - zero));
+    const int64_t done = j + 1, rest = in - done;
+    if (rest == 0) break;
+    const at::Tensor fixed =
+        w.narrow(1, 0, done).mm(m.damped.narrow(0, 0, done).narrow(1, done, rest));
+    w.narrow(1, done, rest)
+        .copy_((right.narrow(1, done, rest) - fixed)
+                   .mm(at::linalg_inv(m.damped.narrow(0, done, rest).narrow(1, done, rest))));
+  }
+  return codes.to(at::kByte);
+}
+
+TEST(Target, ExactStepwiseResidualIsFullPreShiftThenThePlainSweepCodeForCode) {  // identity 9
+  const DriftingLayer of = drifting_layer(16, 64);
+  const QuantizedLinear fast = of.quantize(recipe_with({.preshift = 1})).quantized;
+  EXPECT_TRUE(fast.codes.equal(slow_stepwise(of, 0.01, fast)));
+}
+
+// Codes of a sweep with lazy blocks of a given width.
+at::Tensor codes_by_block(const DriftingLayer& of, const TargetOptions& target, int64_t block) {
+  const LaneKernels<double> kernels = lane_kernels<double>();
+  const Matrices m = matrices_of(of, 0.01);
+  const Grouping grouping = group_columns(file_order(of.moment.size(0)), 128, true);
+  const SweepTask<double> task{
+      .grouping = grouping,
+      .original = to_sweep_layout<double>(of.layer.weight, grouping.columns, 1),
+      .upper = m.upper,
+      .drift = m.drift,
+      .importance = std::vector<double>(grouping.columns.size(), 1),
+      .block = block,
+      .threads = 2,
+      .alpha = target.alpha,
+      .alpha2 = target.alpha2,
+      .parity = target.parity};
+  UniformGrid<double> grid(uniform_rule({.bits = 3}), kernels, grouping.groups,
+                           task.original.size(1));
+  fit_static_groups(task, grid);
+  return sweep(task, grid, kernels).codes;
+}
+
+TEST(Target, CodesDoNotDependOnTheBlocksWidthUnlessByParity) {  // identity 7
+  const DriftingLayer of = drifting_layer(24, 300);
+  for (TargetOptions target : {TargetOptions{.alpha = 0.25},
+                               {.alpha = 1},
+                               {.alpha2 = 0.25},
+                               {.alpha = 0.25, .alpha2 = 0.25}}) {
+    const at::Tensor expected = codes_by_block(of, target, 128);
+    for (const int64_t block : {1, 32, 100, 300})
+      EXPECT_TRUE(codes_by_block(of, target, block).equal(expected)) << block;
+    target.parity = TargetParity::kRounded;
+    EXPECT_FALSE(codes_by_block(of, target, 128).equal(expected));
+    EXPECT_TRUE(codes_by_block(of, target, 300).equal(expected));
+  }
 }
 
 TEST(Target, PreShiftFollowsTheSweepOrder) {
