@@ -9,10 +9,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <numeric>
 
 #include "kernels/instruction_set.h"
 #include "quantize/factor.h"
 #include "quantize/quantize_linear.h"
+#include "quantize/target.h"
 #include "timing.h"
 
 namespace {
@@ -31,6 +33,48 @@ at::Tensor correlated_hessian(int64_t in) {
                      .matmul(at::randn({in, in}).mul_(0.3 / std::sqrt(in)).add_(at::eye(in)));
   x.mul_(at::exp(0.7 * at::randn({in})));
   return x.t().matmul(x);
+}
+
+// (Xf - X)^T X where Xf - X is a tenth of the inputs, mixed, and noise.   -> (in, in)
+at::Tensor drift_of(const at::Tensor& hessian) {
+  const int64_t in = hessian.size(0);
+  return at::randn({in, in}).mul_(0.1 / std::sqrt(in)).matmul(hessian);
+}
+
+// What the two-stream targets cost beside the plain one: the pre-shift alone, then whole solves.
+void time_targets(const LinearStatistics& plain, const at::Tensor& weight, LinearRecipe recipe,
+                  int threads, int repetitions) {
+  LinearStatistics statistics = plain;
+  statistics.cross_moment = drift_of(plain.hessian);
+  double factor = 0, sweep = 0;
+  const auto time = [&](const char* what, const TargetOptions& target) {
+    recipe.target = target;
+    std::unique_ptr<LinearSolver> solver;
+    const double prepared = least_seconds(
+        repetitions, [&] { solver = std::make_unique<LinearSolver>(statistics, recipe, threads); });
+    const double solved = least_seconds(repetitions, [&] { (void)solver->quantize(weight); });
+    if (factor == 0) factor = prepared, sweep = solved;
+    std::printf("%-44s %8.3f s + %8.3f s  %.2f times plain\n", what, prepared, solved,
+                (prepared + solved) / (factor + sweep));
+    std::fflush(stdout);
+  };
+  std::printf("gptq with targets: factor (and P) + sweep\n");
+  time("  plain", {});
+  time("  alpha (GPTAQ)", {.alpha = 0.25});
+  time("  alpha and alpha2 (ResComp)", {.alpha = 0.25, .alpha2 = 0.25});
+  time("  the same by the published arithmetic",
+       {.alpha = 0.25, .alpha2 = 0.25, .parity = TargetParity::kRounded});
+  time("  preshift (QEP)", {.preshift = 0.5});
+  std::vector<int64_t> columns(static_cast<size_t>(weight.size(1)));
+  std::iota(columns.begin(), columns.end(), 0);
+  const HessianDiagonal diagonal = diagonal_of(plain.hessian, DampingReference::kMean);
+  const at::Tensor upper = factor_with_ladder(plain.hessian, diagonal, columns, 0.01).upper;
+  const at::Tensor moment =
+      ordered_cross_moment(statistics.cross_moment, diagonal, columns, at::kFloat);
+  const double shift =
+      least_seconds(repetitions, [&] { (void)weight_shift(weight, moment, upper, columns); });
+  std::printf("  of it the shift alone: %.3f s, %.2f times the plain sweep\n", shift,
+              shift / sweep);
 }
 
 }  // namespace
@@ -74,6 +118,7 @@ int main(int argc, char** argv) {
   time_recipe("sweep, static groups, activation order", recipe);
   recipe.grid.clip_search = true;
   time_recipe("the same with clip search (gptq)", recipe);
+  time_targets(statistics, weight, recipe, threads, repetitions);
   LinearRecipe spqr = recipe;
   spqr.objective.damping = 1;
   spqr.grid = {.kind = GridKind::kBilevel, .bits = 3, .group_size = 16};

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Our folders in the field's own libraries, and theirs in ours; one line a check, exit status 1 if one fails.
-#   scripts/crosscheck.sh [PART...]      parts: ct gptq vllm written golden refused (default: all)
+#   scripts/crosscheck.sh [PART...]      parts: ct rotated gptq vllm written golden refused (default: all)
 #   HALFTONE=PROGRAM                     default build/halftone
 #   HALFTONE_SHARED_DATA=DIR             default ../shared/data
 #   SMOLLM2=DIR                          SmolLM2's Hugging Face folder; made under .crosscheck/ when absent

@@ -14,6 +14,17 @@ at::Tensor leaf_of(const at::Tensor& x) {
   return leaf;
 }
 
+// Runs all stages; what their linears read comes without gradients.
+std::vector<at::Tensor> advance(const Model& model, const Block& block, BlockState& state) {
+  std::vector<at::Tensor> inputs;
+  for (int stage = 0; stage < model.family().stages; ++stage) {
+    const at::Tensor input = model.family().stage_input(block, stage, state);
+    model.family().advance(block, stage, input, state);
+    inputs.push_back(input.detach());
+  }
+  return inputs;
+}
+
 }  // namespace
 
 BlockGradient differentiate_block(const Model& model, const Block& block, const at::Tensor& hidden,
@@ -26,13 +37,8 @@ BlockGradient differentiate_block(const Model& model, const Block& block, const 
   tapped.tap = [&](std::string_view linear, const at::Tensor& output) {
     outputs.emplace(linear, output);
   };
-  std::vector<at::Tensor> inputs;
   BlockState state{leaf, {}};
-  for (int stage = 0; stage < model.family().stages; ++stage) {
-    const at::Tensor input = model.family().stage_input(tapped, stage, state);
-    model.family().advance(tapped, stage, input, state);
-    inputs.push_back(input.detach());
-  }
+  const std::vector<at::Tensor> inputs = advance(model, tapped, state);
   // backward
   BlockGradient result;
   std::vector<at::Tensor> at;
@@ -47,6 +53,14 @@ BlockGradient differentiate_block(const Model& model, const Block& block, const 
   const size_t first = parts.hidden ? 1 : 0;
   for (size_t i = 0; i < result.linears.size(); ++i) result.linears[i].delta = gradients[first + i];
   return result;
+}
+
+std::vector<at::Tensor> stage_inputs(const Model& model, const Block& block,
+                                     const at::Tensor& hidden) {
+  // layers are fused where no gradient can be asked for, which rounds differently
+  const at::AutoGradMode recording(true);
+  BlockState state{leaf_of(hidden), {}};
+  return advance(model, block, state);
 }
 
 at::Tensor pull_back(const std::function<at::Tensor(const at::Tensor&)>& function,

@@ -17,6 +17,8 @@ struct LinearGradient {
   std::string relative;  // "self_attn.q_proj"
   at::Tensor input;      // (batch, length, in), what the linear read
   at::Tensor delta;      // (batch, length, out), the gradient at its output
+  // (batch, length, in), what it reads in the full-precision model; undefined: nobody asked
+  at::Tensor original = {};
 };
 
 struct BlockGradient {
@@ -33,6 +35,11 @@ struct GradientParts {
 // the block's dtype.
 BlockGradient differentiate_block(const Model& model, const Block& block, const at::Tensor& hidden,
                                   const at::Tensor& gradient, GradientParts parts);
+
+// What the linears of each stage read, by the same arithmetic to the bit.   hidden: as above ->
+// (batch, length, in) each
+std::vector<at::Tensor> stage_inputs(const Model& model, const Block& block,
+                                     const at::Tensor& hidden);
 
 // The gradient at x, given the one at function(x).
 at::Tensor pull_back(const std::function<at::Tensor(const at::Tensor&)>& function,

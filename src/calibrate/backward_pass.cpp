@@ -37,6 +37,8 @@ std::vector<at::Tensor*> tensors_of(BlockGradient& gradient) {
   std::vector<at::Tensor*> all;
   if (gradient.hidden.defined()) all.push_back(&gradient.hidden);
   for (LinearGradient& linear : gradient.linears) all.push_back(&linear.input);
+  for (LinearGradient& linear : gradient.linears)
+    if (linear.original.defined()) all.push_back(&linear.original);
   for (LinearGradient& linear : gradient.linears) all.push_back(&linear.delta);
   return all;
 }
@@ -59,11 +61,13 @@ int64_t BackwardPass::dropped_sequences() const {
 void BackwardPass::run(std::vector<at::Tensor> hidden, int64_t first, int64_t end,
                        const BackwardOptions& options, GradientObserver& observer) {
   const at::NoGradGuard no_grad;
+  left_out_.assign(dropped_.size(), false);
   climb(hidden, first, options);
   turn(hidden, options);
   for (int64_t index = model_.config().layers - 1; index >= first; --index) {
     const Block block = model_.load_block(index, execution_, rope_);
-    descend(hidden, block, {.linears = index<end, .hidden = index> first}, options, observer);
+    descend(hidden, block, {.linears = index<end, .hidden = index> first}, options,
+            index == first ? options.original : std::vector<at::Tensor>(), observer);
     inputs_.pop_back();
     require_few_dropped(index);
     if (options.passed) options.passed(index);
@@ -106,7 +110,7 @@ void BackwardPass::turn(std::vector<at::Tensor>& hidden, const BackwardOptions& 
 // From gradients at the outputs of a block to those at its inputs.
 void BackwardPass::descend(std::vector<at::Tensor>& gradients, const Block& block,
                            GradientParts parts, const BackwardOptions& options,
-                           GradientObserver& observer) {
+                           const std::vector<at::Tensor>& original, GradientObserver& observer) {
   if (parts.linears) observer.enter(block);
   at::Tensor inputs;
   for (const Step& step : steps_of(gradients, options.tokens_per_step)) {
@@ -115,11 +119,22 @@ void BackwardPass::descend(std::vector<at::Tensor>& gradients, const Block& bloc
     const at::Tensor input = inputs.narrow(0, step.row, step.count);
     BlockGradient gradient = differentiate_block(model_, block, input.to(execution_.dtype),
                                                  rows.to(execution_.dtype), parts);
+    if (!original.empty())
+      add_original(block, original[step.batch].narrow(0, step.row, step.count), gradient);
     leave_out(tensors_of(gradient), step.first);
     if (parts.linears) observer.add(gradient.linears, step.first);
     if (parts.hidden) rows.copy_(gradient.hidden);
   }
-  if (parts.linears) observer.leave(block);
+  if (parts.linears) observer.leave(block, std::count(left_out_.begin(), left_out_.end(), true));
+}
+
+// hidden: (batch, length, hidden), the block's input in the full-precision model
+void BackwardPass::add_original(const Block& block, const at::Tensor& hidden,
+                                BlockGradient& gradient) const {
+  const std::vector<at::Tensor> inputs = stage_inputs(model_, block, hidden.to(execution_.dtype));
+  const std::vector<LinearSlot> slots = model_.linears_of_block(block.index);
+  for (size_t i = 0; i < gradient.linears.size(); ++i)
+    gradient.linears[i].original = inputs[static_cast<size_t>(slots[i].stage)];
 }
 
 void BackwardPass::leave_out(const std::vector<at::Tensor*>& parts, int64_t first) {
@@ -136,7 +151,8 @@ void BackwardPass::leave_out(const std::vector<at::Tensor*>& parts, int64_t firs
   for (at::Tensor* part : parts) *part = part->masked_fill(bad.view({-1, 1, 1}), 0);
   const at::Tensor list = bad.nonzero().cpu();
   for (int64_t i = 0; i < list.size(0); ++i)
-    dropped_[static_cast<size_t>(first + list[i].item<int64_t>())] = true;
+    dropped_[static_cast<size_t>(first + list[i].item<int64_t>())] =
+        left_out_[static_cast<size_t>(first + list[i].item<int64_t>())] = true;
 }
 
 void BackwardPass::require_few_dropped(int64_t block) const {

@@ -21,6 +21,9 @@ struct BackwardOptions {
   uint64_t seed = 0;                       // of sampled labels
   at::ScalarType storage = at::kBFloat16;  // of block inputs and of gradients between blocks
   int64_t tokens_per_step = 2048;          // differentiated at once; at least one sequence
+  // Inputs of the first block in the full-precision model, in batches as `hidden`: the gradients of
+  // its linears then hold what these read there. Empty: nobody asks.
+  std::vector<at::Tensor> original = {};
   std::function<void(int64_t block)> passed = {};  // after each block, up or down; may throw
 };
 
@@ -32,7 +35,8 @@ class GradientObserver {
   // Of the sequences from `first` on, gradients kLossScale times the loss's. A sequence that was
   // left out has zeros everywhere.
   virtual void add(const std::vector<LinearGradient>& linears, int64_t first) = 0;
-  virtual void leave(const Block& block) = 0;
+  // left_out: sequences, in this run and so far
+  virtual void leave(const Block& block, int64_t left_out) = 0;
 };
 
 class BackwardPass {
@@ -55,8 +59,11 @@ class BackwardPass {
  private:
   void climb(std::vector<at::Tensor>& hidden, int64_t first, const BackwardOptions& options);
   void turn(std::vector<at::Tensor>& hidden, const BackwardOptions& options);
+  // original: as in BackwardOptions, of this block; or empty
   void descend(std::vector<at::Tensor>& gradients, const Block& block, GradientParts parts,
-               const BackwardOptions& options, GradientObserver& observer);
+               const BackwardOptions& options, const std::vector<at::Tensor>& original,
+               GradientObserver& observer);
+  void add_original(const Block& block, const at::Tensor& hidden, BlockGradient& gradient) const;
   // Zeroes the sequences of which some number is not finite, in all of `parts`, and counts them.
   void leave_out(const std::vector<at::Tensor*>& parts, int64_t first);
   void require_few_dropped(int64_t block) const;
@@ -67,7 +74,7 @@ class BackwardPass {
   RopeTable rope_;
   TensorStore& store_;
   at::Tensor losses_;
-  std::vector<bool> dropped_;                 // of each sequence
+  std::vector<bool> dropped_, left_out_;      // of each sequence: in any run, in the last one
   std::vector<std::vector<int64_t>> inputs_;  // handles: of each block from `first` on, each batch
 };
 

@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <utility>
 
 #include "base/memory.h"
 #include "calibrate/blend.h"
@@ -30,6 +33,23 @@ bool needs_prefix(const ObjectiveOptions& objective) {
          is_block_wise(objective);
 }
 
+// One run of rows each -> all of the linear's, matrices (groups, in, in); takes the parts' memory.
+LinearStatistics stacked(std::vector<LinearStatistics> parts) {
+  if (parts.size() == 1) return parts.front();
+  LinearStatistics all = parts.front();
+  const auto groups = static_cast<int64_t>(parts.size());
+  const auto stack = [&](at::Tensor LinearStatistics::*matrix) {
+    if (!(all.*matrix).defined()) return;
+    const int64_t in = (all.*matrix).size(0);
+    all.*matrix = at::empty({groups, in, in}, (all.*matrix).options());
+    for (int64_t group = 0; group < groups; ++group)
+      (all.*matrix)[group].copy_(std::exchange(parts[group].*matrix, {}));
+  };
+  stack(&LinearStatistics::hessian);
+  stack(&LinearStatistics::cross_moment);
+  return all;
+}
+
 }  // namespace
 
 Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execution& execution,
@@ -39,10 +59,13 @@ Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execut
       options_(std::move(options)),
       progress_(progress),
       stream_(model, ids, execution, options_.two_streams, options_.storage) {
+  stream_.hold_out(options_.held_out);
   for (const LinearSlot& linear : model.linears()) {
     const ObjectiveOptions objective = options_.objective(linear);
     streams_ = streams_ || needs_prefix(objective);
     if (objective.needs_gradients() && !end_loss_.needs_gradients()) end_loss_ = objective;
+    drift_ = drift_ || (options_.two_streams && is_block_wise(objective) &&
+                        objective.kind == ObjectiveKind::kOutput);
   }
   if (!end_loss_.needs_gradients()) return;
   store_.emplace(options_.memory_limit, options_.spill_folder);
@@ -62,6 +85,7 @@ void Calibration::go_back(int64_t first, int64_t end, const std::function<void(i
                  {.labels = end_loss_.labels,
                   .seed = options_.seed + static_cast<uint64_t>(first),
                   .storage = options_.storage,
+                  .original = drift_ ? stream_.original_hidden() : std::vector<at::Tensor>(),
                   .passed = passed},
                  *output_);
 }
@@ -78,25 +102,37 @@ Block Calibration::enter(int64_t index) {
 
 StageStatistics Calibration::sum_inputs(const Block& block, const Block& original, int stage,
                                         const std::vector<LinearSlot>& linears) {
-  std::vector<std::string> names;
   std::vector<at::Tensor> weights;
   const auto has_objective = [&](auto&& property) {
     return std::any_of(linears.begin(), linears.end(),
                        [&](const LinearSlot& slot) { return property(options_.objective(slot)); });
   };
+  std::vector<std::pair<std::string, std::ptrdiff_t>> entries;  // name, runs of rows
   if (has_objective(needs_input_hessian)) {
-    names.emplace_back();
+    entries.emplace_back("", 1);
     weights.emplace_back();
   }
   for (const LinearSlot& linear : linears) {
     if (options_.objective(linear).kind != ObjectiveKind::kTokenWeighted) continue;
-    names.push_back(linear.name);
-    weights.push_back(output_->take_token_weights(linear));
+    const std::vector<at::Tensor> own = output_->take_token_weights(linear).unbind();
+    weights.insert(weights.end(), own.begin(), own.end());
+    entries.emplace_back(linear.name, own.size());
   }
   StageStatistics sums;
   if (!streams_) return sums;
-  const auto measured = stream_.measure(block, original, stage, weights);
-  for (size_t i = 0; i < names.size(); ++i) sums[names[i]] = measured[i];
+  std::vector<LinearStatistics> measured = stream_.measure(block, original, stage, weights);
+  auto next = measured.begin();
+  for (const auto& [name, groups] : entries) {
+    sums[name] = stacked({std::make_move_iterator(next), std::make_move_iterator(next + groups)});
+    next += groups;
+  }
+  return sums;
+}
+
+LinearStatistics Calibration::weighted_statistics(const LinearSlot& linear, LinearStatistics sums) {
+  const LinearStatistics gradients = output_->take(linear);
+  sums.row_energies = gradients.row_energies;
+  sums.skipped_sequences = std::max(sums.skipped_sequences, gradients.skipped_sequences);
   return sums;
 }
 
@@ -104,11 +140,12 @@ LinearStatistics Calibration::output_statistics(const LinearSlot& linear,
                                                 const ObjectiveOptions& objective,
                                                 const LinearStatistics& input) {
   const at::Tensor held_out = has_gate(objective) ? output_->take_held_out(linear) : at::Tensor();
-  LinearStatistics own = output_->take_hessian(linear);
+  LinearStatistics own = output_->take(linear);
   if (held_out.defined()) {
     own.gate_score = gate_score(own.hessian, held_out, input.hessian);
     if (own.gate_score < objective.gate) {
       own.hessian = input.hessian;
+      own.cross_moment = input.cross_moment;
       own.fallback = fmt::format("input Hessian (the Fisher matrix scores {:.3g} times as high)",
                                  own.gate_score);
     }
@@ -128,11 +165,11 @@ StageStatistics Calibration::measure(const Block& block, const Block& original, 
     if (objective.kind == ObjectiveKind::kInput)
       own = input;
     else if (objective.kind == ObjectiveKind::kTokenWeighted)
-      own = sums.at(linear.name);
+      own = weighted_statistics(linear, sums.at(linear.name));
     else
       own = output_statistics(linear, objective, input);
     if (objective.needs_gradients() && objective.blend > 0 && own.fallback.empty())
-      own.hessian = blended(own.hessian, input.hessian, objective.blend);
+      blend(own, input, objective.blend);
     if (objective.kind == ObjectiveKind::kDiagonal) own.hessian = at::diag(own.hessian.diagonal());
   }
   return statistics;

@@ -19,6 +19,8 @@ using StageStatistics = std::map<std::string, LinearStatistics>;
 
 struct CalibrationOptions {
   bool two_streams = false;  // some target needs the cross moment
+  int64_t held_out = 0;      // sequences, the last ones, that go into `held_out` of the statistics
+                             // and nowhere else; with two streams only
   ObjectiveOf objective;     // of each linear; labels and schedule are those of the first that
                              // needs gradients
   uint64_t seed = 0;         // of sampled labels
@@ -50,6 +52,8 @@ class Calibration {
   // weighted and under "" where they are not.
   StageStatistics sum_inputs(const Block& block, const Block& original, int stage,
                              const std::vector<LinearSlot>& linears);
+  // Sums over weighted tokens, with what the gradients say beside the weights.
+  LinearStatistics weighted_statistics(const LinearSlot& linear, LinearStatistics sums);
   // The linear's output Hessian, or `input` where the gate asks for it.
   LinearStatistics output_statistics(const LinearSlot& linear, const ObjectiveOptions& objective,
                                      const LinearStatistics& input);
@@ -60,6 +64,7 @@ class Calibration {
   Progress& progress_;
   ObjectiveOptions end_loss_;  // of the first linear that needs gradients
   bool streams_ = false;       // some statistic is taken behind the quantized prefix
+  bool drift_ = false;         // output Hessians need the drift of their inputs
   Stream stream_;
   std::optional<TensorStore> store_;
   std::optional<BackwardPass> backward_;

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "calibrate/product.h"
+
 namespace halftone {
 namespace {
 
@@ -11,7 +13,13 @@ at::Tensor zeros(int64_t count, at::Device device) {
 
 // -> (batch, out, in) float32
 at::Tensor weight_gradients(const at::Tensor& x, const at::Tensor& delta) {
-  return at::bmm(delta.to(at::kFloat).transpose(1, 2), x.to(at::kFloat));
+  const bool narrow = x.scalar_type() == at::kBFloat16 && delta.scalar_type() == at::kBFloat16;
+  if (!narrow) return at::bmm(delta.to(at::kFloat).transpose(1, 2), x.to(at::kFloat));
+  at::Tensor gradients =
+      at::zeros({x.size(0), delta.size(2), x.size(2)}, x.options().dtype(at::kFloat));
+  const at::Tensor left = delta.contiguous(), right = x.contiguous();
+  for (int64_t i = 0; i < x.size(0); ++i) add_product(gradients[i], left[i], right[i]);
+  return gradients;
 }
 
 }  // namespace
@@ -19,8 +27,13 @@ at::Tensor weight_gradients(const at::Tensor& x, const at::Tensor& delta) {
 OutputHessian::OutputHessian(int64_t out, int64_t in, at::Device device)
     : sum_(in, device), row_energies_(zeros(out, device)) {}
 
-void OutputHessian::add(const at::Tensor& x, const at::Tensor& delta) {
+void OutputHessian::add(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& original) {
   const at::Tensor gradients = weight_gradients(x, delta);
+  if (original.defined()) {
+    const at::Tensor drift = weight_gradients(original.to(at::kFloat) - x.to(at::kFloat), delta);
+    if (!moment_.defined()) moment_ = at::zeros({x.size(2), x.size(2)}, gradients.options());
+    add_product(moment_, drift.flatten(0, 1), gradients.flatten(0, 1));
+  }
   sum_.add(gradients.flatten(0, 1));  // the sum of squares is the square of all rows together
   row_energies_ += gradients.square().sum({0, 2}, false, at::kDouble);
   tokens_ += x.size(0) * x.size(1);
@@ -28,7 +41,8 @@ void OutputHessian::add(const at::Tensor& x, const at::Tensor& delta) {
 
 LinearStatistics OutputHessian::finish(double scale) {
   const double unit = 1 / (scale * scale);
-  return {sum_.finish().mul_(unit), tokens_, {}, (row_energies_ * unit).cpu()};
+  const at::Tensor moment = moment_.defined() ? moment_.mul_(unit).cpu() : moment_;
+  return {sum_.finish().mul_(unit), tokens_, moment, (row_energies_ * unit).cpu()};
 }
 
 OutputDiagonal::OutputDiagonal(int64_t out, int64_t in, at::Device device)

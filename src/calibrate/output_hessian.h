@@ -15,14 +15,17 @@ class OutputHessian {
   OutputHessian(int64_t out, int64_t in, at::Device device);
 
   // G = Delta^T X of each sequence in float32, its square summed in float32, row energies in
-  // float64.   x: (batch, length, in); delta: (batch, length, out), the gradient at the output
-  void add(const at::Tensor& x, const at::Tensor& delta);
-  // Divided by scale^2, where gradients were `scale` times the loss's. Sets hessian, tokens and
-  // row_energies.
+  // float64.   x: (batch, length, in); delta: (batch, length, out), the gradient at the output;
+  // original: (batch, length, in), the input in the full-precision model: then the cross moment is
+  // summed too, D = sum over sequences of (Delta^T (Xf - X))^T G (METHODS 3.5)
+  void add(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& original = {});
+  // Divided by scale^2, where gradients were `scale` times the loss's. Sets hessian, tokens,
+  // row_energies and, if inputs of the full-precision model came, cross_moment.
   LinearStatistics finish(double scale);
 
  private:
   SymmetricSum sum_;
+  at::Tensor moment_;        // (in, in) float32; undefined: no drift was asked for
   at::Tensor row_energies_;  // (out) float64
   int64_t tokens_ = 0;
 };

@@ -2,17 +2,35 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace halftone {
 namespace {
 
 constexpr int64_t kHeldOutEvery = 5;  // sequences
 
+at::Tensor squares_of(const at::Tensor& x) {
+  return x.to(at::kFloat).square();
+}
+
+// squares: (batch, length, out), of the gradient -> (groups, batch, length)
+at::Tensor means_of_runs(const at::Tensor& squares, int64_t groups) {
+  const int64_t out = squares.size(2);
+  std::vector<at::Tensor> weights;
+  for (int64_t group = 0; group < groups; ++group) {
+    const int64_t first = first_row_of_group(out, groups, group);
+    const int64_t end = first_row_of_group(out, groups, group + 1);
+    weights.push_back(squares.narrow(2, first, end - first).mean({-1}));
+  }
+  return at::stack(weights);
+}
+
 }  // namespace
 
-at::Tensor token_weights(const at::Tensor& delta) {
-  return delta.to(at::kFloat).square().mean({-1});
+at::Tensor token_weights(const at::Tensor& delta, int64_t groups) {
+  return means_of_runs(squares_of(delta), groups);
 }
 
 OutputStatistics::OutputStatistics(const Model& model, ObjectiveOf objective, const at::Tensor& ids,
@@ -37,7 +55,9 @@ void OutputStatistics::enter(const Block& block) {
         sum.diagonal.emplace(slot.out, slot.in, device_);
         break;
       case ObjectiveKind::kTokenWeighted:
-        sum.weights = at::zeros({sequences_, length_}, at::device(device_).dtype(at::kFloat));
+        sum.weights = at::zeros({std::min(slot.out, objective.row_groups), sequences_, length_},
+                                at::device(device_).dtype(at::kFloat));
+        sum.row_energies = at::zeros({slot.out}, at::device(device_).dtype(at::kDouble));
         break;
       default:
         continue;
@@ -52,20 +72,31 @@ void OutputStatistics::add(const std::vector<LinearGradient>& linears, int64_t f
     if (found == sums_.end()) continue;
     Sum& sum = found->second;
     const int64_t batch = linear.delta.size(0);
-    if (sum.hessian) sum.hessian->add(linear.input, linear.delta);
+    if (sum.hessian) sum.hessian->add(linear.input, linear.delta, linear.original);
     if (sum.diagonal) sum.diagonal->add(linear.input, linear.delta);
-    if (sum.weights.defined())
-      sum.weights.narrow(0, first, batch).copy_(token_weights(linear.delta));
+    if (sum.weights.defined()) weigh(linear, first, sum);
     for (int64_t i = 0; sum.held_out && i < batch; ++i)
       if ((first + i) % kHeldOutEvery == kHeldOutEvery - 1)
         sum.held_out->add(linear.input.narrow(0, i, 1), linear.delta.narrow(0, i, 1));
   }
 }
 
-void OutputStatistics::leave(const Block& block) {
-  for (const LinearSlot& slot : model_.linears_of_block(block.index))
-    if (const auto found = sums_.find(slot.relative); found != sums_.end())
-      kept_[slot.name] = keep(found->second);
+void OutputStatistics::weigh(const LinearGradient& linear, int64_t first, Sum& sum) {
+  const at::Tensor squares = squares_of(linear.delta);
+  sum.weights.narrow(1, first, squares.size(0)).copy_(means_of_runs(squares, sum.weights.size(0)));
+  // the trace of x^T delta_j^2 x, summed over tokens
+  const at::Tensor lengths =
+      at::linalg_vector_norm(linear.input, 2, at::IntArrayRef{-1}, false, at::kFloat).flatten();
+  sum.row_energies += squares.flatten(0, 1).t().mv(lengths.square());
+}
+
+void OutputStatistics::leave(const Block& block, int64_t left_out) {
+  for (const LinearSlot& slot : model_.linears_of_block(block.index)) {
+    const auto found = sums_.find(slot.relative);
+    if (found == sums_.end()) continue;
+    Kept& kept = kept_[slot.name] = keep(found->second);
+    kept.statistics.skipped_sequences = left_out;
+  }
   sums_.clear();
 }
 
@@ -73,17 +104,22 @@ OutputStatistics::Kept OutputStatistics::keep(Sum& sum) {
   Kept kept;
   if (sum.hessian) kept.statistics = sum.hessian->finish(kLossScale);
   if (sum.diagonal) kept.statistics = sum.diagonal->finish(kLossScale);
-  const at::Tensor large = sum.weights.defined() ? sum.weights.div_(kLossScale * kLossScale)
-                                                 : std::move(kept.statistics.hessian);
-  kept.handle = store_.put(large);
+  if (sum.weights.defined()) {
+    kept.statistics.hessian = sum.weights.div_(kLossScale * kLossScale);
+    kept.statistics.row_energies = (sum.row_energies / (kLossScale * kLossScale)).cpu();
+  }
+  kept.handle = store_.put(std::exchange(kept.statistics.hessian, {}));
+  if (kept.statistics.cross_moment.defined())
+    kept.moment = store_.put(std::exchange(kept.statistics.cross_moment, {}));
   if (sum.held_out) kept.held_out = store_.put(sum.held_out->finish(kLossScale).hessian);
   return kept;
 }
 
-LinearStatistics OutputStatistics::take_hessian(const LinearSlot& linear) {
-  auto node = kept_.extract(linear.name);
-  LinearStatistics statistics = std::move(node.mapped().statistics);
-  statistics.hessian = store_.take(node.mapped().handle);
+LinearStatistics OutputStatistics::take(const LinearSlot& linear) {
+  const Kept kept = std::move(kept_.extract(linear.name).mapped());
+  LinearStatistics statistics = kept.statistics;
+  if (kept.handle >= 0) statistics.hessian = store_.take(kept.handle);
+  if (kept.moment >= 0) statistics.cross_moment = store_.take(kept.moment);
   return statistics;
 }
 
@@ -92,7 +128,7 @@ at::Tensor OutputStatistics::take_held_out(const LinearSlot& linear) {
 }
 
 at::Tensor OutputStatistics::take_token_weights(const LinearSlot& linear) {
-  return store_.take(kept_.extract(linear.name).mapped().handle);
+  return store_.take(std::exchange(kept_.at(linear.name).handle, -1));
 }
 
 }  // namespace halftone

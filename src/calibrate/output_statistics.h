@@ -15,9 +15,9 @@ namespace halftone {
 
 using ObjectiveOf = std::function<ObjectiveOptions(const LinearSlot&)>;
 
-// s of each token: the mean over a linear's outputs of the squared gradient (Kim et al. 2025,
-// arXiv 2505.07004).   delta: (batch, length, out) -> (batch, length) float32
-at::Tensor token_weights(const at::Tensor& delta);
+// s of each token: the mean over a run of a linear's outputs of the squared gradient (Kim et al.
+// 2025, arXiv 2505.07004).   delta: (batch, length, out) -> (groups, batch, length) float32
+at::Tensor token_weights(const at::Tensor& delta, int64_t groups = 1);
 
 class OutputStatistics final : public GradientObserver {
  public:
@@ -27,28 +27,32 @@ class OutputStatistics final : public GradientObserver {
 
   void enter(const Block& block) override;
   void add(const std::vector<LinearGradient>& linears, int64_t first) override;
-  void leave(const Block& block) override;
+  void leave(const Block& block, int64_t left_out) override;
 
-  // Of a linear whose block was observed, once: the Hessian (objectives oac and diagonal) ...
-  LinearStatistics take_hessian(const LinearSlot& linear);
-  // ... of objectives with a gate also the part of it that comes from held-out sequences, (in, in),
-  // before the whole is taken ...
-  at::Tensor take_held_out(const LinearSlot& linear);
-  // ... or the weights of its tokens (guided), (sequences, length) float32 on the device.
+  // Of a linear whose block was observed, once each and before the rest: the weights of its tokens
+  // (guided), (groups, sequences, length) float32 on the device ...
   at::Tensor take_token_weights(const LinearSlot& linear);
+  // ... with a gate the part of the Hessian that comes from held-out sequences, (in, in) ...
+  at::Tensor take_held_out(const LinearSlot& linear);
+  // ... and the rest, once: row energies, and with oac and diagonal the Hessian, with the cross
+  // moment where drift was seen.
+  LinearStatistics take(const LinearSlot& linear);
 
  private:
   struct Sum {                                       // of the block at hand; one of the three
     std::optional<OutputHessian> hessian, held_out;  // the second: part of the first, by itself
     std::optional<OutputDiagonal> diagonal;
-    at::Tensor weights;  // (sequences, length) float32
+    at::Tensor weights;       // (groups, sequences, length) float32
+    at::Tensor row_energies;  // (out) float64, with weights
   };
   struct Kept {
-    LinearStatistics statistics;  // without its Hessian
+    LinearStatistics statistics;  // without its matrices
     int64_t handle = -1;          // of the Hessian or the weights
+    int64_t moment = -1;          // of the cross moment
     int64_t held_out = -1;        // of the held-out Hessian
   };
   Kept keep(Sum& sum);
+  static void weigh(const LinearGradient& linear, int64_t first, Sum& sum);
 
   const Model& model_;
   ObjectiveOf objective_;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "calibrate/cross_moment.h"
 #include "calibrate/finite.h"
+#include "calibrate/held_out.h"
 #include "calibrate/input_hessian.h"
 
 namespace halftone {
@@ -21,6 +22,11 @@ constexpr int64_t kTokensPerBatch =
 // undefined
 at::Tensor rows_of(const at::Tensor& x, const at::Tensor& mask) {
   return x.defined() ? (mask.defined() ? x.index({mask}) : x).flatten(0, 1) : x;
+}
+
+// How many of the rows in the mask are of the first `kept` sequences.
+int64_t rows_in(const at::Tensor& mask, int64_t kept, int64_t length) {
+  return length * (mask.defined() ? mask.narrow(0, 0, kept).sum().item<int64_t>() : kept);
 }
 
 at::Tensor part_of(const at::Tensor& x, int64_t first, int64_t count) {
@@ -78,6 +84,10 @@ std::vector<at::Tensor> Stream::hidden() const {
   return quantized_.hidden().split(batch_, 0);
 }
 
+std::vector<at::Tensor> Stream::original_hidden() const {
+  return original_->hidden().split(batch_, 0);
+}
+
 int64_t Stream::width_of(const Block& block, int stage) const {
   for (const LinearSlot& slot : model_.linears_of_block(block.index))
     if (slot.stage == stage) return slot.in;
@@ -93,17 +103,29 @@ std::vector<LinearStatistics> Stream::measure(const Block& block, const Block& o
   };
   const int64_t in = width_of(block, stage);
   std::vector<InputHessian> hessians;
-  for (size_t i = 0; i < weights.size(); ++i) hessians.emplace_back(in, execution_.device);
-  std::optional<CrossMoment> moment;
-  if (original_) moment.emplace(in, execution_.device);
+  std::vector<CrossMoment> moments;  // with two streams
+  for (size_t i = 0; i < weights.size(); ++i) {
+    hessians.emplace_back(in, execution_.device);
+    if (original_) moments.emplace_back(in, execution_.device);
+  }
+  std::optional<HeldOutSums> held_out;
+  if (held_out_ > 0) held_out.emplace(in, execution_.device);
   int64_t dropped = 0;
   for_each_batch([&](Batch& batch) {
     const at::Tensor x = input_of(block, batch.state), finite = finite_sequences(x);
     const at::Tensor rows = rows_of(x, finite);
     if (finite.defined()) dropped += x.size(0) - finite.sum().item<int64_t>();
-    for (size_t i = 0; i < weights.size(); ++i)
-      hessians[i].add(rows, rows_of(part_of(weights[i], batch.first, x.size(0)), finite));
-    if (moment) moment->add(rows, rows_of(input_of(original, batch.original), finite));
+    const int64_t kept = std::clamp<int64_t>(sequences_ - held_out_ - batch.first, 0, x.size(0));
+    const int64_t summed = rows_in(finite, kept, x.size(1)), rest = rows.size(0) - summed;
+    at::Tensor full;
+    if (original_) full = rows_of(input_of(original, batch.original), finite);
+    for (size_t i = 0; i < weights.size(); ++i) {
+      const at::Tensor own =
+          part_of(rows_of(part_of(weights[i], batch.first, x.size(0)), finite), 0, summed);
+      hessians[i].add(rows.narrow(0, 0, summed), own);
+      if (original_) moments[i].add(rows.narrow(0, 0, summed), full.narrow(0, 0, summed), own);
+    }
+    if (held_out) held_out->add(rows.narrow(0, summed, rest), full.narrow(0, summed, rest));
   });
   dropped_ = std::max(dropped_, dropped);
   require(dropped_ * 100 <= sequences_,
@@ -113,9 +135,13 @@ std::vector<LinearStatistics> Stream::measure(const Block& block, const Block& o
           block.index, dropped_, sequences_);
   std::vector<LinearStatistics> statistics;
   for (InputHessian& hessian : hessians) statistics.push_back(hessian.finish());
-  const at::Tensor cross = moment ? moment->finish() : at::Tensor();
-  for (size_t i = 0; i < weights.size(); ++i)
-    if (!weights[i].defined()) statistics[i].cross_moment = cross;
+  for (size_t i = 0; i < moments.size(); ++i) statistics[i].cross_moment = moments[i].finish();
+  std::optional<HeldOutInputs> sums;
+  if (held_out) sums = held_out->finish();
+  for (LinearStatistics& own : statistics) {
+    own.skipped_sequences = dropped;
+    own.held_out = sums;
+  }
   return statistics;
 }
 

@@ -26,6 +26,10 @@ class Stream {
   Stream(const Model& model, const at::Tensor& ids, const Execution& execution, bool two_streams,
          at::ScalarType storage = at::kBFloat16);
 
+  // Keeps the last `count` sequences out of every sum; what they hold is in `held_out` of the
+  // statistics. Before the first stage is measured, with two streams only.
+  void hold_out(int64_t count) { held_out_ = count; }
+
   const RopeTable& rope() const { return rope_; }
 
   // Statistics of the inputs of `stage`; stages of a block must be asked for in order, 0 first.
@@ -35,7 +39,7 @@ class Stream {
     return measure(block, original, stage, {at::Tensor()}).front();
   }
   // The same inputs summed up in several ways, one for each entry of `weights`: (sequences, length)
-  // float32 weights of the tokens, or undefined, all 1, which goes with the cross moment.
+  // float32 weights of the tokens, or undefined, all 1.
   std::vector<LinearStatistics> measure(const Block& block, const Block& original, int stage,
                                         const std::vector<at::Tensor>& weights);
   // Computes the block's last stage; the stream then stands before the next block.
@@ -44,6 +48,8 @@ class Stream {
   // The input of the block at which the stream stands, (batch, length, hidden) each, in the storage
   // dtype; overwritten when the stream leaves the block.
   std::vector<at::Tensor> hidden() const;
+  // The same in the full-precision model; two streams only.
+  std::vector<at::Tensor> original_hidden() const;
   int64_t dropped_sequences() const { return dropped_; }
 
  private:
@@ -61,6 +67,7 @@ class Stream {
   Execution execution_;
   RopeTable rope_;
   int64_t sequences_, batch_, dropped_ = 0;  // batch_: sequences at a time
+  int64_t held_out_ = 0;
   ActivationStore quantized_;
   std::optional<ActivationStore> original_;  // with two streams
 };

@@ -1,7 +1,8 @@
 // dense: an ordinary model folder of de-quantized weights, for engines that know no quantization.
 //
 // The float32 weights are rounded once to the model's type, so this is the only format whose files
-// do not hold the grid itself. A plain folder, ours or anyone's, is read by the same reader.
+// do not hold the grid itself. Weights that read online rotated inputs are rotated back before: any
+// engine computes the same function. A plain folder, ours or anyone's, is read by the same reader.
 #include <ATen/ATen.h>
 
 #include "base/error.h"
@@ -21,7 +22,9 @@ class DenseWriter final : public FolderWriter {
 
  private:
   void pack(const LinearPlan& planned, const QuantizedLinear& linear) override {
-    const at::Tensor weight = dequantize(linear).to(plan().dtype);  // (out, in)
+    at::Tensor weight = dequantize(linear);  // (out, in)
+    if (planned.recipe.transform.online) weight = plan().online->undo(weight);
+    weight = weight.to(plan().dtype);
     require(weight.isfinite().all().item<bool>(), "a weight is too large for {}",
             stored_name(plan().dtype));
     rounded_ = weight_fingerprint(weight);

@@ -4,9 +4,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,12 +25,21 @@ struct LinearPlan {
   LinearRecipe recipe;
 };
 
+// Some linears read inputs that are rotated as the model runs (transform.online of their plan):
+// x R, with weights W R.
+struct OnlineRotation {
+  nlohmann::json config;  // keys of quantization_config that tell our own network so
+  // W R -> W, for a network that does not rotate.   weight: (out, in) float32
+  std::function<at::Tensor(const at::Tensor& weight)> undo;
+};
+
 // What the writer of a whole model needs to know before the first tensor comes.
 struct OutputPlan {
   const Checkpoint* source = nullptr;  // config.json and companion files are taken from here
   at::ScalarType dtype = at::kFloat;   // of the model's weights: kBFloat16, kHalf or kFloat
   nlohmann::json config;               // in place of the source's config.json, unless null
   std::vector<LinearPlan> linears;
+  std::optional<OnlineRotation> online;                 // where a linear's plan has one
   std::string producer = "halftone:" HALFTONE_VERSION;  // NAME:VERSION, for config keys that ask
 };
 

@@ -63,6 +63,8 @@ std::string plain_grid_refusal(const LinearRecipe& recipe) {
   if (recipe.grid.kind == GridKind::kBinary) return "a binary grid; it holds uniform ones only";
   if (recipe.grid.kind == GridKind::kSplit) return "a split grid; it holds uniform ones only";
   if (needs_outlier_sidecar(recipe)) return "outliers outside the grid; it holds none";
+  if (recipe.transform.online)
+    return "inputs rotated as the model runs (transform.online), which its engines do not do";
   return "";
 }
 

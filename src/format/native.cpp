@@ -15,7 +15,8 @@
 //                                               U8 up to 256 groups, else I32; kind "uniform": I32
 //   NAME.dead_columns  I32 [dead]               ascending: columns whose weights are 0
 //   NAME.outlier_*                              "outliers": true; see native_outliers.cpp
-// What the codes mean is its kind's: native_uniform.cpp, native_bilevel.cpp,
+// "online_rotation" in quantization_config is the network's (model/config.h): it multiplies what
+// some linears read. What the codes mean is its kind's: native_uniform.cpp, native_bilevel.cpp,
 // native_split.cpp, native_binary.cpp.
 //
 // A reader refuses a version, a kind or a key that it does not know, so nothing is ever read half.
@@ -100,7 +101,10 @@ class NativeWriter final : public FolderWriter {
     if (linear.outliers) pack_outliers(*linear.outliers, linear.in(), store_part);
   }
   nlohmann::json quantization_config() const override {
-    return {{"quant_method", "halftone"}, {"format", "native"}, {"version", kVersion}};
+    nlohmann::json config = {
+        {"quant_method", "halftone"}, {"format", "native"}, {"version", kVersion}};
+    if (plan().online) config.update(plan().online->config);
+    return config;
   }
 };
 
@@ -262,7 +266,7 @@ bool is_native(const Checkpoint& checkpoint) {
   const QuantizationConfig found = find_quantization(checkpoint);
   if (quantization_method(found) != "halftone") return false;
   const ConfigFields fields(found.json, found.place);
-  fields.require_known({"quant_method", "format", "version"});
+  fields.require_known({"quant_method", "format", "version", "online_rotation"});
   fields.value("format");
   fields.require_one_of("format", {"native"});
   fields.integer("version", kVersion, kVersion);

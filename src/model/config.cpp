@@ -12,6 +12,8 @@ using nlohmann::json;
 constexpr int64_t kLargestSize = int64_t{1}
                                  << 24;  // of any dimension in a config: far above any real model
 
+constexpr const char *kQuantization = "quantization_config", *kOnlineRotation = "online_rotation";
+
 bool given(const json& object, const char* key) {
   return object.contains(key) && !object.at(key).is_null();
 }
@@ -56,6 +58,18 @@ std::string text_or(const json& object, const char* key, const std::string& othe
   return object.at(key).get<std::string>();
 }
 
+std::optional<uint64_t> online_seed(const json& config) {
+  if (!given(config, kQuantization) || !config.at(kQuantization).is_object()) return std::nullopt;
+  const json& quantization = config.at(kQuantization);
+  if (!given(quantization, kOnlineRotation)) return std::nullopt;
+  const json& online = quantization.at(kOnlineRotation);
+  require(online.is_object() && online.size() == 1 && online.contains("seed") &&
+              online.at("seed").is_number_unsigned(),
+          "config.json: {}: expected {{\"seed\": a whole number}}, found {}", kOnlineRotation,
+          shown(online));
+  return online.at("seed").get<uint64_t>();
+}
+
 // The old spelling has rope_theta at the top and rope_scaling {type or rope_type, ...}; the new one
 // puts all of it into rope_parameters.
 void parse_rope(const json& config, ModelConfig& model) {
@@ -94,6 +108,10 @@ std::string architecture_of(const json& config) {
   return config.at("architectures")[0].get<std::string>();
 }
 
+json online_rotation_json(uint64_t seed) {
+  return {{kOnlineRotation, {{"seed", seed}}}};
+}
+
 ModelConfig parse_llama_config(const json& config) {
   ModelConfig model;
   model.architecture = architecture_of(config);
@@ -124,6 +142,7 @@ ModelConfig parse_llama_config(const json& config) {
   const std::string activation = text_or(config, "hidden_act", "silu");
   require(activation == "silu", "config.json: hidden_act '{}' is not supported; supported is silu",
           printable(activation));
+  model.online_seed = online_seed(config);
   parse_rope(config, model);
   return model;
 }

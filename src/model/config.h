@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 namespace halftone {
@@ -23,7 +24,14 @@ struct ModelConfig {
   RopeScaling rope_scaling;
   int64_t sliding_window = 0;  // 0: none
   bool attention_bias = false, mlp_bias = false, tied_embeddings = false;
+  // The input of every down projection is multiplied by hadamard(intermediate, seed) before the
+  // linear sees it (model/orthogonal.h; METHODS 8.2, step 5); none: as published.
+  std::optional<uint64_t> online_seed;
 };
+
+// What config.json says of an online rotation: {"quantization_config": {"online_rotation": {"seed":
+// N}}}, of `native` folders only. With a key of their quantization no reader can overlook it.
+nlohmann::json online_rotation_json(uint64_t seed);  // {"online_rotation": ...}
 
 // The name under "architectures". Error if there is not exactly one.
 std::string architecture_of(const nlohmann::json& config);

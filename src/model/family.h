@@ -16,6 +16,7 @@
 
 #include "model/config.h"
 #include "model/layers.h"
+#include "model/orthogonal.h"
 
 namespace halftone {
 
@@ -25,12 +26,14 @@ enum class Presence { kAlways, kAttentionBias, kMlpBias, kUntied };
 // What a rotation of the residual stream does to a tensor (transform/rotated_weights.h).
 enum class Rotation {
   kNone,
-  kEmbedding,  // makes the residual stream
-  kNorm,       // its scale moves into the readers
-  kReader,     // reads the stream behind `norm`
-  kWriter,     // adds to the stream
-  kValue,      // a reader whose output is mixed by attention, head by head, and nothing else
-  kHeadMixer,  // the writer that reads those heads
+  kEmbedding,      // makes the residual stream
+  kNorm,           // its scale moves into the readers
+  kReader,         // reads the stream behind `norm`
+  kWriter,         // adds to the stream
+  kValue,          // a reader whose output is mixed by attention, head by head, and nothing else
+  kHeadMixer,      // the writer that reads those heads
+  kProductWriter,  // a writer behind an element-wise product: its input can be rotated only as the
+                   // model runs
 };
 
 struct TensorSpec {
@@ -51,6 +54,7 @@ struct Block {
   // Sees each linear's output, (batch, length, out), as it is computed: calibration differentiates
   // with respect to it. Empty: nobody asks.
   std::function<void(std::string_view linear, const at::Tensor& output)> tap = {};
+  const KroneckerMatrix* online = nullptr;  // what product writers read is multiplied by it
 
   const at::Tensor& weight(std::string_view name) const { return tensors.find(name)->second; }
 };

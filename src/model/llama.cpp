@@ -21,6 +21,12 @@ at::Tensor apply(const Block& block, const char* linear, const at::Tensor& x) {
   return output;
 }
 
+// x R in float32: of narrower types only the result is rounded.
+at::Tensor rotate_online(const at::Tensor& x, const KroneckerMatrix& rotation) {
+  const bool wide = x.scalar_type() == at::kDouble;
+  return multiply(wide ? x : x.to(at::kFloat), rotation).to(x.scalar_type());
+}
+
 at::Tensor stage_input(const Block& block, int stage, const BlockState& state) {
   const double epsilon = block.config->norm_epsilon;
   switch (stage) {
@@ -47,6 +53,7 @@ void advance(const Block& block, int stage, const at::Tensor& input, BlockState&
     case kMlpIn:
       state.carry =
           gated_silu(apply(block, "mlp.gate_proj", input), apply(block, "mlp.up_proj", input));
+      if (block.online) state.carry = rotate_online(state.carry, *block.online);
       break;
     case kMlpOut:
       state.hidden = state.hidden + apply(block, "mlp.down_proj", input);
@@ -102,7 +109,7 @@ Family llama_family() {
            {"mlp.gate_proj.bias", {kIntermediate}, kMlpBias},
            {"mlp.up_proj.weight", {kIntermediate, kHidden}, kAlways, kMlpIn, kReader, kNormMlp},
            {"mlp.up_proj.bias", {kIntermediate}, kMlpBias},
-           {"mlp.down_proj.weight", {kHidden, kIntermediate}, kAlways, kMlpOut, kWriter},
+           {"mlp.down_proj.weight", {kHidden, kIntermediate}, kAlways, kMlpOut, kProductWriter},
            {"mlp.down_proj.bias", {kHidden}, kMlpBias, -1, kWriter}},
       .ignored = {".rotary_emb.inv_freq"},
       .stages = kStages,

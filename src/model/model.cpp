@@ -42,6 +42,7 @@ Model::Model(std::shared_ptr<const WeightSource> source,
       family_(&find_family(architecture_of(source_->config()))),
       config_(family_->parse_config(source_->config())) {
   check_tensors(stored_names);
+  if (config_.online_seed) online_ = hadamard(config_.intermediate, *config_.online_seed);
 }
 
 std::string Model::block_prefix(int64_t index) const {
@@ -93,7 +94,8 @@ std::vector<LinearSlot> Model::linears_of_block(int64_t index) const {
     if (spec.stage < 0) continue;
     const auto shape = shape_of(spec, config_);
     const std::string relative = module_of(spec.name);
-    slots.push_back({block_prefix(index) + relative, relative, shape[0], shape[1], spec.stage});
+    slots.push_back({block_prefix(index) + relative, relative, shape[0], shape[1], spec.stage,
+                     online_ && spec.rotation == Rotation::kProductWriter});
   }
   return slots;
 }
@@ -127,7 +129,7 @@ at::Tensor Model::load(const std::string& name, const std::vector<int64_t>& shap
 }
 
 Block Model::load_block(int64_t index, const Execution& execution, const RopeTable& rope) const {
-  Block block{index, &config_, &rope, {}, {}};
+  Block block{index, &config_, &rope, {}, {}, online()};
   for (const TensorSpec& spec : family_->block) {
     if (!is_present(spec, config_)) continue;
     const std::string name = block_prefix(index) + spec.name;

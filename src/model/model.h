@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct LinearSlot {
   std::string relative;  // "mlp.up_proj"
   int64_t out = 0, in = 0;
   int stage = 0;
+  bool reads_rotated = false;  // its input is rotated as the model runs
 };
 
 class Model {
@@ -32,6 +34,8 @@ class Model {
 
   const ModelConfig& config() const { return config_; }
   const Family& family() const { return *family_; }
+  // What product writers read is multiplied by it; null without an online rotation.
+  const KroneckerMatrix* online() const { return online_ ? &*online_ : nullptr; }
   int64_t parameters() const;    // tied ones once
   at::ScalarType dtype() const;  // of the stored embedding
 
@@ -63,6 +67,7 @@ class Model {
   std::shared_ptr<const WeightSource> source_;
   const Family* family_;
   ModelConfig config_;
+  std::optional<KroneckerMatrix> online_;
 };
 
 }  // namespace halftone

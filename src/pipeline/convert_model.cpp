@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "pipeline/bits.h"
+#include "pipeline/online_rotation.h"
 #include "pipeline/opened_model.h"
 #include "pipeline/output.h"
 
@@ -14,6 +15,7 @@ OutputPlan plan_for(const OpenedModel& source) {
   plan.dtype = source.model.dtype();
   for (const std::string& name : source.weights->linears())
     plan.linears.push_back(plan_of(name, source.weights->read_linear(name)));
+  plan_online_rotation(source.model, plan);
   return plan;
 }
 

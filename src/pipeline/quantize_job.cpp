@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/sha256.h"
+#include "pipeline/online_rotation.h"
 #include "transform/rotated_weights.h"
 
 namespace halftone {
@@ -13,6 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kFewestSequencesOfGate = 5;
+constexpr int64_t kSequencesOfOneHeldOut = 10;  // target.auto: a tenth of them, at least one
 constexpr int64_t kMostSequences = int64_t{1} << 24;
 
 TokenWindows draw_windows(const QuantizeRequest& request, const Corpus& corpus,
@@ -69,9 +71,13 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
   require(!opened_.is_quantized(),
           "{}: is quantized already ({}); quantizing again would add its error to that one's",
           request.model.string(), opened_.weights->format());
-  if (request.recipe.common.transform.rotation == RotationKind::kQuaRot) {
-    weights_ = std::make_shared<const RotatedWeights>(opened_.weights, opened_.model.family(),
-                                                      opened_.model.config(), request.seed);
+  const TransformOptions& transform = request.recipe.common.transform;
+  require(!transform.online || transform.rotation == RotationKind::kQuaRot,
+          "transform.online rotates what transform.rotation leaves: expected rotation = quarot");
+  if (transform.rotation == RotationKind::kQuaRot) {
+    weights_ = std::make_shared<const RotatedWeights>(
+        opened_.weights, opened_.model.family(), opened_.model.config(),
+        RotationOptions{.seed = request.seed, .online = transform.online});
     std::vector<std::string> names = opened_.weights->checkpoint().names();
     names.emplace_back(opened_.model.family().head);
     transformed_.emplace(weights_, names);
@@ -100,6 +106,7 @@ OutputPlan QuantizeJob::output_plan() const {
   plan.producer = "halftone:" HALFTONE_VERSION;
   for (const LinearSlot& linear : model().linears())
     plan.linears.push_back({linear.name, linear.out, linear.in, recipe_for(linear)});
+  plan_online_rotation(model(), plan);
   return plan;
 }
 
@@ -113,12 +120,21 @@ LinearRecipe QuantizeJob::recipe_for(const LinearSlot& linear) const {
   return request_.recipe.for_linear(linear.name);
 }
 
+int64_t QuantizeJob::held_out_sequences() const {
+  const auto linears = model().linears();
+  const bool any = std::any_of(linears.begin(), linears.end(), [&](const LinearSlot& linear) {
+    return recipe_for(linear).target.automatic;
+  });
+  return any ? std::max<int64_t>(1, request_.sequences / kSequencesOfOneHeldOut) : 0;
+}
+
 CalibrationOptions QuantizeJob::calibration_options() const {
   CalibrationOptions options;
   const auto linears = model().linears();
   options.two_streams = std::any_of(linears.begin(), linears.end(), [&](const LinearSlot& linear) {
     return recipe_for(linear).target.needs_original_stream();
   });
+  options.held_out = held_out_sequences();
   options.objective = [this](const LinearSlot& linear) { return recipe_for(linear).objective; };
   options.seed = request_.seed;
   options.memory_limit = request_.memory_limit.value_or(physical_memory_bytes() / 2);
@@ -126,15 +142,23 @@ CalibrationOptions QuantizeJob::calibration_options() const {
   return options;
 }
 
-// A two-stream target needs the cross moment of its own objective (METHODS 3.5), which is gathered
-// for input Hessians only.
+// A two-stream target needs the cross moment of its own objective (METHODS 3.5). One-shot gradients
+// of an output Hessian are those of the full-precision model, where nothing has drifted, and what a
+// later drift would have to be multiplied by is gone.
 void QuantizeJob::check_objectives() const {
   for (const LinearSlot& linear : model().linears()) {
     const LinearRecipe recipe = recipe_for(linear);
-    require(!recipe.objective.needs_gradients() || !recipe.target.needs_original_stream(),
-            "{}: objective.kind = {} with target.alpha or target.preshift above 0: the drift is "
-            "measured for objective.kind = input only",
+    require(!recipe.objective.needs_gradients() || !recipe.target.automatic,
+            "{}: objective.kind = {} with target.auto: its choice is made by the error of the "
+            "layer's output, for objective.kind = input only",
             linear.name, objective_name(recipe.objective.kind));
+    require(recipe.objective.kind != ObjectiveKind::kOutput ||
+                recipe.objective.schedule == ScheduleKind::kBlockWise ||
+                !recipe.target.needs_original_stream(),
+            "{}: objective.kind = oac with target.alpha or target.preshift above 0 needs "
+            "objective.schedule = blockwise: one-shot gradients see no drift",
+            linear.name);
+    with_context(linear.name, [&] { require_rows(recipe, linear.out); });
     require(recipe.objective.gate == 0 || !recipe.objective.needs_gradients() ||
                 recipe.objective.kind == ObjectiveKind::kOutput,
             "{}: objective.gate {} with objective.kind = {}: only oac has a gate", linear.name,
@@ -142,6 +166,9 @@ void QuantizeJob::check_objectives() const {
     require(recipe.objective.gate == 0 || request_.sequences >= kFewestSequencesOfGate,
             "--sequences {}: objective.gate holds every fifth sequence out and needs at least {}",
             request_.sequences, kFewestSequencesOfGate);
+    require(!recipe.target.automatic || request_.sequences >= 2,
+            "--sequences {}: target.auto holds a tenth of the windows out and needs at least 2",
+            request_.sequences);
   }
 }
 
@@ -163,15 +190,18 @@ at::Tensor QuantizeJob::other_tensor(const std::string& name) const {
 json QuantizeJob::calibration_json() const {
   if (!corpus_) return nullptr;
   const auto* ids = windows_->ids.data();
-  return {{"text", corpus_->name},
-          {"ids_sha256", corpus_->ids_sha256},
-          {"tokenizer", corpus_->description},
-          {"round_trip", corpus_->round_trip},
-          {"bos", corpus_->bos},
-          {"sequences", windows_->count},
-          {"length", windows_->length},
-          {"seed", request_.seed},
-          {"windows_sha256", sha256_hex(std::as_bytes(std::span(ids, windows_->ids.size())))}};
+  json result = {
+      {"text", corpus_->name},
+      {"ids_sha256", corpus_->ids_sha256},
+      {"tokenizer", corpus_->description},
+      {"round_trip", corpus_->round_trip},
+      {"bos", corpus_->bos},
+      {"sequences", windows_->count},
+      {"length", windows_->length},
+      {"seed", request_.seed},
+      {"windows_sha256", sha256_hex(std::as_bytes(std::span(ids, windows_->ids.size())))}};
+  if (held_out_sequences() > 0) result["held_out_sequences"] = held_out_sequences();
+  return result;
 }
 
 const LinearSolver& StageSolvers::solver_for(const std::string& linear,
@@ -188,9 +218,11 @@ const LinearSolver& StageSolvers::solver_for(const std::string& linear,
 
 LinearOutcome StageSolvers::quantize(const LinearSlot& linear, const LinearRecipe& recipe,
                                      const at::Tensor& weight) {
-  LinearOutcome outcome =
-      with_context(linear.name, [&] { return solver_for(linear.name, recipe).quantize(weight); });
   const auto found = statistics_.find(linear.name);
+  const at::Tensor row_energies =
+      found == statistics_.end() ? at::Tensor() : found->second.row_energies;
+  LinearOutcome outcome = with_context(
+      linear.name, [&] { return solver_for(linear.name, recipe).quantize(weight, row_energies); });
   if (found != statistics_.end() && !found->second.fallback.empty())
     outcome.fallback =
         found->second.fallback + (outcome.fallback.empty() ? "" : "; ") + outcome.fallback;
@@ -228,10 +260,22 @@ void RunReport::add(const LinearSlot& linear, const LinearRecipe& recipe,
                                 {"bits_per_weight", bits_per_weight(outcome.quantized)},
                                 {"damping", outcome.damping},
                                 {"fallback", outcome.fallback}});
+  json& row = report_["linears"].back();
+  if (objective.kind != ObjectiveKind::kNone)
+    row["skipped_sequences"] = statistics.skipped_sequences;
+  if (outcome.loss_ratio_to_rtn > 0) row["loss_ratio_to_rtn"] = outcome.loss_ratio_to_rtn;
   if (objective.needs_gradients())
-    report_["linears"].back()["labels"] =
-        objective.labels == LabelKind::kTruth ? "truth" : "sampled";
-  if (statistics.gate_score != 0) report_["linears"].back()["gate_score"] = statistics.gate_score;
+    row["labels"] = objective.labels == LabelKind::kTruth ? "truth" : "sampled";
+  if (objective.kind == ObjectiveKind::kOutput && objective.gate > 0) {
+    row["gate_score"] = statistics.gate_score;
+    row["gate"] = statistics.gate_score < objective.gate ? "closed" : "open";
+  }
+  if (!outcome.trials.empty()) {
+    json& target = row["target"];
+    target["chosen"] = outcome.target;
+    for (const TargetTrial& trial : outcome.trials)
+      target["held_out_error"][trial.target] = trial.error;
+  }
   seconds_.push_back(outcome.seconds);
 }
 

@@ -41,6 +41,7 @@ class QuantizeJob {
 
  private:
   void check_objectives() const;
+  int64_t held_out_sequences() const;  // for target.auto
 
   QuantizeRequest request_;
   OpenedModel opened_;

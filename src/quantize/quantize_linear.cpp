@@ -8,15 +8,11 @@
 
 #include "base/error.h"
 #include "kernels/lane_kernels.h"
-#include "quantize/order.h"
-#include "quantize/solve.h"
-#include "quantize/target.h"
+#include "quantize/row_groups.h"
 #include "quantize/weight_distribution.h"
 
 namespace halftone {
 namespace {
-
-constexpr int64_t kDoubleInputs = 2048;  // up to here P is formed in float64 (METHODS 7.4)
 
 void require_binary(const LinearRecipe& recipe) {
   const GridOptions& grid = recipe.grid;
@@ -62,6 +58,69 @@ void require_outliers(const OutlierOptions& outliers) {
           outliers.rate);
 }
 
+void require_ranking(const LinearRecipe& recipe) {
+  if (recipe.outliers.ranking == OutlierRanking::kPlain) return;
+  require(
+      recipe.outliers.kind == OutlierKind::kSensitivity,
+      "outliers.ranking: row-energy weighs what rounding costs, which only outliers.kind = spqr "
+      "looks at");
+  require(recipe.objective.needs_gradients(),
+          "outliers.ranking: row-energy needs gradients: expected objective.kind = oac, guided or "
+          "diagonal");
+}
+
+void require_row_groups(const LinearRecipe& recipe) {
+  const int64_t groups = recipe.objective.row_groups;
+  require(groups >= 1, "objective.row_groups: expected 1 or more, not {}", groups);
+  if (groups == 1) return;
+  require(recipe.objective.kind == ObjectiveKind::kTokenWeighted,
+          "objective.row_groups {}: only objective.kind = guided has Hessians for runs of rows",
+          groups);
+  require(recipe.grid.kind != GridKind::kBinary,
+          "objective.row_groups {}: expected 1 with grid.kind = binary, whose salient columns are "
+          "those of all rows",
+          groups);
+}
+
+void require_automatic(const LinearRecipe& recipe) {
+  const TargetOptions& target = recipe.target;
+  if (!target.automatic) return;
+  require(target.alpha == 0 && target.alpha2 == 0 && target.preshift == 0,
+          "target.auto chooses alpha, alpha2 and preshift itself: expected 0, 0, 0 beside it, not "
+          "{}, {}, {}",
+          target.alpha, target.alpha2, target.preshift);
+  require(target.parity == TargetParity::kNone,
+          "target.parity with target.auto: the published codes choose no target");
+  require(recipe.grid.kind != GridKind::kBinary || recipe.grid.mode != BinaryMode::kParity,
+          "grid.mode: parity copies a code that knows no targets; set target.auto = false");
+}
+
+void require_parity(const LinearRecipe& recipe) {
+  const TargetOptions& target = recipe.target;
+  if (target.parity == TargetParity::kNone) return;
+  require(target.alpha != 0 || target.alpha2 != 0,
+          "target.parity is about target.alpha and target.alpha2, but both are 0");
+  require(target.parity != TargetParity::kClamped || (recipe.grid.kind == GridKind::kUniform &&
+                                                      recipe.outliers.kind == OutlierKind::kNone),
+          "target.parity = allw clamps weights to a grid's range: expected grid.kind = uniform "
+          "and outliers.kind = none");
+}
+
+void require_target(const LinearRecipe& recipe) {
+  const TargetOptions& target = recipe.target;
+  require(
+      target.preshift == 0 || target.alpha == 0,
+      "target.preshift {} with target.alpha {}: both correct the same drift; set one of them to 0",
+      target.preshift, target.alpha);
+  require(!target.needs_original_stream() || recipe.objective.kind != ObjectiveKind::kNone,
+          "target: alpha, preshift and auto need an objective (objective.kind is none: nothing is "
+          "compensated)");
+  require(target == TargetOptions{} || recipe.objective.kind != ObjectiveKind::kDiagonal,
+          "target: objective.kind = diagonal compensates nothing, so there is nothing to aim at");
+  require_automatic(recipe);
+  require_parity(recipe);
+}
+
 void require_threads(int threads) {
   require(threads >= 1, "threads: expected 1 or more, not {}", threads);
 }
@@ -90,31 +149,42 @@ void require_options(const LinearRecipe& recipe) {
   require(grid.kind != GridKind::kSplit || recipe.outliers.kind == OutlierKind::kLasso,
           "grid.kind: split needs outliers.kind = lasso, which says what the outliers are");
   require_outliers(recipe.outliers);
+  require_ranking(recipe);
+  require_row_groups(recipe);
+  require(recipe.order.kind == OrderKind::kNatural || recipe.objective.kind != ObjectiveKind::kNone,
+          "order.kind: activation orders columns by a Hessian, and objective.kind = none has none; "
+          "expected natural");
+  require_target(recipe);
+}
+
+void require_rows(const LinearRecipe& recipe, int64_t out) {
+  if (recipe.grid.kind != GridKind::kBilevel) return;
+  const int64_t groups = std::min(out, recipe.objective.row_groups), run = recipe.grid.run_size;
+  for (int64_t group = 1; group < groups; ++group)
+    require(first_row_of_group(out, groups, group) % run == 0,
+            "objective.row_groups {}: {} rows do not fall into as many whole runs of "
+            "grid.qq_groupsize = {} rows, which share numbers",
+            groups, out, run);
 }
 
 namespace {
 
-void require_target(const LinearRecipe& recipe, const LinearStatistics& statistics) {
-  const TargetOptions& target = recipe.target;
-  require(
-      target.preshift == 0 || target.alpha == 0,
-      "target.preshift {} with target.alpha {}: both correct the same drift; set one of them to 0",
-      target.preshift, target.alpha);
-  require(!target.needs_original_stream() || recipe.objective.kind != ObjectiveKind::kNone,
-          "target: alpha and preshift need an objective (objective.kind is none: nothing is "
-          "compensated)");
-  require(target == TargetOptions{} || recipe.objective.kind != ObjectiveKind::kDiagonal,
-          "target: objective.kind = diagonal compensates nothing, so there is nothing to aim at");
+void require_streams(const TargetOptions& target, const LinearStatistics& statistics) {
   require(!target.needs_original_stream() || statistics.cross_moment.defined(),
           "target: alpha and preshift need the full-precision stream, but the statistics hold no "
           "cross moment");
+  require(!target.automatic || statistics.held_out.has_value(),
+          "target.auto needs calibration windows that were held out, but the statistics hold none");
 }
 
 void require_hessian(const at::Tensor& hessian) {
   require(hessian.defined(),
           "objective.kind: a Hessian is asked for, but the statistics hold none");
-  require(hessian.dim() == 2 && hessian.size(0) == hessian.size(1) && hessian.size(0) > 0,
-          "statistics: expected a square Hessian, not one of {} dimensions", hessian.dim());
+  require((hessian.dim() == 2 || hessian.dim() == 3) && hessian.size(-2) == hessian.size(-1) &&
+              hessian.numel() > 0,
+          "statistics: expected a square Hessian, or one for each run of rows, not one of {} "
+          "dimensions",
+          hessian.dim());
   require(hessian.scalar_type() == at::kFloat || hessian.scalar_type() == at::kDouble,
           "statistics: expected a Hessian in float32 or float64, not {}",
           at::toString(hessian.scalar_type()));
@@ -125,9 +195,13 @@ void require_weight(const at::Tensor& weight, const at::Tensor& hessian) {
           "weight: expected a matrix (out, in)");
   require(at::isFloatingType(weight.scalar_type()),
           "weight: expected floating-point numbers, not {}", at::toString(weight.scalar_type()));
-  require(!hessian.defined() || weight.size(1) == hessian.size(0),
+  if (!hessian.defined()) return;
+  require(weight.size(1) == hessian.size(-1),
           "weight: {} input columns, but the Hessian was gathered for {}", weight.size(1),
-          hessian.defined() ? hessian.size(0) : 0);
+          hessian.size(-1));
+  require(weight.size(0) >= row_groups_of(hessian),
+          "weight: {} rows, but Hessians for {} runs of them", weight.size(0),
+          row_groups_of(hessian));
 }
 
 void require_finite(const at::Tensor& weight) {
@@ -138,64 +212,40 @@ void require_finite(const at::Tensor& weight) {
 
 }  // namespace
 
-struct LinearSolver::Prepared : SharedInput {};
-
-namespace {
-
-// D in sweep order and P, where the recipe's target uses them; in float64 where the factor is.
-void prepare_drift(const LinearStatistics& statistics, SharedInput& shared) {
-  const at::Tensor& moment = statistics.cross_moment;
-  const bool plain = shared.recipe.target == TargetOptions{};
-  if (plain || !moment.defined() || !shared.factor.upper.defined()) return;
-  require(moment.sizes() == shared.hessian.sizes(),
-          "statistics: the cross moment and the Hessian differ in shape");
-  const bool wide = shared.hessian.scalar_type() == at::kDouble || moment.size(0) <= kDoubleInputs;
-  shared.moment = ordered_cross_moment(moment, shared.diagonal, shared.columns,
-                                       wide ? at::kDouble : at::kFloat);
-  shared.drift = shared.drift_for(shared.factor);
-  if (shared.drift.defined()) shared.drift = shared.drift.to(shared.hessian.scalar_type());
-}
-
-}  // namespace
+struct LinearSolver::Prepared : RowGroups {
+  using RowGroups::RowGroups;
+};
 
 LinearSolver::LinearSolver(const LinearStatistics& statistics, const LinearRecipe& recipe,
                            int threads) {
   at::NoGradGuard no_grad;
   require_options(recipe);
   require_threads(threads);
-  require_target(recipe, statistics);
-  auto prepared = std::make_unique<Prepared>();
-  prepared->recipe = recipe;
-  prepared->threads = threads;
-  prepared->tokens = static_cast<double>(std::max<int64_t>(1, statistics.tokens));
-  if (recipe.objective.kind != ObjectiveKind::kNone) {
-    require_hessian(statistics.hessian);
-    prepared->hessian = statistics.hessian;
-    prepared->diagonal = diagonal_of(statistics.hessian, recipe.objective.damping_reference);
-    prepared->columns = column_order(recipe.order.kind, prepared->diagonal.values);
-    if (prepared->diagonal.usable && recipe.objective.kind != ObjectiveKind::kDiagonal)
-      prepared->factor = factor_with_ladder(prepared->hessian, prepared->diagonal,
-                                            prepared->columns, recipe.objective.damping);
-    prepare_drift(statistics, *prepared);
-  }
-  prepared_ = std::move(prepared);
+  require_streams(recipe.target, statistics);
+  if (recipe.objective.kind != ObjectiveKind::kNone) require_hessian(statistics.hessian);
+  prepared_ = std::make_unique<const Prepared>(statistics, recipe, threads);
 }
 
 LinearSolver::~LinearSolver() = default;
 
-LinearOutcome LinearSolver::quantize(const at::Tensor& weight) const {
+LinearOutcome LinearSolver::quantize(const at::Tensor& weight,
+                                     const at::Tensor& row_energies) const {
   at::NoGradGuard no_grad;
   const auto start = std::chrono::steady_clock::now();
-  const at::Tensor& hessian = prepared_->hessian;
+  const at::Tensor& hessian = prepared_->hessian();
   require_weight(weight, hessian);
+  require_rows(prepared_->recipe(), weight.size(0));
+  require(!row_energies.defined() || row_energies.numel() == weight.size(0),
+          "statistics: {} row energies for a weight of {} rows", row_energies.numel(),
+          weight.size(0));
   // float64 only where both sides are: what a file's float32 weights get is then one arithmetic
   // everywhere
   const bool exact = hessian.defined() && hessian.scalar_type() == at::kDouble &&
                      weight.scalar_type() == at::kDouble;
   const at::Tensor numbers = weight.to(exact ? at::kDouble : at::kFloat).contiguous();
   require_finite(numbers);
-  LinearOutcome outcome =
-      exact ? solve_linear<double>(*prepared_, numbers) : solve_linear<float>(*prepared_, numbers);
+  LinearOutcome outcome = exact ? prepared_->solve<double>(numbers, row_energies)
+                                : prepared_->solve<float>(numbers, row_energies);
   outcome.weight_divergence = weight_divergence(numbers, dequantize(outcome.quantized));
   outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return outcome;

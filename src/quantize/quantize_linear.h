@@ -5,12 +5,19 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "calibrate/linear_statistics.h"
 #include "quantize/quantized_linear.h"
 #include "recipe/linear_recipe.h"
 
 namespace halftone {
+
+// One target that target.auto has tried.
+struct TargetTrial {
+  std::string target;  // "preshift 0.5"
+  double error = 0;    // held_out_error (auto_target.h)
+};
 
 struct LinearOutcome {
   QuantizedLinear quantized;
@@ -19,16 +26,25 @@ struct LinearOutcome {
   double relative_error =
       0;  // |(W - What) X^T|^2 / |W X^T|^2, undamped; weights alone without an objective
   double weight_divergence = 0;  // KL between the weights' histograms (weight_distribution.h)
-  double damping = 0;            // share of the reference diagonal that the factorization needed
-  std::string fallback;          // empty, or the steps of METHODS 7.6 that were taken, oldest first
+  // tr((W - What) H (W - What)^T) over that of rounding to nearest on the same grid, in the same
+  // groups and beside the same outliers, on a sample of 32 rows; 0: not taken (no objective)
+  double loss_ratio_to_rtn = 0;
+  double damping = 0;    // share of the reference diagonal that the factorization needed
+  std::string fallback;  // empty, or the steps of METHODS 7.6 that were taken, oldest first
+  std::string target;    // of target.auto: the trial that was kept; else empty
+  std::vector<TargetTrial> trials;  // of target.auto, in the order tried
   double seconds = 0;
 };
 
 // Errors: options outside their range, or that exclude each other.
 void require_options(const LinearRecipe& recipe);
+// Error: runs of rows (objective.row_groups) that a linear of `out` rows cannot store.
+void require_rows(const LinearRecipe& recipe, int64_t out);
 
 // Factors one Hessian, then quantizes every linear that shares it (q, k, v; gate, up). Nothing is
-// damped in place, so the order of the linears does not matter (METHODS 11, identity 18).
+// damped in place, so the order of the linears does not matter (METHODS 11, identity 18). With one
+// Hessian for each run of rows the runs are solved one after another, in one order of columns, that
+// of the sum of their diagonals, and only one factor exists at a time.
 class LinearSolver {
  public:
   // Errors: options outside their range. Numbers that refuse (METHODS 7.6) are not errors: see
@@ -36,9 +52,10 @@ class LinearSolver {
   LinearSolver(const LinearStatistics& statistics, const LinearRecipe& recipe, int threads);
   ~LinearSolver();
 
-  // weight: (out, in), any floating dtype. Errors: NaN or infinite weights, a shape that is not the
-  // Hessian's.
-  LinearOutcome quantize(const at::Tensor& weight) const;
+  // weight: (out, in), any floating dtype; row_energies: (out) float64, for outliers ranked by them
+  // (without: ranked alike, and `fallback` says so). Errors: NaN or infinite weights, a shape that
+  // is not the Hessian's.
+  LinearOutcome quantize(const at::Tensor& weight, const at::Tensor& row_energies = {}) const;
 
  private:
   struct Prepared;

@@ -10,7 +10,6 @@
 #include <optional>
 
 #include "quantize/grid/make_grid.h"
-#include "quantize/outliers/lasso.h"
 #include "quantize/outliers/rate_search.h"
 #include "quantize/sweep.h"
 #include "quantize/target.h"
@@ -22,6 +21,7 @@ namespace {
 constexpr double kGreatestDrift =
     4;  // |What - W0| over that of round-to-nearest (METHODS 7.6, step 6)
 constexpr double kGreatestDamping = 10;  // times the reference diagonal
+constexpr int64_t kComparedTiles = 2;    // of 16 rows, set against rounding to nearest
 
 void append(std::string& steps, std::string_view step) {
   if (!steps.empty()) steps += "; ";
@@ -43,26 +43,25 @@ struct Rounded {
 template <class T>
 class LinearJob {
  public:
-  // weight: (out, in) T, dead columns already 0
-  LinearJob(const SharedInput& shared, const at::Tensor& weight)
+  LinearJob(const SharedInput& shared, const Rows& rows)
       : shared_(shared),
-        out_(weight.size(0)),
+        rows_(rows),
+        out_(rows.weight.size(0)),
         columns_(shared.columns),
         kernels_(lane_kernels<T>()) {
     if (columns_.empty()) {
-      columns_.resize(weight.size(1));
+      columns_.resize(rows.weight.size(1));
       std::iota(columns_.begin(), columns_.end(), 0);
     }
-    original_ = to_sweep_layout<T>(weight, columns_, shared.threads);
-    if (shared.recipe.outliers.kind == OutlierKind::kLasso)
-      outliers_ = lasso_outliers(weight, shared.recipe.outliers.rate);
+    original_ = to_sweep_layout<T>(rows.weight, columns_, shared.threads);
   }
 
-  // Groups fitted to the original weights, each weight by itself.   importance: (in) by file
+  // Each weight by itself, groups fitted to the original weights.   importance: (in) by file
   // column, or empty
   Rounded<T> round_to_nearest(const LinearRecipe& recipe,
-                              const std::vector<double>& importance = {}) const {
-    Rounded<T> rounded = start(recipe, /*static_groups=*/true);
+                              const std::vector<double>& importance = {},
+                              bool static_groups = true) const {
+    Rounded<T> rounded = start(recipe, static_groups);
     SweepTask<T> task = task_for(rounded.grouping);
     for (size_t position = 0; position < importance.size(); ++position)
       task.importance[position] = static_cast<T>(importance[columns_[position]]);
@@ -82,6 +81,7 @@ class LinearJob {
     if (drift.defined()) task.drift = drift.to(original_.scalar_type());
     task.alpha = shared_.recipe.target.alpha;
     task.alpha2 = shared_.recipe.target.alpha2;
+    task.parity = shared_.recipe.target.parity;
     task.within_block = !is_binary_parity(shared_.recipe.grid);
     if (!reuse) rounded.grid = grid_for(shared_.recipe, task);
     rounded.result = sweep(task, *rounded.grid, kernels_);
@@ -112,15 +112,16 @@ class LinearJob {
 
   // A grid for the task, fitted already where groups are static.
   std::shared_ptr<Grid<T>> grid_for(const LinearRecipe& recipe, const SweepTask<T>& task) const {
-    const bool zeroed = shared_.diagonal.usable;  // solve_linear zeroes dead columns only then
+    const bool zeroed = shared_.diagonal.usable;  // aimed_weight zeroes dead columns only then
     GridContext<T> context{.grouping = task.grouping,
                            .out = out_,
                            .rows = original_.size(1),
                            .original = original_,
                            .pivots = pivots_of(task),
                            .dead = zeroed ? shared_.diagonal.dead : std::vector<int64_t>{},
+                           .row_weights = rows_.outlier_weights,
                            .kernels = kernels_,
-                           .outliers = outliers_ ? &*outliers_ : nullptr,
+                           .outliers = rows_.outliers ? &*rows_.outliers : nullptr,
                            .threads = shared_.threads};
     if (recipe.outliers.kind == OutlierKind::kSensitivity && recipe.outliers.rate > 0)
       context.outlier_threshold = threshold_for_rate(recipe, task, context).threshold;
@@ -163,11 +164,11 @@ class LinearJob {
   }
 
   const SharedInput& shared_;
+  const Rows& rows_;
   int64_t out_;
   std::vector<int64_t> columns_;
   LaneKernels<T> kernels_;
-  at::Tensor original_;                  // (in, rows)
-  std::optional<OutlierMask> outliers_;  // decided before the sweep
+  at::Tensor original_;  // (in, rows)
 };
 
 // Row by row: one float32 sum over a whole matrix would lose the third digit.   x: (out, in)
@@ -179,32 +180,74 @@ double squared_norm(const at::Tensor& x) {
       .template item<double>();
 }
 
-double ratio(double part, double whole) {
-  return whole > 0 ? std::max(part, 0.0) / whole : 0;
-}
-
 // Losses of a result without compensation, which the sweep's own sum of e^2 does not describe.
 // difference: |What - W0|^2
 void measure(const SharedInput& shared, const at::Tensor& weight, double difference,
-             LinearOutcome& outcome) {
-  outcome.loss = difference / shared.tokens;
-  outcome.relative_error = ratio(difference, squared_norm(weight));
+             SolvedRows& solved) {
+  solved.loss = solved.error = difference;
+  solved.energy = squared_norm(weight);
   if (!shared.diagonal.usable) return;
   const double error = quadratic_form(
-      weight - dequantize(outcome.quantized).to(weight.scalar_type()), shared.hessian);
+      weight - dequantize(solved.quantized).to(weight.scalar_type()), shared.hessian);
   if (!std::isfinite(error))
     return;  // off-diagonal NaN: the distance of the weights is all there is to tell
-  outcome.loss =
-      (error + shared.recipe.objective.damping * shared.diagonal.reference * difference) /
-      shared.tokens;
-  outcome.relative_error = ratio(error, quadratic_form(weight, shared.hessian));
+  solved.loss = error + shared.recipe.objective.damping * shared.diagonal.reference * difference;
+  solved.error = error;
+  solved.energy = quadratic_form(weight, shared.hessian);
+}
+
+// Which weights of some rows a result keeps outside its grid.   -> (count, in) bool
+at::Tensor kept_weights(const QuantizedLinear& linear, int64_t begin, int64_t count) {
+  at::Tensor kept = at::zeros({count, linear.in()}, at::kBool);
+  const auto* starts = linear.outliers->row_starts.const_data_ptr<int64_t>();
+  const auto* columns = linear.outliers->columns.const_data_ptr<int32_t>();
+  for (int64_t row = 0; row < count; ++row)
+    for (int64_t i = starts[begin + row]; i < starts[begin + row + 1]; ++i)
+      kept.mutable_data_ptr<bool>()[row * linear.in() + columns[i]] = true;
+  return kept;
+}
+
+// What compensation is worth: two sums over a few tiles of rows, so that it costs next to nothing.
+template <class T>
+void compare_to_nearest(const SharedInput& shared, const Rows& rows, SolvedRows& solved) {
+  if (!shared.diagonal.usable) return;
+  const int64_t out = rows.weight.size(0);
+  const auto sampled = [&](auto&& part) {
+    std::vector<at::Tensor> parts;
+    for (const int64_t tile : spread_tiles(out, kComparedTiles))
+      parts.push_back(part(tile * kLanes, std::min<int64_t>(kLanes, out - tile * kLanes)));
+    return at::cat(parts);
+  };
+  const auto rows_of = [&](const at::Tensor& all) {
+    return sampled([&](int64_t row, int64_t count) { return all.narrow(0, row, count); });
+  };
+  Rows sample{rows_of(rows.weight)};
+  SharedInput plain = shared;
+  if (rows.outliers) sample.outliers = {rows_of(rows.outliers->members), rows.outliers->least};
+  if (solved.quantized.outliers) {
+    const auto kept = [&](int64_t row, int64_t count) {
+      return kept_weights(solved.quantized, row, count);
+    };
+    sample.outliers = {sampled(kept), 0};
+    plain.recipe.outliers.kind = OutlierKind::kLasso;  // decided, however it came about
+  }
+  const LinearJob<T> job(plain, sample);
+  const QuantizedLinear nearest =
+      job.finish(job.round_to_nearest(plain.recipe, {}, /*static_groups=*/!job.refits()));
+  const at::Tensor found = sampled(
+      [&](int64_t row, int64_t count) { return dequantize_rows(solved.quantized, row, count); });
+  const auto error_of = [&](const at::Tensor& values) {
+    return quadratic_form(sample.weight - values.to(sample.weight.scalar_type()), shared.hessian);
+  };
+  solved.sampled_error = error_of(found);
+  solved.nearest_error = error_of(dequantize(nearest));
 }
 
 // The sweep at growing damping until its result stays near the original weights; false: it never
 // did.
 template <class T>
 bool solve_compensated(const SharedInput& shared, const at::Tensor& weight, const LinearJob<T>& job,
-                       const Rounded<T>& nearest, LinearOutcome& outcome) {
+                       const Rounded<T>& nearest, SolvedRows& solved) {
   DampedFactor factor = shared.factor;
   at::Tensor drift_matrix = shared.drift;
   const bool adds_up = shared.recipe.target.alpha == 0 && shared.recipe.target.alpha2 == 0 &&
@@ -214,51 +257,34 @@ bool solve_compensated(const SharedInput& shared, const at::Tensor& weight, cons
     const double drift = std::sqrt(rounded.result.difference / nearest.result.difference);
     const double limit = kGreatestDrift * kGreatestDrift * nearest.result.difference;
     if (rounded.result.difference <= limit) {
-      const double error = rounded.result.error / shared.diagonal.normalizer();
       const double ridge = factor.share * shared.diagonal.reference;
-      outcome.quantized = job.finish(rounded);
-      outcome.damping = factor.share;
-      outcome.loss = error / shared.tokens;
-      outcome.relative_error =
-          ratio(error - ridge * rounded.result.difference, quadratic_form(weight, shared.hessian));
+      solved.quantized = job.finish(rounded);
+      solved.damping = factor.share;
+      solved.loss = rounded.result.error / shared.diagonal.normalizer();
+      solved.error = solved.loss - ridge * rounded.result.difference;
+      solved.energy = quadratic_form(weight, shared.hessian);
       if (!adds_up)  // the sum of e^2 is the loss of the plain target, fully compensated
-        measure(shared, weight, rounded.result.difference, outcome);
+        measure(shared, weight, rounded.result.difference, solved);
       return true;
     }
     const double next = factor.share > 0 ? factor.share * 10 : 0.01;
     if (next > kGreatestDamping) return false;
-    append(outcome.fallback,
+    append(solved.fallback,
            fmt::format("damping {:g} (weights moved {:.3g} times as far as by rounding to nearest)",
                        next, drift));
     factor = factor_with_ladder(shared.hessian, shared.diagonal, shared.columns, next);
-    if (!factor.steps.empty()) append(outcome.fallback, factor.steps);
+    if (!factor.steps.empty()) append(solved.fallback, factor.steps);
     drift_matrix = shared.drift_for(factor);
   }
   return false;
 }
 
-}  // namespace
-
-at::Tensor SharedInput::drift_for(const DampedFactor& of) const {
-  const bool asked = recipe.target.alpha > 0 || recipe.target.alpha2 > 0;
-  if (!asked || !moment.defined() || !of.upper.defined()) return {};
-  return drift_matrix(moment, of.upper);
-}
-
+// With compensation where the numbers allow it, else without.
 template <class T>
-LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight_in) {
-  at::Tensor weight = weight_in;
-  // before dead columns are zeroed: a dead column's row of D may hold something
-  if (shared.recipe.target.preshift > 0 && shared.moment.defined() && shared.factor.upper.defined())
-    weight = shifted_weight(weight, shared.recipe.target.preshift, shared.moment,
-                            shared.factor.upper, shared.columns);
-  if (shared.diagonal.usable && !shared.diagonal.dead.empty()) {
-    weight = weight.clone();
-    weight.index_fill_(1, at::tensor(shared.diagonal.dead, at::kLong), 0);
-  }
-  LinearOutcome outcome;
-  outcome.fallback = shared.factor.steps;
-  const LinearJob<T> job(shared, weight);
+SolvedRows compensated_or_not(const SharedInput& shared, const Rows& rows) {
+  SolvedRows solved;
+  solved.fallback = shared.factor.steps;
+  const LinearJob<T> job(shared, rows);
   if (shared.factor.upper.defined()) {
     // with dynamic groups this grid serves only as a yardstick: no clip search
     LinearRecipe yardstick = shared.recipe;
@@ -266,24 +292,55 @@ LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight_i
     yardstick.grid.mode = BinaryMode::kParity;  // of the binary searches the shortest
     yardstick.outliers = {};
     const Rounded<T> nearest = job.round_to_nearest(yardstick);
-    if (solve_compensated(shared, weight, job, nearest, outcome)) return outcome;
+    if (solve_compensated(shared, rows.weight, job, nearest, solved)) return solved;
   }
   std::vector<double> importance;
   if (shared.diagonal.usable) {
     if (shared.recipe.objective.kind != ObjectiveKind::kDiagonal)
-      append(outcome.fallback, "diagonal Hessian, no compensation");
+      append(solved.fallback, "diagonal Hessian, no compensation");
     for (const double value : shared.diagonal.values)
       importance.push_back(value / shared.diagonal.reference);
   } else if (shared.hessian.defined()) {
-    append(outcome.fallback,
+    append(solved.fallback,
            "round to nearest (the Hessian's diagonal is zero, negative or not finite)");
   }
   const Rounded<T> rounded = job.round_to_nearest(shared.recipe, importance);
-  outcome.quantized = job.finish(rounded);
-  measure(shared, weight, rounded.result.difference, outcome);
-  return outcome;
+  solved.quantized = job.finish(rounded);
+  measure(shared, rows.weight, rounded.result.difference, solved);
+  return solved;
 }
-template LinearOutcome solve_linear<float>(const SharedInput&, const at::Tensor&);
-template LinearOutcome solve_linear<double>(const SharedInput&, const at::Tensor&);
+
+}  // namespace
+
+at::Tensor SharedInput::drift_for(const DampedFactor& of) const {
+  if (!recipe.target.needs_drift_matrix() || !moment.defined() || !of.upper.defined()) return {};
+  return drift_matrix(moment, of.upper);
+}
+
+at::Tensor SharedInput::shift_of(const at::Tensor& weight) const {
+  return weight_shift(weight, moment, factor.upper, columns);
+}
+
+at::Tensor aimed_weight(const SharedInput& shared, const at::Tensor& original,
+                        const at::Tensor& shift) {
+  at::Tensor weight = original;
+  // before dead columns are zeroed: a dead column's row of D may hold something
+  if (const double share = shared.recipe.target.preshift; share > 0 && shared.can_shift())
+    weight = weight + (shift.defined() ? shift : shared.shift_of(weight)) * share;
+  if (shared.diagonal.usable && !shared.diagonal.dead.empty()) {
+    weight = weight.clone();
+    weight.index_fill_(1, at::tensor(shared.diagonal.dead, at::kLong), 0);
+  }
+  return weight;
+}
+
+template <class T>
+SolvedRows solve_rows(const SharedInput& shared, const Rows& rows) {
+  SolvedRows solved = compensated_or_not<T>(shared, rows);
+  compare_to_nearest<T>(shared, rows, solved);
+  return solved;
+}
+template SolvedRows solve_rows<float>(const SharedInput&, const Rows&);
+template SolvedRows solve_rows<double>(const SharedInput&, const Rows&);
 
 }  // namespace halftone

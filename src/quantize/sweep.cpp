@@ -41,9 +41,48 @@ void aim(const SweepTask<T>& task, const T* original, const T* weights, T* resid
   }
 }
 
-// Sixteen rows through one block; tile: (end - begin, 16) scratch, drifts: the same.
+// What sixteen rows of one block are worked on in, column after column: (columns, 16) each.
 template <class T>
-void sweep_tile(const Block<T>& block, int64_t row, T* tile, T* drifts) {
+struct Scratch {
+  explicit Scratch(int64_t columns)
+      : tile(static_cast<size_t>(columns * kLanes)), drifts(tile.size()), seen(tile.size()) {}
+  std::vector<T> tile;    // w, then E'
+  std::vector<T> drifts;  // -S
+  std::vector<T> seen;    // parity: what the columns beyond the block take for w, less w
+};
+
+// Turns E' and -S of a block's columns into those of `seen` weights (METHODS 3.3): w - seen joins
+// the residual and leaves the drift.
+template <class T>
+void pass_on_seen(const Block<T>& block, Scratch<T>& scratch) {
+  const T alpha = static_cast<T>(block.task.alpha), alpha2 = static_cast<T>(block.task.alpha2);
+  const int64_t in = block.task.original.size(0);
+  for (int64_t k = 0; k < block.end - block.begin; ++k) {
+    const T pivot = block.upper[(block.begin + k) * in + block.begin + k];
+    for (int64_t i = k * kLanes; i < (k + 1) * kLanes; ++i) {
+      scratch.tile[i] -= alpha2 * scratch.seen[i] / pivot;
+      scratch.drifts[i] -= (alpha - alpha2) * scratch.seen[i];
+    }
+  }
+}
+
+// From weights before rounding to how far clamping moves them.
+template <class T>
+void see_clamped(const Block<T>& block, int64_t row, Scratch<T>& scratch) {
+  const int64_t last = block.end - 1;
+  const Place place{last, block.task.grouping.group_of[last], row};
+  T low[kLanes], high[kLanes];
+  block.grid.range(place, low, high);
+  for (size_t i = 0; i < scratch.seen.size(); ++i) {
+    const T weight = scratch.seen[i];
+    scratch.seen[i] = std::clamp(weight, low[i % kLanes], high[i % kLanes]) - weight;
+  }
+}
+
+// Sixteen rows through one block.
+template <class T>
+void sweep_tile(const Block<T>& block, int64_t row, Scratch<T>& scratch) {
+  T *tile = scratch.tile.data(), *drifts = scratch.drifts.data();
   const Grouping& grouping = block.task.grouping;
   const int64_t in = block.task.original.size(0), rows = block.task.original.size(1);
   const int64_t columns = block.end - block.begin;
@@ -51,6 +90,7 @@ void sweep_tile(const Block<T>& block, int64_t row, T* tile, T* drifts) {
   for (int64_t k = 0; k < columns; ++k)
     std::copy_n(block.weights + (block.begin + k) * rows + row, kLanes, tile + k * kLanes);
   const bool targeted = block.task.alpha != 0 || block.task.alpha2 != 0;
+  const TargetParity parity = targeted && block.upper ? block.task.parity : TargetParity::kNone;
   T error_sum[kLanes] = {}, difference_sum[kLanes] = {}, value[kLanes];
   for (int64_t k = 0; k < columns; ++k) {
     const int64_t position = block.begin + k;
@@ -65,6 +105,10 @@ void sweep_tile(const Block<T>& block, int64_t row, T* tile, T* drifts) {
     const T* start = block.original + position * rows + row;
     T residual[kLanes];
     if (targeted) aim(block.task, start, column, residual, drifts + k * kLanes);
+    if (parity != TargetParity::kNone)
+      for (int64_t lane = 0; lane < kLanes; ++lane)
+        scratch.seen[k * kLanes + lane] =
+            parity == TargetParity::kRounded ? value[lane] - column[lane] : column[lane];
     block.kernels.take_error(pivot, start, value, column, error_sum, difference_sum);
     if (!block.upper || !block.task.within_block) continue;
     for (int lane = 0; targeted && lane < kLanes; ++lane) column[lane] += residual[lane] / pivot;
@@ -74,6 +118,8 @@ void sweep_tile(const Block<T>& block, int64_t row, T* tile, T* drifts) {
     if (block.drift)
       block.kernels.subtract_outer(rest, block.drift + next, drifts + k * kLanes, column + kLanes);
   }
+  if (parity == TargetParity::kClamped) see_clamped(block, row, scratch);
+  if (parity != TargetParity::kNone) pass_on_seen(block, scratch);
   for (int64_t k = 0; block.upper && k < columns; ++k) {
     std::copy_n(tile + k * kLanes, kLanes, block.errors + k * rows + row);
     if (block.drift) std::copy_n(drifts + k * kLanes, kLanes, block.drifts + k * rows + row);
@@ -88,9 +134,8 @@ template <class T>
 void sweep_block(const Block<T>& block) {
   const int64_t rows = block.task.original.size(1);
   parallel_for(block.task.threads, rows, kLanes, [&](int64_t begin, int64_t end) {
-    std::vector<T> tile((block.end - block.begin) * kLanes), drifts(tile.size());
-    for (int64_t row = begin; row < end; row += kLanes)
-      sweep_tile(block, row, tile.data(), drifts.data());
+    Scratch<T> scratch(block.end - block.begin);
+    for (int64_t row = begin; row < end; row += kLanes) sweep_tile(block, row, scratch);
   });
 }
 

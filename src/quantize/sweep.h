@@ -5,7 +5,10 @@
 // Recipes differ in what is plugged in: `Grid` (values, outliers), `upper` (objective and damping;
 // none = round to nearest), the order and the grouping. Two-stream targets add a matrix P beside
 // `upper` and what it carries at the two marked places: GPTAQ (arXiv 2504.02692), and ResComp
-// (arXiv 2604.07955) in the form (E', S) of METHODS 3.3, which needs no second product.
+// (arXiv 2604.07955) in the form (E', S) of METHODS 3.3, which needs no second product. With
+// `parity` the columns beyond a block are told what the published code tells them: E' and S of the
+// rounded weight (GPTAQ, ResComp "org"), or of the weight clamped to the range of the block's last
+// group (ResComp "allw"); the result then depends on the block's width, 128 there.
 //
 // Deviation from GPTQ's code: a dynamic group is fitted to the block's own compensated copy, never
 // to columns that lag behind, so the codes do not depend on the block's width.
@@ -33,8 +36,9 @@ struct SweepTask {
   int64_t block = 128;  // columns of a lazy block; with dynamic groups see block_width
   int threads = 1;
   double alpha = 0, alpha2 = 0;  // METHODS 3.2, 3.3
-  bool within_block = true;      // false: an error reaches only the columns beyond its block (the
-                                 // published code of BiLLM)
+  TargetParity parity = TargetParity::kNone;
+  bool within_block = true;  // false: an error reaches only the columns beyond its block (the
+                             // published code of BiLLM)
 };
 
 struct SweepResult {

@@ -56,13 +56,13 @@ at::Tensor drift_matrix(const at::Tensor& moment, const at::Tensor& upper) {
   return times_upper(at::triu(times_transposed_upper(moment, wide), 1), wide, true);
 }
 
-at::Tensor shifted_weight(const at::Tensor& weight, double share, const at::Tensor& moment,
-                          const at::Tensor& upper, std::span<const int64_t> columns) {
+at::Tensor weight_shift(const at::Tensor& weight, const at::Tensor& moment, const at::Tensor& upper,
+                        std::span<const int64_t> columns) {
   const at::Tensor order = order_of(columns);
   const at::Tensor typed = moment.to(weight.scalar_type()), wide = upper.to(weight.scalar_type());
   const at::Tensor drift = weight.index_select(1, order).mm(typed);
   const at::Tensor shift = times_upper(times_transposed_upper(drift, wide), wide, false);
-  return weight + shift.index_select(1, order.argsort()) * share;
+  return shift.index_select(1, order.argsort());
 }
 
 }  // namespace halftone

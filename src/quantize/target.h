@@ -22,9 +22,9 @@ at::Tensor ordered_cross_moment(const at::Tensor& cross_moment, const HessianDia
 // one unit of drift in j.   moment: (in, in) from ordered_cross_moment; upper: (in, in)
 at::Tensor drift_matrix(const at::Tensor& moment, const at::Tensor& upper);
 
-// W + share W D (H + damping I)^-1: the minimizer of |W X^T - W0 Xf^T|^2 at share 1.
+// W D (H + damping I)^-1: W plus this is the minimizer of |W' X^T - W Xf^T|^2 + damping |W' - W|^2.
 // weight: (out, in) in file order; moment, upper: in sweep order -> (out, in) in file order
-at::Tensor shifted_weight(const at::Tensor& weight, double share, const at::Tensor& moment,
-                          const at::Tensor& upper, std::span<const int64_t> columns);
+at::Tensor weight_shift(const at::Tensor& weight, const at::Tensor& moment, const at::Tensor& upper,
+                        std::span<const int64_t> columns);
 
 }  // namespace halftone

@@ -23,6 +23,18 @@ void for_each_square(int64_t in, int64_t begin, int64_t end, Move&& move) {
 
 }  // namespace
 
+int64_t whole_tiles(int64_t out) {
+  return std::max<int64_t>(1, out / kLanes);
+}
+
+std::vector<int64_t> spread_tiles(int64_t out, int64_t count) {
+  const int64_t full = whole_tiles(out);
+  std::vector<int64_t> tiles(static_cast<size_t>(std::min(full, count)));
+  for (size_t i = 0; i < tiles.size(); ++i)
+    tiles[i] = static_cast<int64_t>(i) * full / static_cast<int64_t>(tiles.size());
+  return tiles;
+}
+
 template <class T>
 at::Tensor to_sweep_layout(const at::Tensor& weight, std::span<const int64_t> columns,
                            int threads) {

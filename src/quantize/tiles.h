@@ -6,8 +6,15 @@
 #include <ATen/core/Tensor.h>
 
 #include <span>
+#include <vector>
 
 namespace halftone {
+
+// Whole tiles of 16 rows; a linear of fewer rows counts as one.
+int64_t whole_tiles(int64_t out);
+
+// `count` of the whole tiles, or all, spread evenly over the rows: a sample of a linear.
+std::vector<int64_t> spread_tiles(int64_t out, int64_t count);
 
 // weight: (out, in) T, contiguous; columns: (in) the file's column of each position -> (in, rows) T
 template <class T>

@@ -47,6 +47,10 @@ void add_end_loss_keys(std::vector<RecipeKey>& keys) {
       "objective.gate", "oac: least held-out score against the input Hessian's; 0 = no test",
       "a number in 0 .. 100", [](double v) { return v >= 0 && v <= 100; },
       [](auto& s) -> auto& { return s.linear.objective.gate; }));
+  keys.push_back(integer_key(
+      "objective.row_groups", "guided: runs of rows with a Hessian of their own (k)",
+      "an integer in 1 .. 1024", [](int64_t v) { return v >= 1 && v <= 1024; },
+      [](auto& s) -> auto& { return s.linear.objective.row_groups; }));
 }
 
 void add_objective_keys(std::vector<RecipeKey>& keys) {
@@ -154,6 +158,11 @@ void add_outlier_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(boolean_key(
       "outliers.simplified", "spqr: scales are fitted to all weights, outliers included",
       [](auto& s) -> auto& { return s.linear.outliers.simplified; }));
+  keys.push_back(word_key<OutlierRanking>(
+      "outliers.ranking",
+      "spqr: an error counts alike in all rows, or by the energy of its row's gradients",
+      {{"plain", OutlierRanking::kPlain}, {"row-energy", OutlierRanking::kRowEnergy}},
+      [](auto& s) -> auto& { return s.linear.outliers.ranking; }));
 }
 
 void add_target_keys(std::vector<RecipeKey>& keys) {
@@ -167,6 +176,19 @@ void add_target_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(number_key(
       "target.preshift", "share of the input drift moved into the weights before the sweep (QEP)",
       "a number in 0 .. 2", share, [](auto& s) -> auto& { return s.linear.target.preshift; }));
+  keys.push_back(boolean_key(
+      "target.auto",
+      "per linear plain, preshift 0.25, 0.5, 1, alpha 0.25, 1 or alpha = alpha2 = 0.25, by the "
+      "error on a tenth of the windows, which no solve sees",
+      [](auto& s) -> auto& { return s.linear.target.automatic; }));
+  keys.push_back(word_key<TargetParity>(
+      "target.parity",
+      "of alpha and alpha2 beyond a block: ours, or as published, on rounded (org) or clamped "
+      "(allw) weights",
+      {{"none", TargetParity::kNone},
+       {"org", TargetParity::kRounded},
+       {"allw", TargetParity::kClamped}},
+      [](auto& s) -> auto& { return s.linear.target.parity; }));
 }
 
 void add_transform_keys(std::vector<RecipeKey>& keys) {
@@ -174,6 +196,10 @@ void add_transform_keys(std::vector<RecipeKey>& keys) {
       "transform.rotation", "rotate weights and activations first, for the whole model",
       {{"none", RotationKind::kNone}, {"quarot", RotationKind::kQuaRot}},
       [](auto& s) -> auto& { return s.linear.transform.rotation; }));
+  keys.push_back(boolean_key(
+      "transform.online",
+      "rotate the inputs of down projections as the model runs; native, or folded back into dense",
+      [](auto& s) -> auto& { return s.linear.transform.online; }));
 }
 
 void add_order_keys(std::vector<RecipeKey>& keys) {

@@ -11,10 +11,12 @@ enum class ObjectiveKind { kNone, kInput, kOutput, kTokenWeighted, kDiagonal };
 enum class LabelKind { kTruth, kSampled };
 enum class ScheduleKind { kOneShot, kBlockWise };
 enum class DampingReference { kMean, kMedian };
+enum class TargetParity { kNone, kRounded, kClamped };
 enum class GridKind { kUniform, kBilevel, kSplit, kBinary };
 enum class OutlierCodes { kUniform, kSignMagnitude };
 enum class BinaryMode { kColumns, kJoint, kParity };
 enum class OutlierKind { kNone, kSensitivity, kLasso };
+enum class OutlierRanking { kPlain, kRowEnergy };
 enum class OrderKind { kNatural, kActivation };
 enum class RotationKind { kNone, kQuaRot };
 
@@ -33,6 +35,10 @@ struct ObjectiveOptions {
   // back to the latter; 0 = no test.
   double gate = 0;
 
+  // guided: runs of consecutive rows, each with token weights and a Hessian of its own (k of
+  // GuidedQuant); at most one a row.
+  int64_t row_groups = 1;
+
   // Whether the end loss is differentiated.
   bool needs_gradients() const {
     return kind == ObjectiveKind::kOutput || kind == ObjectiveKind::kTokenWeighted ||
@@ -47,8 +53,14 @@ struct TargetOptions {
   double alpha = 0;     // share of the input drift compensated column by column (GPTAQ)
   double alpha2 = 0;    // share of the residual against the original weights fed back (ResComp)
   double preshift = 0;  // share of the input drift moved into the weights beforehand (QEP)
+  // One of the above for each linear, by its error on calibration windows held out; then all are 0.
+  bool automatic = false;
+  // What the columns beyond a lazy block take for a weight: the clean form, or the published code's
+  // (quantize/sweep.h).
+  TargetParity parity = TargetParity::kNone;
 
-  bool needs_original_stream() const { return alpha > 0 || preshift > 0; }
+  bool needs_original_stream() const { return alpha > 0 || preshift > 0 || automatic; }
+  bool needs_drift_matrix() const { return alpha > 0 || alpha2 > 0 || automatic; }
   bool operator==(const TargetOptions&) const = default;
 };
 
@@ -80,6 +92,9 @@ struct OutlierOptions {
   double threshold = 0.2;   // sensitivity: times the mean sensitivity of a weight (tau)
   double rate = 0;          // share of a linear's weights; sensitivity: 0 = by the threshold
   bool simplified = false;  // sensitivity: scales are fitted to all weights, outliers included
+  // sensitivity: an error counts alike in all rows, or by the energy of its row's gradients
+  // (METHODS 5.2)
+  OutlierRanking ranking = OutlierRanking::kPlain;
 
   bool operator==(const OutlierOptions&) const = default;
 };
@@ -95,6 +110,9 @@ struct OrderOptions {
 // Function-preserving rewrites of the whole model (METHODS 8); the same for every linear.
 struct TransformOptions {
   RotationKind rotation = RotationKind::kNone;
+  // Linears behind an element-wise product, whose inputs no rotation of weights reaches, read them
+  // rotated as the model runs (METHODS 8.2, step 5).
+  bool online = false;
 
   bool operator==(const TransformOptions&) const = default;
 };

@@ -82,9 +82,10 @@ std::string linear_rows(const Json& linears) {
   for (const Json& linear : linears)
     rows += fmt::format(
         "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>"
-        "<td>{}</td></tr>\n",
+        "<td>{}</td><td>{}</td></tr>\n",
         escaped(find_text(linear, "name")), escaped(find_text(linear, "objective")),
-        number(linear, "relative_error"), number(linear, "loss"), number(linear, "bits_per_weight"),
+        number(linear, "relative_error"), number(linear, "loss"),
+        number(linear, "loss_ratio_to_rtn"), number(linear, "bits_per_weight"),
         number(linear, "damping"), escaped(find_text(linear, "fallback")),
         number(linear, "seconds"));
   return rows;
@@ -101,7 +102,8 @@ std::string quantize_html(const Json& report) {
       "<title>Halftone report</title><style>{}</style></head><body>\n"
       "<h1>Halftone report</h1>\n<table class=\"totals\">\n{}</table>\n{}"
       "<h2>Linears</h2>\n<table>\n<tr><th>name</th><th>objective</th><th>relative error</th>"
-      "<th>loss</th><th>bits/weight</th><th>damping</th><th>fallback</th><th>seconds</th></tr>\n"
+      "<th>loss</th><th>of "
+      "rounding's</th><th>bits/weight</th><th>damping</th><th>fallback</th><th>seconds</th></tr>\n"
       "{}</table>\n<h2>Recipe</h2>\n<pre>{}</pre>\n</body></html>\n",
       kStyle, totals, chart(linears_of(report)), linear_rows(linears_of(report)),
       escaped(find_text(report, "recipe.toml")));

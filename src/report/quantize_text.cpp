@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 
 #include "report/bits_text.h"
 #include "report/human.h"
@@ -72,6 +74,38 @@ std::string outlier_text(const Json& report) {
                      100 * most);
 }
 
+// Losses over those of rounding to nearest, geometric mean and worst; "" where nothing is compared.
+std::string rounding_text(const Json& report) {
+  double logarithms = 0, worst = 0;
+  int64_t count = 0;
+  std::string where;
+  for (const Json& linear : linears_of(report)) {
+    const double ratio = find_metric(linear, "loss_ratio_to_rtn").value_or(0);
+    if (!(ratio > 0)) continue;
+    logarithms += std::log(ratio);
+    ++count;
+    if (ratio <= worst) continue;
+    worst = ratio;
+    where = find_text(linear, "name");
+  }
+  if (count == 0) return "";
+  return fmt::format("{:.3f} of rounding to nearest (geometric mean), worst {:.3f} in {}",
+                     std::exp(logarithms / static_cast<double>(count)), worst, where);
+}
+
+// How many linears target.auto gave each target; "" without it.
+std::string target_text(const Json& report) {
+  std::map<std::string, int64_t> counts;
+  for (const Json& linear : linears_of(report)) {
+    const std::string chosen = find_text(linear, "target.chosen");
+    if (!chosen.empty()) ++counts[chosen];
+  }
+  std::string text;
+  for (const auto& [target, count] : counts)
+    text += fmt::format("{}{} {}", text.empty() ? "" : "; ", count, target);
+  return text;
+}
+
 std::string fallback_text(const Json& report) {
   int64_t count = 0;
   std::string first;
@@ -110,7 +144,9 @@ std::vector<std::pair<std::string, std::string>> quantize_totals(const Json& rep
       {"size", size_text(report)},
       {"bits per weight", all_bits_text(report)},
       {"outliers", outlier_text(report)},
+      {"targets chosen", target_text(report)},
       {"relative error", error_text(report)},
+      {"loss", rounding_text(report)},
       {"weight KL", divergence_text(report)},
       {"fallbacks", fallback_text(report)},
       {"read back", read_back_text(report)},

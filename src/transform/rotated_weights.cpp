@@ -7,16 +7,22 @@
 namespace halftone {
 
 RotatedWeights::RotatedWeights(std::shared_ptr<const WeightSource> source, const Family& family,
-                               const ModelConfig& config, uint64_t seed, at::ScalarType dtype)
+                               const ModelConfig& config, const RotationOptions& options)
     : source_(std::move(source)),
       family_(family),
       config_(config),
       json_(source_->config()),
-      dtype_(dtype),
-      signs_(random_signs(config.hidden, seed)),
-      residual_(hadamard(config.hidden, seed + 1)),
-      head_(hadamard(config.head_dim, seed + 2)) {
+      dtype_(options.dtype),
+      signs_(random_signs(config.hidden, options.seed)),
+      residual_(hadamard(config.hidden, options.seed + 1)),
+      head_(hadamard(config.head_dim, options.seed + 2)) {
+  require(!config.online_seed, "transform.rotation: the model has an online rotation already");
   json_["tie_word_embeddings"] = false;
+  if (options.online) {
+    const uint64_t seed = options.seed + 3;
+    json_["quantization_config"] = online_rotation_json(seed);
+    product_ = hadamard(config.intermediate, seed);
+  }
   bool any = false;
   const auto add = [&](const TensorSpec& spec, const std::string& prefix) {
     places_[prefix + spec.name] = {spec, prefix};
@@ -76,6 +82,8 @@ at::Tensor RotatedWeights::rotate(const std::string& name, const Place& place) c
       return bias ? weight : rotate_in(folded());
     case Rotation::kWriter:
       return rotate_out(weight);
+    case Rotation::kProductWriter:
+      return rotate_out(product_ ? multiply(weight, *product_) : weight);
     case Rotation::kValue:  // a reader whose outputs are rotated within each head
       return bias ? rotate_heads(weight) : rotate_heads(rotate_in(folded()).t()).t();
     case Rotation::kHeadMixer:  // a writer whose inputs come rotated within each head

@@ -3,7 +3,9 @@
 //
 // Norm scales are folded into the linears behind them; the residual stream is rotated by Q =
 // diag(+-1) Had; the value and output projections of each head by Had_head. Nothing is left to do
-// at run time. Ashkboos et al. 2024, arXiv 2404.00456.
+// at run time, unless the inputs of product writers (down projections) are to be rotated as well
+// (METHODS 8.2, step 5): then the network multiplies them as config() tells it to. Ashkboos et al.
+// 2024, arXiv 2404.00456.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,21 +13,28 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "checkpoint/weight_source.h"
 #include "model/family.h"
-#include "transform/orthogonal.h"
+#include "model/orthogonal.h"
 
 namespace halftone {
 
-// The weights of `source`, rotated when they are loaded; computed in float64, handed out in
-// `dtype`. Tied embeddings are untied: the final norm's scale goes into the head alone.
+struct RotationOptions {
+  uint64_t seed = 0;
+  bool online = false;                // product writers too: W <- W Had, z <- z Had as it runs
+  at::ScalarType dtype = at::kFloat;  // of the weights handed out
+};
+
+// The weights of `source`, rotated when they are loaded; computed in float64. Tied embeddings are
+// untied: the final norm's scale goes into the head alone.
 class RotatedWeights final : public WeightSource {
  public:
   // Errors: a family that cannot be rotated.
   RotatedWeights(std::shared_ptr<const WeightSource> source, const Family& family,
-                 const ModelConfig& config, uint64_t seed, at::ScalarType dtype = at::kFloat);
+                 const ModelConfig& config, const RotationOptions& options);
 
   const nlohmann::json& config() const override { return json_; }
   bool contains(std::string_view name) const override;
@@ -51,6 +60,7 @@ class RotatedWeights final : public WeightSource {
   at::ScalarType dtype_;
   at::Tensor signs_;  // (hidden) float64
   KroneckerMatrix residual_, head_;
+  std::optional<KroneckerMatrix> product_;  // of product writers, with an online rotation
   std::map<std::string, Place, std::less<>> places_;
 };
 

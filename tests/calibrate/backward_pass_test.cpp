@@ -38,7 +38,7 @@ class GradientKeeper final : public GradientObserver {
             delta.t().mm(linear.input[i].to(at::kDouble));
       }
   }
-  void leave(const Block&) override {}
+  void leave(const Block&, int64_t) override {}
 
   std::map<std::tuple<int64_t, std::string, int64_t>, at::Tensor> gradients;  // (out, in)
 
@@ -123,7 +123,7 @@ class OneHessian final : public GradientObserver {
     for (const LinearGradient& linear : linears)
       if (linear.relative == slot_.relative) sum.add(linear.input, linear.delta);
   }
-  void leave(const Block&) override {}
+  void leave(const Block&, int64_t) override {}
 
   OutputHessian sum;
 

@@ -1,6 +1,7 @@
 #include "calibrate/calibration.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include "calibrate/demo_model.h"
@@ -126,7 +127,7 @@ TEST(Calibration, TokenWeightsCountEachTokenByItsSquaredGradient) {
         sum = sum.defined() ? sum + part : part;
       }
     }
-    void leave(const Block&) override {}
+    void leave(const Block&, int64_t) override {}
     std::map<std::string, at::Tensor> sums;
 
    private:
@@ -141,6 +142,141 @@ TEST(Calibration, TokenWeightsCountEachTokenByItsSquaredGradient) {
     EXPECT_LT(relative_error(guided.at(slot.name).hessian, reference.sums.at(slot.relative)),
               kRounding)
         << slot.name;
+}
+
+TEST(Calibration, HessiansOfRunsOfRowsAddUpToThatOfAll) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(3, 20);
+  const auto with_groups = [&](int64_t groups) {
+    ObjectiveOptions options = objective(ObjectiveKind::kTokenWeighted);
+    options.row_groups = groups;
+    return calibrate(model, ids, options_for(options), 1);
+  };
+  const auto one = with_groups(1), four = with_groups(4), rows = with_groups(1024);
+  for (const LinearSlot& slot : model.linears_of_block(1)) {
+    const at::Tensor& all = one.at(slot.name).hessian;
+    ASSERT_EQ(all.dim(), 2);
+    ASSERT_EQ(four.at(slot.name).hessian.size(0), 4);
+    ASSERT_EQ(rows.at(slot.name).hessian.size(0), slot.out);
+    at::Tensor sum = at::zeros_like(all);
+    for (int64_t g = 0; g < 4; ++g)
+      sum += four.at(slot.name).hessian[g] *
+             (first_row_of_group(slot.out, 4, g + 1) - first_row_of_group(slot.out, 4, g));
+    EXPECT_LT(relative_error(sum / slot.out, all), kRounding);
+    EXPECT_LT(relative_error(rows.at(slot.name).hessian.mean({0}), all), kRounding);
+    EXPECT_EQ(four.at(slot.name).tokens, one.at(slot.name).tokens);
+  }
+}
+
+TEST(Calibration, TokenWeightsKeepTheTraceOfEachRowsHessian) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(3, 20);
+  ObjectiveOptions options = objective(ObjectiveKind::kTokenWeighted);
+  options.row_groups = 1024;
+  for (const auto& [name, own] : calibrate(model, ids, options_for(options), 1))
+    EXPECT_LT(relative_error(own.row_energies, own.hessian.diagonal(0, 1, 2).sum(1)), kRounding)
+        << name;
+}
+
+CalibrationOptions two_stream_options(const ObjectiveOptions& all) {
+  CalibrationOptions options = options_for(all);
+  options.two_streams = true;
+  return options;
+}
+
+const auto kHalveDown = [](Block& block, int stage) {
+  if (block.index > 0 || stage < 3) return;
+  at::Tensor& weight = block.tensors["mlp.down_proj.weight"];
+  weight = weight / 2;
+};
+
+TEST(Calibration, StreamsThatAgreeHaveNoCrossMomentWithAnyObjective) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(4, 24);
+  for (const ObjectiveKind kind : {ObjectiveKind::kTokenWeighted, ObjectiveKind::kOutput}) {
+    ObjectiveOptions options = objective(kind, ScheduleKind::kBlockWise);
+    for (const double blend : {0.0, 0.5}) {
+      options.blend = blend;
+      const auto all = calibrate(model, ids, two_stream_options(options), 1);
+      ASSERT_EQ(all.size(), 14u);
+      for (const auto& [name, own] : all)
+        EXPECT_EQ(own.cross_moment.abs().max().item<double>(), 0) << name;
+    }
+  }
+}
+
+// Inputs of block 1 in the full-precision model and behind a changed block 0.
+struct Drifted {
+  at::Tensor original, changed;  // (batch, length, hidden)
+};
+
+Drifted drifted_hidden(const Model& model, const at::Tensor& ids, const RopeTable& rope) {
+  const at::NoGradGuard no_grad;
+  BlockState original{Model::embed(model.embedding(), ids, kFloat32), {}}, changed = original;
+  Block block = model.load_block(0, kFloat32, rope);
+  model.run_block(block, original);
+  kHalveDown(block, 3);
+  model.run_block(block, changed);
+  return {original.hidden, changed.hidden};
+}
+
+// Sums of a linear of the first block of a pass, sequence by sequence in float64.
+class SlowMoments final : public GradientObserver {
+ public:
+  explicit SlowMoments(const std::vector<at::Tensor>& originals) : originals_(originals) {}
+  void enter(const Block&) override {}
+  void add(const std::vector<LinearGradient>& linears, int64_t first) override {
+    for (size_t k = 0; k < linears.size(); ++k)
+      for (int64_t i = 0; i < linears[k].delta.size(0); ++i) {
+        const at::Tensor delta = linears[k].delta[i].to(at::kDouble) / kLossScale;
+        const at::Tensor x = linears[k].input[i].to(at::kDouble);
+        const at::Tensor full = originals_[k][first + i].to(at::kDouble);
+        const at::Tensor part = delta.t().mm(full - x).t().mm(delta.t().mm(x));
+        at::Tensor& sum = sums[linears[k].relative];
+        sum = sum.defined() ? sum + part : part;
+      }
+  }
+  void leave(const Block&, int64_t) override {}
+  std::map<std::string, at::Tensor> sums;
+
+ private:
+  std::vector<at::Tensor> originals_;  // of each linear, (batch, length, in)
+};
+
+TEST(Calibration, BlockWiseOutputHessiansComeWithTheDriftSeenByTheirGradients) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(4, 24);
+  const auto options = objective(ObjectiveKind::kOutput, ScheduleKind::kBlockWise);
+  const auto found = calibrate(model, ids, two_stream_options(options), 1, kHalveDown);
+  // METHODS 3.5, D = sum of (Delta^T dX)^T G, from a pass of its own
+  const RopeTable rope = make_rope_table(model.config(), 24, at::kCPU, at::kFloat);
+  const Drifted hidden = drifted_hidden(model, ids, rope);
+  const std::vector<at::Tensor> inputs =
+      stage_inputs(model, model.load_block(1, kFloat32, rope), hidden.original);
+  std::vector<at::Tensor> originals;
+  for (const LinearSlot& slot : model.linears_of_block(1))
+    originals.push_back(inputs[static_cast<size_t>(slot.stage)]);
+  SlowMoments expected(originals);
+  TensorStore store(1 << 30, ".");
+  BackwardPass(model, ids, kFloat32, rope, store)
+      .run({hidden.changed}, 1, 2, {.storage = at::kFloat}, expected);
+  for (const LinearSlot& slot : model.linears_of_block(1)) {
+    const LinearStatistics& own = found.at(slot.name);
+    EXPECT_LT(relative_error(own.cross_moment, expected.sums.at(slot.relative)), 1e-4) << slot.name;
+    EXPECT_GT((own.cross_moment.norm() / own.hessian.norm()).item<double>(), 0.01) << slot.name;
+  }
+}
+
+TEST(Calibration, AClosedGateTakesTheDriftOfTheInputsToo) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(10, 16);
+  ObjectiveOptions gated = objective(ObjectiveKind::kOutput, ScheduleKind::kBlockWise);
+  gated.gate = 100;
+  const auto closed = calibrate(model, ids, two_stream_options(gated), 1, kHalveDown);
+  const auto input =
+      calibrate(model, ids, two_stream_options(objective(ObjectiveKind::kInput)), 1, kHalveDown);
+  for (const LinearSlot& slot : model.linears_of_block(1))
+    EXPECT_TRUE(closed.at(slot.name).cross_moment.equal(input.at(slot.name).cross_moment));
 }
 
 TEST(Calibration, LinearsShareAHessianOnlyWithTheInputObjective) {

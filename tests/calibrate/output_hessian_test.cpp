@@ -55,6 +55,19 @@ TEST(OutputHessian, EqualsTheInputsAroundTheGramMatrixOfOutputGradients) {
   EXPECT_LT(relative_error(hessian.finish(1).hessian, exact), kRelativeTolerance);
 }
 
+TEST(OutputHessian, ProductsOfBFloat16AreExact) {
+  const at::Tensor x = at::randn({2, 300, 48}).to(at::kBFloat16);
+  const at::Tensor delta = at::randn({2, 40, 300}).to(at::kBFloat16).transpose(1, 2);
+  OutputHessian hessian(40, 48, at::kCPU);
+  hessian.add(x, delta);
+  at::Tensor exact = at::zeros({48, 48}, at::kDouble);
+  for (int64_t i = 0; i < 2; ++i) {
+    const at::Tensor g = delta[i].to(at::kDouble).t().mm(x[i].to(at::kDouble));
+    exact += g.t().mm(g);
+  }
+  EXPECT_LT(relative_error(hessian.finish(1).hessian, exact), kRelativeTolerance);
+}
+
 TEST(OutputHessian, SquaresEachSequenceByItself) {
   const Gradients g;
   OutputHessian together(kOut, kIn, at::kCPU), apart(kOut, kIn, at::kCPU);
@@ -92,6 +105,58 @@ TEST(OutputHessian, RowEnergiesAreTheSquaredRowsOfTheGradients) {
   EXPECT_LT(relative_error(diagonal.finish(1).row_energies, exact), kRelativeTolerance);
 }
 
+// Sums over sequences, rows and pairs of tokens, written out.   -> (in, in) float64
+at::Tensor reference_moment(const at::Tensor& x, const at::Tensor& original,
+                            const at::Tensor& delta) {
+  const auto xs = x.accessor<float, 3>(), fs = original.accessor<float, 3>();
+  const auto ds = delta.accessor<float, 3>();
+  at::Tensor sum = at::zeros({x.size(2), x.size(2)}, at::kDouble);
+  auto out = sum.accessor<double, 2>();
+  for (int64_t i = 0; i < x.size(0); ++i)
+    for (int64_t row = 0; row < delta.size(2); ++row)
+      for (int64_t t = 0; t < x.size(1); ++t)
+        for (int64_t u = 0; u < x.size(1); ++u)
+          for (int64_t a = 0; a < x.size(2); ++a)
+            for (int64_t b = 0; b < x.size(2); ++b)
+              out[a][b] += double{ds[i][t][row]} * (double{fs[i][t][a]} - xs[i][t][a]) *
+                           ds[i][u][row] * xs[i][u][b];
+  return sum;
+}
+
+TEST(OutputHessian, TheCrossMomentIsTheDriftsGradientTimesTheInputs) {
+  const Gradients g;
+  const at::Tensor original = g.x + at::randn_like(g.x) * 0.3;
+  OutputHessian drifting(kOut, kIn, at::kCPU), plain(kOut, kIn, at::kCPU);
+  for (int64_t i = 0; i < kSequences; ++i)
+    drifting.add(g.x.narrow(0, i, 1), g.delta.narrow(0, i, 1), original.narrow(0, i, 1));
+  plain.add(g.x, g.delta);
+  const LinearStatistics found = drifting.finish(1);
+  EXPECT_LT(relative_error(found.cross_moment, reference_moment(g.x, original, g.delta)),
+            kRelativeTolerance);
+  EXPECT_LT(relative_error(found.hessian, plain.finish(1).hessian), kRelativeTolerance);
+}
+
+TEST(OutputHessian, TheCrossMomentIsExactlyZeroWhereNothingDrifts) {
+  const Gradients g;
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    OutputHessian hessian(kOut, kIn, at::kCPU);
+    hessian.add(g.x.to(type), g.delta.to(type), g.x.to(type).clone());
+    EXPECT_EQ(hessian.finish(kLossScale).cross_moment.abs().max().item<float>(), 0);
+  }
+  OutputHessian none(kOut, kIn, at::kCPU);
+  none.add(g.x, g.delta);
+  EXPECT_FALSE(none.finish(1).cross_moment.defined());
+}
+
+TEST(TokenWeights, OfRunsOfRowsAverageToThoseOfAllRows) {
+  const at::Tensor delta = at::randn({3, 7, 6});
+  const at::Tensor all = token_weights(delta), two = token_weights(delta, 2);
+  EXPECT_TRUE(all.equal(delta.square().mean({-1}).unsqueeze(0)));
+  EXPECT_LT(relative_error(two.mean({0}), all[0]), kRelativeTolerance);
+  EXPECT_LT(relative_error(two[1], delta.narrow(2, 3, 3).square().mean({-1})), kRelativeTolerance);
+  EXPECT_TRUE(token_weights(delta, 6).equal(delta.square().permute({2, 0, 1})));
+}
+
 TEST(OutputHessian, TheLossScaleDividesOutExactly) {
   const Gradients g;
   const auto run = [&](double scale) {
@@ -123,6 +188,27 @@ TEST(Blend, GivesBothMatricesTheSameMeanDiagonal) {
   EXPECT_TRUE(blended(fisher, input, 0).equal(fisher));
   const at::Tensor all = blended(fisher, input, 1);
   EXPECT_LT(relative_error(all / trace(all), input / trace(input)), kRelativeTolerance);
+}
+
+TEST(Blend, MixesCrossMomentsByTheSharesOfTheirHessians) {
+  const auto statistics = [](double scale) {
+    const at::Tensor a = at::randn({9, kIn}) * scale;
+    return LinearStatistics{a.t().mm(a), 9, at::randn({kIn, kIn}) * scale};
+  };
+  const LinearStatistics input = statistics(100), first = statistics(1), second = statistics(3);
+  LinearStatistics runs = first;
+  runs.hessian = at::stack({first.hessian, second.hessian});
+  runs.cross_moment = at::stack({first.cross_moment, second.cross_moment});
+  blend(runs, input, 0.25);
+  for (int64_t g = 0; g < 2; ++g) {
+    const LinearStatistics& own = g == 0 ? first : second;
+    EXPECT_TRUE(runs.hessian[g].equal(blended(own.hessian, input.hessian, 0.25)));
+    const double share =
+        0.25 * own.hessian.trace().item<double>() / input.hessian.trace().item<double>();
+    EXPECT_LT(
+        relative_error(runs.cross_moment[g], own.cross_moment * 0.75 + input.cross_moment * share),
+        kRelativeTolerance);
+  }
 }
 
 TEST(Blend, WithoutGradientsIsTheInputHessian) {

@@ -117,6 +117,49 @@ TEST(Stream, TheCrossMomentIsTheDriftTimesTheInput) {
   EXPECT_LT(relative_error(statistics.cross_moment, statistics.hessian), 1e-6);
 }
 
+TEST(Stream, TheCrossMomentIsWeightedAsTheHessianIs) {
+  const Model model = open_demo();
+  const Execution execution{at::kCPU, at::kFloat, 1};
+  const at::Tensor weights = at::rand({2, 32});
+  Stream stream(model, some_ids(2, 32), execution, true, at::kFloat);
+  const Block original = model.load_block(0, execution, stream.rope());
+  Block halved = original;
+  const std::vector<at::Tensor> three = {at::Tensor(), at::ones({2, 32}), weights};
+  for (const LinearStatistics& own : stream.measure(halved, original, 0, three))
+    EXPECT_EQ(own.cross_moment.abs().max().item<double>(), 0);  // nothing has drifted yet
+  halved.tensors["self_attn.v_proj.weight"] = original.weight("self_attn.v_proj.weight") / 2;
+  const auto sums = stream.measure(halved, original, 1, three);
+  EXPECT_TRUE(sums[1].cross_moment.equal(sums[0].cross_moment));  // all weights are 1
+  // Xf - X = X, as above
+  EXPECT_LT(relative_error(sums[2].cross_moment, sums[2].hessian), 1e-6);
+  EXPECT_GT(relative_error(sums[2].cross_moment, sums[0].cross_moment), 0.1);
+}
+
+TEST(Stream, HeldOutSequencesAreInNoSumButTheirOwn) {
+  const Model model = open_demo();
+  const Execution execution{at::kCPU, at::kFloat, 1};
+  const at::Tensor ids = some_ids(5, 32);
+  const auto measured = [&](const at::Tensor& of, int64_t held_out) {
+    Stream stream(model, of, execution, true, at::kFloat);
+    stream.hold_out(held_out);
+    const Block original = model.load_block(0, execution, stream.rope());
+    Block halved = original;
+    (void)stream.measure(halved, original, 0);
+    halved.tensors["self_attn.v_proj.weight"] = original.weight("self_attn.v_proj.weight") / 2;
+    return stream.measure(halved, original, 1);
+  };
+  const LinearStatistics first = measured(ids.narrow(0, 0, 3), 0),
+                         rest = measured(ids.narrow(0, 3, 2), 0);
+  const LinearStatistics both = measured(ids, 2);
+  EXPECT_FALSE(first.held_out.has_value());
+  EXPECT_EQ(both.tokens, 3 * 32);
+  EXPECT_LT(relative_error(both.hessian, first.hessian), 1e-6);
+  EXPECT_LT(relative_error(both.cross_moment, first.cross_moment), 1e-6);
+  EXPECT_LT(relative_error(both.held_out->hessian, rest.hessian), 1e-6);
+  EXPECT_LT(relative_error(both.held_out->cross_moment, rest.cross_moment), 1e-6);
+  EXPECT_LT(relative_error(both.held_out->drift, rest.hessian), 1e-6);  // Xf - X = X here
+}
+
 TEST(Stream, BFloat16ActivationsChangeTheHessianLittle) {
   const Model model = open_demo();
   const Execution execution{at::kCPU, at::kFloat, 1};

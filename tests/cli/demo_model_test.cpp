@@ -160,6 +160,25 @@ TEST_F(GoldenDemoModel, AFullDiskIsOneClearLineAndKeepsWhatWasThere) {
   EXPECT_EQ(run.out, disk + ":\nout\n\n" + disk + "/out:\nprecious\n");
 }
 
+TEST_F(GoldenDemoModel, ASpillThatFillsTheDiskIsOneClearLineAndLeavesNothing) {
+  const std::string disk = folder_ / "disk", calibration = text("calibration.txt", 200000);
+  std::filesystem::create_directory(disk);
+  const std::string mount = "mount -t tmpfs -o size=2m none '" + disk + "'";
+  if (run_shell("unshare --user --map-root-user --mount " + mount).status != 0)
+    GTEST_SKIP() << "this system lets nobody mount a small disk";
+  // room for the output, but not for what gradients leave behind
+  const Outcome run = run_shell(
+      "unshare --user --map-root-user --mount sh -c \"" + mount + " && $halftone quantize '" +
+      model_ + "' --recipe oac-gptq --group-size 32 " + "--calibration '" + calibration +
+      "' --sequences 32 --length 256 " + "--memory-limit 0 --out '" + disk +
+      "/out'; status=\\$?; ls -A '" + disk + "'; exit \\$status\"");
+  EXPECT_EQ(run.status, 1) << run.err;
+  EXPECT_TRUE(contains(run.err, "data cannot be put aside after ")) << run.err;
+  EXPECT_TRUE(contains(run.err, "No space left on device")) << run.err;
+  EXPECT_EQ(run.err.find("halftone: "), run.err.rfind("halftone: ")) << run.err;
+  EXPECT_EQ(run.out, "");
+}
+
 TEST_F(GoldenDemoModel, LinesOfJsonlAreTokenizedOneByOne) {
   const std::string path = folder_ / "texts.jsonl";
   std::ofstream(path) << "{\"text\": \"Once upon a time\"}\n{\"text\": \"\", \"more\": 1}\n";

@@ -41,12 +41,14 @@ class Case:
     symmetric: bool
     group_size: int  # 0 = one group per row
     recipe: str = "gptq"
+    settings: tuple = ()  # of --set
 
     @property
     def name(self):
         sign = "sym" if self.symmetric else "asym"
         group = f"g{self.group_size}" if self.group_size else "channel"
-        return f"{self.format} {self.model} {self.recipe} w{self.bits} {sign} {group}"
+        settings = "".join(f" {setting}" for setting in self.settings)
+        return f"{self.format} {self.model} {self.recipe} w{self.bits} {sign} {group}{settings}"
 
     @property
     def folder(self):
@@ -56,7 +58,8 @@ class Case:
         """Arguments of `halftone quantize` without the calibration."""
         return ["--recipe", self.recipe, "--format", self.format, "--bits", self.bits,
                 "--group-size", self.group_size,
-                "--set", f"grid.symmetric={'true' if self.symmetric else 'false'}"]
+                "--set", f"grid.symmetric={'true' if self.symmetric else 'false'}",
+                *(word for setting in self.settings for word in ("--set", setting))]
 
 
 CT, V1, V2, DENSE = "compressed-tensors", "gptq", "gptq_v2", "dense"
@@ -69,7 +72,15 @@ COMPRESSED_TENSORS = (
     # 172 rows and columns fill no whole number of words: padding on both sides of the packing.
     + [Case("stories260K", CT, bits, sym, 0) for bits in (2, 4, 8) for sym in BOTH_SIGNS]
     + [Case("babyllama", CT, 4, False, 32, "rtn"), Case("smollm2", CT, 4, False, 64, "rtn")]
+    # rotated: untied heads, and with `halftone` pre-shifted weights
+    + [Case("babyllama", CT, 4, False, 32, "halftone"),
+       Case("babyllama", CT, 4, True, 32, "quarot-gptq")]
 )
+
+# Rotated models as ordinary folders: 8 bits in small groups, so that what is left is the rotation.
+QUAROT, ONLINE = "transform.rotation=quarot", "transform.online=true"
+ROTATED = [Case("babyllama", DENSE, 8, False, 16, "rtn", (QUAROT,)),
+           Case("babyllama", DENSE, 8, False, 16, "rtn", (QUAROT, ONLINE))]
 
 # babyllama has 352 = 5.5 x 64 columns: a shorter last group.
 GPTQ = (

@@ -1,6 +1,6 @@
 """Our folders in the field's own libraries, and theirs in ours; scripts/crosscheck.sh starts this.
 
-Parts: ct (transformers + compressed-tensors), gptq (GPTQModel), vllm, written (folders that the
+Parts: ct (transformers + compressed-tensors), rotated (dense folders in transformers), gptq (GPTQModel), vllm, written (folders that the
 libraries write now, evaluated here), golden (folders that earlier releases wrote), refused.
 """
 
@@ -24,6 +24,9 @@ ROOT = HERE.parents[1]
 #   bfloat16  8 significant bits: transformers' own bfloat16 differs from its float32 by 5e-3 on
 #             babyllama's golden folders.
 NLL_TOLERANCE = {"float32": 1e-6, "float16": 1e-3, "bfloat16": 1e-2}
+
+# What rounding to 8 bits in groups of 16 may change the mean NLL of a rotated model by.
+ROTATED_NLL_TOLERANCE = 1e-3
 
 CALIBRATION_SEQUENCES = 8
 
@@ -175,6 +178,30 @@ class Crosscheck:
         if self.ready("ct"):
             self.check_dense(cases.CT)
             self.check_ours("engine_ct", "ct", cases.COMPRESSED_TENSORS)
+
+    def part_rotated(self):
+        """transformers computes the original's function from rotated folders, as we do."""
+        if not self.ready("ct"):
+            return
+        model = self.models["babyllama"]
+        folders = {case.name: self.quantize(case) for case in cases.ROTATED}
+        folders = {name: folder for name, folder in folders.items() if folder}
+        results = self.environments["ct"].score(
+            "engine_plain", [model.folder, *folders.values()], self.tokens(model, "evaluation"),
+            model.length)
+        original = results[model.folder]["nll_float32"]
+        for name, folder in folders.items():
+            if "error" in results[folder]:
+                self.report.check(f"{name}: loads", False, results[folder]["error"])
+                continue
+            theirs = results[folder]["nll_float32"]
+            gap = abs(theirs - original)
+            self.report.check(f"{name}: the original's NLL", gap <= ROTATED_NLL_TOLERANCE,
+                              f"original {original:.6f}, rotated {theirs:.6f} (transformers, "
+                              f"float32), difference {gap:.1e} <= {ROTATED_NLL_TOLERANCE:.0e}")
+            ours = self.our_nll(name, folder, model)
+            if ours is not None:
+                self.nll(name, ours, theirs, "float32")
 
     def part_gptq(self):
         if self.ready("ct", "gptq"):

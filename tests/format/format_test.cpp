@@ -47,6 +47,19 @@ TEST(Formats, ASourceTensorOfAnotherShapeIsRefused) {
         std::string::npos);
 }
 
+TEST(Formats, OnlyNativeAndDenseHoldLinearsWhoseInputsAreRotatedAsTheModelRuns) {
+  const SourceModel source;
+  OutputPlan plan = plan_for(source, {{"a", {}}, {"b", {}}});
+  for (const Format& format : formats()) EXPECT_EQ(format.refusal(plan), "") << format.name;
+  plan.linears[1].recipe.transform.online = true;
+  for (const Format& format : formats()) {
+    const bool ours = format.name == "native" || format.name == "dense";
+    EXPECT_EQ(format.refusal(plan).empty(), ours) << format.name;
+    if (ours) continue;
+    EXPECT_NE(format.refusal(plan).find("b: inputs rotated as the model runs"), std::string::npos);
+  }
+}
+
 TEST(Formats, AnIntegerModelIsRefused) {
   const SourceModel source;
   for (const Format& format : formats())

@@ -66,6 +66,19 @@ TEST(LlamaConfig, RefusesSenselessNumbers) {
   EXPECT_NE(refusal("rms_norm_eps", 0).find("rms_norm_eps"), std::string::npos);
 }
 
+TEST(LlamaConfig, ReadsAnOnlineRotationAndNothingThatOnlyLooksLikeOne) {
+  json config = llama();
+  EXPECT_FALSE(parse_llama_config(config).online_seed.has_value());
+  config["quantization_config"] = online_rotation_json(7);
+  EXPECT_EQ(parse_llama_config(config).online_seed, 7u);
+  for (const json& wrong : {json(true), json(7), json::object(), json({{"seed", -1}}),
+                            json({{"seed", 7}, {"kind", "other"}})}) {
+    const json quantization = {{"online_rotation", wrong}};
+    EXPECT_NE(refusal("quantization_config", quantization).find("whole number"), std::string::npos)
+        << wrong;
+  }
+}
+
 TEST(LlamaConfig, NamesWhatIsNotSupported) {
   EXPECT_NE(refusal("hidden_act", "gelu").find("gelu"), std::string::npos);
   EXPECT_NE(refusal("rope_scaling", {{"type", "yarn"}, {"factor", 2.0}}).find("yarn"),

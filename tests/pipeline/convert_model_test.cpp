@@ -28,6 +28,7 @@ json quantize(const fs::path& out, const std::string& name, const std::string& f
   for (const auto& [known, toml] : builtin_recipes())
     if (known == name) request.recipe = parse_recipe(toml, name);
   apply_setting(request.recipe, "objective.kind=none");
+  apply_setting(request.recipe, "order.kind=natural");
   apply_setting(request.recipe, "outliers.rate=0");
   apply_setting(request.recipe, fmt::format("grid.group_size={}", group_size));
   request.format = format;

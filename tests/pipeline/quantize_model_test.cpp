@@ -4,14 +4,17 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 #include <map>
+#include <span>
 #include <string>
 
 #include "base/files.h"
 #include "checkpoint/checkpoint.h"
 #include "pipeline/evaluate_model.h"
 #include "pipeline/quantize_job.h"
+#include "report/quantize_report.h"
 #include "support/fixtures.h"
 
 namespace halftone {
@@ -220,6 +223,7 @@ TEST(QuantizeModel, TheGatesDecisionsAreReported) {
   size_t closed = 0;
   for (const json& linear : report["linears"]) {
     const bool falls_back = linear["gate_score"].get<double>() < 1;
+    EXPECT_EQ(linear["gate"], falls_back ? "closed" : "open");
     closed += falls_back ? 1 : 0;
     EXPECT_EQ(linear["fallback"].get<std::string>().starts_with("input Hessian"), falls_back);
   }
@@ -231,15 +235,118 @@ TEST(QuantizeModel, TheGatesDecisionsAreReported) {
   EXPECT_NE(message_of([&] { run(request); }).find("only oac has a gate"), std::string::npos);
 }
 
-TEST(QuantizeModel, TwoStreamTargetsAreRefusedWithEndLossObjectives) {
+TEST(QuantizeModel, TargetsWithoutADriftToSeeAreRefusedBeforeWork) {
   const TemporaryFolder folder;
-  for (const char* setting : {"target.alpha=0.25", "target.preshift=0.5"}) {
+  const auto complaint = [&](const std::string& kind, const std::string& setting) {
     QuantizeRequest request = request_for(folder / "out", "oac-gptq", 3);
+    apply_setting(request.recipe, "objective.kind=" + kind);
     apply_setting(request.recipe, setting);
     InterruptingProgress progress;  // work would throw Interrupted instead
-    const std::string message = message_of([&] { quantize_model(request, progress); });
-    EXPECT_NE(message.find("objective.kind = oac with target.alpha"), std::string::npos) << message;
+    return message_of([&] { quantize_model(request, progress); });
+  };
+  for (const char* setting : {"target.alpha=0.25", "target.preshift=0.5"})
+    EXPECT_NE(complaint("oac", setting).find("needs objective.schedule = blockwise"),
+              std::string::npos);
+  for (const char* setting : {"target.alpha2=0.25", "target.preshift=0.5"})
+    EXPECT_NE(complaint("diagonal", setting).find("compensates nothing"), std::string::npos);
+}
+
+TEST(QuantizeModel, TargetsFollowTheDriftOfEndLossObjectives) {
+  const TemporaryFolder folder;
+  const auto kl = [&](const std::string& kind, const std::string& schedule, double preshift) {
+    const fs::path out = folder / fmt::format("{}{}", kind, preshift);
+    QuantizeRequest request = request_for(out, "guided", 3);
+    request.sequences = 32;
+    apply_setting(request.recipe, "objective.kind=" + kind);
+    apply_setting(request.recipe, "objective.schedule=" + schedule);
+    apply_setting(request.recipe, fmt::format("target.preshift={}", preshift));
+    EXPECT_TRUE(run(request)["verified"].get<bool>());
+    return evaluate(out)["kl"]["mean"].get<double>();
+  };
+  EXPECT_LT(kl("guided", "oneshot", 0.5), kl("guided", "oneshot", 0));
+  EXPECT_LT(kl("oac", "blockwise", 0.5), kl("oac", "blockwise", 0));
+}
+
+TEST(QuantizeModel, RowGroupsAndRowEnergiesGoThroughTheWholeJob) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "groups", "guided", 3);
+  apply_setting(request.recipe, "objective.row_groups=4");
+  apply_setting(request.recipe, "order.static_groups=false");
+  EXPECT_TRUE(run(request)["verified"].get<bool>());
+  request = request_for(folder / "energies", "oac", 3);
+  apply_setting(request.recipe, "outliers.ranking=row-energy");
+  const json report = run(request);
+  EXPECT_TRUE(report["verified"].get<bool>());
+  for (const json& linear : report["linears"]) {
+    EXPECT_EQ(linear["fallback"], "");
+    EXPECT_NEAR(linear["outliers"].get<double>(), 0.005, 0.002);
   }
+  request = request_for(folder / "refused", "oac", 3);
+  apply_setting(request.recipe, "objective.kind=guided");
+  apply_setting(request.recipe, "objective.row_groups=3");
+  const std::string message = message_of([&] { run(request); });
+  EXPECT_NE(message.find("whole runs"), std::string::npos) << message;
+}
+
+TEST(QuantizeModel, LossesAreSetAgainstThoseOfRoundingToNearest) {
+  const TemporaryFolder folder;
+  const json gptq = run(request_for(folder / "gptq", "gptq", 3));
+  const json rtn = run(request_for(folder / "rtn", "rtn", 3));
+  double logarithms = 0;
+  for (const json& linear : gptq["linears"]) {
+    logarithms += std::log(linear["loss_ratio_to_rtn"].get<double>());
+    EXPECT_EQ(linear["skipped_sequences"], 0);
+  }
+  EXPECT_LT(std::exp(logarithms / 35), 0.75);
+  for (const json& linear : rtn["linears"]) EXPECT_FALSE(linear.contains("loss_ratio_to_rtn"));
+}
+
+TEST(QuantizeModel, AutomaticTargetsAreReportedPerLinearAndBeatPlainOnes) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "auto", "gptq", 2);
+  request.sequences = 25;
+  run(request);
+  apply_setting(request.recipe, "target.auto=true");
+  request.out = folder / "chosen";
+  const json report = run(request);
+  EXPECT_EQ(report["calibration"]["held_out_sequences"], 2);
+  for (const json& linear : report["linears"]) {
+    const json& errors = linear["target"]["held_out_error"];
+    ASSERT_EQ(errors.size(), 7u);
+    const double least = errors[linear["target"]["chosen"].get<std::string>()].get<double>();
+    EXPECT_GT(least, 0);
+    for (const json& error : errors) EXPECT_LE(least, error.get<double>());
+  }
+  const std::string summary = quantize_text(report);
+  EXPECT_NE(summary.find("targets chosen"), std::string::npos);
+  EXPECT_LT(evaluate(folder / "chosen")["kl"]["mean"].get<double>(),
+            evaluate(folder / "auto")["kl"]["mean"].get<double>());
+}
+
+TEST(QuantizeModel, TargetsThatCannotBeAreRefusedBeforeWork) {
+  const TemporaryFolder folder;
+  const auto refusal = [&](const std::string& recipe, std::vector<std::string> settings,
+                           int64_t sequences = 8) {
+    QuantizeRequest request = request_for(folder / "out", recipe, 3);
+    request.sequences = sequences;
+    for (const std::string& setting : settings) apply_setting(request.recipe, setting);
+    InterruptingProgress progress;  // work would throw Interrupted instead
+    return message_of([&] { quantize_model(request, progress); });
+  };
+  const auto expect = [](const std::string& message, const std::string& part) {
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  };
+  expect(refusal("rtn", {"target.preshift=0.5"}), "need an objective");  // D asked of RTN
+  expect(refusal("rtn", {"target.auto=true"}), "need an objective");
+  expect(refusal("gptaq", {"target.preshift=0.5"}), "same drift");
+  expect(refusal("qep", {"target.auto=true"}), "target.auto chooses");
+  expect(refusal("oac-gptq", {"target.auto=true"}), "objective.kind = input only");
+  expect(refusal("gptaq", {"target.auto=true", "target.alpha=0", "target.parity=org"}),
+         "target.parity");
+  expect(refusal("spqr", {"target.alpha=0.25", "target.parity=allw"}), "grid.kind = uniform");
+  expect(refusal("gptq", {"target.parity=org"}), "both are 0");
+  expect(refusal("gptq", {"target.auto=true"}, 1), "--sequences 1: target.auto");
+  EXPECT_EQ(entries(folder.path()), 0u);
 }
 
 TEST(StageSolvers, LinearsThatShareAnInputDoNotShareAnOutputHessian) {
@@ -362,6 +469,94 @@ TEST(QuantizeModel, CalibrationIsAskedForAndChecked) {
   request.calibration = folder / "empty.txt";
   EXPECT_NE(message_of([&] { run(request); }).find("empty"), std::string::npos);
   EXPECT_FALSE(fs::exists(folder / "out"));
+}
+
+TEST(QuantizeModel, SequencesLongerThanTheContextAreRefused) {
+  const TemporaryFolder folder;
+  for (const char* recipe : {"gptq", "oac-gptq", "guided"}) {
+    QuantizeRequest request = request_for(folder / "out", recipe, 4);
+    request.length = 513;
+    InterruptingProgress progress;  // work would throw Interrupted instead
+    const std::string message = message_of([&] { quantize_model(request, progress); });
+    EXPECT_NE(message.find("context is 512"), std::string::npos) << message;
+  }
+  EXPECT_EQ(entries(folder.path()), 0u);
+}
+
+TEST(QuantizeModel, ATextShorterThanTheRequestIsRefused) {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "short.txt") << "Once upon a time there was a cat.";
+  for (const char* recipe : {"gptq", "oac-gptq", "guided"}) {
+    QuantizeRequest request = request_for(folder / "out", recipe, 4);
+    request.calibration = folder / "short.txt";
+    InterruptingProgress progress;  // work would throw Interrupted instead
+    const std::string message = message_of([&] { quantize_model(request, progress); });
+    EXPECT_NE(message.find("short.txt"), std::string::npos) << message;
+    EXPECT_NE(message.find("windows"), std::string::npos) << message;
+  }
+  EXPECT_EQ(entries(folder.path()), 1u);
+}
+
+TEST(QuantizeModel, ActivationOrderWithoutAnObjectiveIsRefused) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "out", "rtn", 4);
+  apply_setting(request.recipe, "order.kind=activation");
+  const std::string message = message_of([&] { run(request); });
+  EXPECT_NE(message.find("order.kind: activation"), std::string::npos) << message;
+  EXPECT_EQ(entries(folder.path()), 0u);
+}
+
+// The demo model with a head of its own and the embedding of one token changed to NaN.
+fs::path model_with_a_bad_token(const TemporaryFolder& folder, int64_t token) {
+  const fs::path path = folder / "bad_token";
+  fs::copy(example("stories260K"), path, fs::copy_options::recursive);
+  const Checkpoint source(example("stories260K"));
+  std::map<std::string, at::Tensor> tensors;
+  for (const std::string& name : source.names()) tensors[name] = source.load(name).clone();
+  at::Tensor& embedding = tensors["model.embed_tokens.weight"];
+  tensors["lm_head.weight"] = embedding.clone();
+  embedding[token].fill_(std::numeric_limits<float>::quiet_NaN());
+  fs::permissions(path / "model.safetensors", fs::perms::owner_all);
+  write_safetensors(path / "model.safetensors", tensors, {{"format", "pt"}});
+  json config = json::parse(read_file(path / "config.json"));
+  config["tie_word_embeddings"] = false;
+  fs::permissions(path / "config.json", fs::perms::owner_all);
+  std::ofstream(path / "config.json") << config.dump();
+  return path;
+}
+
+TEST(QuantizeModel, SequencesWhoseGradientsAreNotNumbersAreSkippedAndReported) {
+  constexpr int32_t kBadToken = 400;
+  const TemporaryFolder folder;
+  // a text of ordinary tokens, and the bad one at a place that one of the windows covers
+  QuantizeRequest request = request_for(folder / "out", "oac-gptq", 4);
+  request.sequences = 120;
+  request.length = 16;
+  request.compute = Compute::kFloat32;
+  Corpus corpus;
+  for (int32_t i = 0; i < 40000; ++i) corpus.ids.push_back(3 + i % 300);
+  std::vector<int> windows_at(corpus.ids.size());
+  Corpus places;  // its ids are their own places
+  for (int32_t i = 0; i < 40000; ++i) places.ids.push_back(i);
+  const TokenWindows windows = random_windows(places, 120, 16, request.seed);
+  for (const int32_t place : windows.ids) ++windows_at[static_cast<size_t>(place)];
+  const auto once = std::find(windows_at.begin(), windows_at.end(), 1) - windows_at.begin();
+  corpus.ids[static_cast<size_t>(once)] = kBadToken;
+  const auto bytes = std::as_bytes(std::span(corpus.ids));
+  std::ofstream(folder / "text.tokens", std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
+  request.model = model_with_a_bad_token(folder, kBadToken);
+  request.calibration = folder / "text.tokens";
+  for (const char* recipe : {"oac-gptq", "guided", "gptq"}) {
+    request.recipe = recipe_named(recipe, 4);
+    request.out = folder / recipe;
+    const json report = run(request);
+    EXPECT_TRUE(report["verified"].get<bool>());
+    EXPECT_EQ(report["calibration"]["dropped_sequences"], 1) << recipe;
+    for (const json& linear : report["linears"])
+      EXPECT_EQ(linear["skipped_sequences"], 1) << recipe;
+  }
 }
 
 // The demo model with one weight changed, in a folder of its own.

@@ -65,6 +65,7 @@ TEST(Sensitivity, OutliersGiveTheWeightBackAndNothingElseChanges) {
   for (const GridKind kind : {GridKind::kUniform, GridKind::kBilevel}) {
     LinearRecipe recipe = with_outliers(kind, 0.05);
     recipe.objective.kind = ObjectiveKind::kNone;
+    recipe.order.kind = OrderKind::kNatural;
     const at::Tensor weight = real_layer().weight32();
     const QuantizedLinear linear = LinearSolver({}, recipe, 2).quantize(weight).quantized;
     const at::Tensor mask = mask_of(linear);

@@ -50,6 +50,7 @@ labels = "sampled"
 schedule = "blockwise"
 blend = 0.25
 gate = 1.5
+row_groups = 4
 [grid]
 kind = "uniform"
 bits = 3
@@ -72,7 +73,8 @@ static_groups = false
                                    LabelKind::kSampled,
                                    ScheduleKind::kBlockWise,
                                    0.25,
-                                   1.5};
+                                   1.5,
+                                   4};
   EXPECT_EQ(recipe.common.objective, objective);
   const GridOptions grid{GridKind::kUniform, 3, 0, true, true, 2.0, 1, 11};
   EXPECT_EQ(recipe.common.grid, grid);
@@ -314,11 +316,14 @@ labels = "truth"
 schedule = "oneshot"
 blend = 0.0
 gate = 0.0
+row_groups = 1
 
 [target]
 alpha = 0.0
 alpha2 = 0.0
 preshift = 0.0
+auto = false
+parity = "none"
 
 [grid]
 kind = "uniform"
@@ -341,6 +346,7 @@ kind = "none"
 tau = 0.2
 rate = 0.0
 simplified = false
+ranking = "plain"
 
 [order]
 kind = "natural"
@@ -348,6 +354,7 @@ static_groups = true
 
 [transform]
 rotation = "none"
+online = false
 
 [[rule]]
 match = "m"

@@ -168,6 +168,17 @@ took             3 min 20 s, peak memory 812 MiB
 )");
 }
 
+TEST(QuantizeText, SetsLossesAgainstThoseOfRoundingToNearest) {
+  json report = quantization();
+  report["linears"][0]["loss_ratio_to_rtn"] = 0.25;
+  report["linears"][1]["loss_ratio_to_rtn"] = 0.36;
+  EXPECT_TRUE(
+      contains(quantize_text(report),
+               "\nloss             0.300 of rounding to nearest (geometric mean), worst 0.360 "
+               "in l.0.<k>\n"));
+  EXPECT_TRUE(contains(quantize_html(report), "<td>0.36</td>"));
+}
+
 TEST(QuantizeText, ShowsBothCountsOfBitsAndTheShareOfOutliers) {
   json report = quantization();
   report["bits_per_weight"]["quoted"] = 4.125;

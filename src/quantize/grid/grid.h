@@ -7,8 +7,11 @@
 // `Place` tells it which column it is at.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 
+#include "kernels/lane_kernels.h"
 #include "quantize/quantized_linear.h"
 
 namespace halftone {
@@ -35,6 +38,13 @@ class Grid {
 
   // weights: (16) -> codes: (16), values: (16), what the codes stand for; threads as in fit
   virtual void round(Place at, const T* weights, uint8_t* codes, T* values) = 0;
+
+  // Least and greatest value of the group's codes; low, high: (16). Only of grids whose values are
+  // an interval's (uniform); the others give everything.
+  virtual void range(Place /*at*/, T* low, T* high) const {
+    std::fill_n(low, kLanes, -std::numeric_limits<T>::infinity());
+    std::fill_n(high, kLanes, std::numeric_limits<T>::infinity());
+  }
 
   // Puts into `linear` what the codes mean: scales, zeros and whatever else the grid has. bits,
   // group_size, symmetric and codes are set already.

@@ -67,11 +67,20 @@ std::unique_ptr<Grid<T>> make_grid(const LinearRecipe& recipe, const GridContext
   if (!keeps_outliers(recipe)) return inner;
   if (recipe.outliers.kind == OutlierKind::kLasso)
     return std::make_unique<FrozenOutliers<T>>(std::move(inner), context);
-  std::vector<T> thresholds(static_cast<size_t>(context.rows),
-                            static_cast<T>(outlier_threshold(recipe, context)));
-  return std::make_unique<SensitivityOutliers<T>>(std::move(inner), recipe, context,
-                                                  std::move(thresholds));
+  return std::make_unique<SensitivityOutliers<T>>(
+      std::move(inner), recipe, context,
+      row_thresholds(outlier_threshold(recipe, context), context));
 }
+
+template <class T>
+std::vector<T> row_thresholds(double threshold, const GridContext<T>& context) {
+  std::vector<T> thresholds(static_cast<size_t>(context.rows), static_cast<T>(threshold));
+  for (size_t row = 0; row < context.row_weights.size(); ++row)
+    thresholds[row] = static_cast<T>(threshold / context.row_weights[row]);
+  return thresholds;
+}
+template std::vector<float> row_thresholds(double, const GridContext<float>&);
+template std::vector<double> row_thresholds(double, const GridContext<double>&);
 
 template std::unique_ptr<Grid<float>> make_grid(const LinearRecipe&, const GridContext<float>&);
 template std::unique_ptr<Grid<double>> make_grid(const LinearRecipe&, const GridContext<double>&);

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "kernels/lane_kernels.h"
@@ -24,6 +25,8 @@ struct GridContext {
   std::vector<T> pivots;         // (in) by position: c_j, the factor's diagonal; 1 without a factor
   std::vector<int64_t> dead;     // the file's columns that no input ever reached, ascending
   double outlier_threshold = 0;  // of the squared error in units of c_j; 0: by the recipe
+  // (out) what a squared error counts against that threshold, about 1; empty: 1
+  std::span<const double> row_weights = {};
   const LaneKernels<T>& kernels;
   const OutlierMask* outliers = nullptr;  // decided before the sweep; null: none have been
   int threads = 1;                        // for what a grid does at the start of a block
@@ -35,5 +38,10 @@ bool grid_needs_pivots(const LinearRecipe& recipe);
 
 template <class T>
 std::unique_ptr<Grid<T>> make_grid(const LinearRecipe& recipe, const GridContext<T>& context);
+
+// The threshold of each row (rows): `threshold` over what the row's errors count. A row that counts
+// nothing has no outliers.
+template <class T>
+std::vector<T> row_thresholds(double threshold, const GridContext<T>& context);
 
 }  // namespace halftone

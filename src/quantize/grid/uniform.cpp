@@ -47,6 +47,17 @@ void UniformGrid<T>::round(Place at, const T* weights, uint8_t* codes, T* values
 }
 
 template <class T>
+void UniformGrid<T>::range(Place at, T* low, T* high) const {
+  const int64_t where = at.group * rows_ + at.row;
+  for (int64_t lane = 0; lane < kLanes; ++lane) {
+    const T scale = scale_of_[where + lane];
+    const T zero = rule_.symmetric ? static_cast<T>((rule_.top + 1) / 2) : zero_of_[where + lane];
+    low[lane] = -scale * zero;
+    high[lane] = scale * (static_cast<T>(rule_.top) - zero);
+  }
+}
+
+template <class T>
 void UniformGrid<T>::store(QuantizedLinear& linear) const {
   const auto in_rows = [&](const at::Tensor& by_group, at::ScalarType type) {
     return by_group.narrow(1, 0, linear.out()).t().to(type).contiguous();

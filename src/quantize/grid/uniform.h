@@ -21,6 +21,7 @@ class UniformGrid final : public Grid<T> {
 
   void fit(Place at, int64_t columns, const T* tile, const T* importance) override;
   void round(Place at, const T* weights, uint8_t* codes, T* values) override;
+  void range(Place at, T* low, T* high) const override;
   void store(QuantizedLinear& linear) const override;
 
   const UniformRule& rule() const { return rule_; }

@@ -5,8 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
+#include <numeric>
+#include <span>
 
 #include "quantize/outliers/sensitivity.h"
+#include "quantize/tiles.h"
 
 namespace halftone {
 namespace {
@@ -17,13 +21,25 @@ constexpr double kFirstReach = 16;  // the first interval: guess / 16 .. guess *
 constexpr double kNarrow = 1.02, kReopened = 0.004;  // an interval to open again, and how far
 constexpr double kClose = 1.0 / 8000;                // of the weights: 0.004 bits each
 constexpr int64_t kLeastTiles = 4, kShare = 32;      // sampled: this many, or a 32nd of all
+constexpr int64_t kUneven = 4;  // times as many where rows differ in what their errors count
 
-// Whole tiles spread evenly over the rows; a linear of fewer than 16 rows is its own sample.
-std::vector<int64_t> sampled_tiles(int64_t out) {
-  const int64_t full = std::max<int64_t>(1, out / kLanes);
-  const int64_t count = std::min(full, std::max(kLeastTiles, full / kShare));
-  std::vector<int64_t> tiles(static_cast<size_t>(count));
-  for (int64_t i = 0; i < count; ++i) tiles[i] = i * full / count;
+// Whole tiles spread evenly over the rows; where rows differ, over all tiles in order of what they
+// count, since outliers crowd in few of them.
+std::vector<int64_t> sampled_tiles(int64_t out, std::span<const double> row_weights) {
+  const bool even = std::adjacent_find(row_weights.begin(), row_weights.end(),
+                                       std::not_equal_to<>()) == row_weights.end();
+  const int64_t full = whole_tiles(out), more = even ? 1 : kUneven;
+  std::vector<int64_t> tiles =
+      spread_tiles(out, std::max(kLeastTiles * more, full * more / kShare));
+  if (even) return tiles;
+  std::vector<double> weight(static_cast<size_t>(full));
+  for (int64_t row = 0; row < std::min(out, full * kLanes); ++row)
+    weight[row / kLanes] += row_weights[row];
+  std::vector<int64_t> by_weight(weight.size());
+  std::iota(by_weight.begin(), by_weight.end(), 0);
+  std::stable_sort(by_weight.begin(), by_weight.end(),
+                   [&](int64_t a, int64_t b) { return weight[a] < weight[b]; });
+  for (int64_t& tile : tiles) tile = by_weight[tile];
   return tiles;
 }
 
@@ -41,13 +57,15 @@ class Sample {
       : recipe_(recipe),
         task_(task),
         context_(context),
-        tiles_(sampled_tiles(context.out)),
+        tiles_(sampled_tiles(context.out, context.row_weights)),
         rows_(static_cast<int64_t>(tiles_.size()) * kLanes),
         real_(std::min(rows_, context.out)) {
     task_.original = stacked(task.original, tiles_);
     context_.original = task_.original;
     context_.out = context_.rows = kCopies * rows_;
     recipe_.outliers.kind = OutlierKind::kNone;  // of the grid inside
+    for (int64_t row = 0; row < rows_; ++row)
+      cost_.push_back(cost_of(context.row_weights, tiles_[row / kLanes] * kLanes + row % kLanes));
   }
 
   int64_t weights() const { return real_ * task_.original.size(0); }
@@ -56,7 +74,7 @@ class Sample {
   std::array<int64_t, kCopies> outliers(const std::array<double, kCopies>& thresholds) const {
     std::vector<T> of_row(static_cast<size_t>(kCopies * rows_));
     for (int64_t row = 0; row < kCopies * rows_; ++row)
-      of_row[row] = static_cast<T>(thresholds[row / rows_]);
+      of_row[row] = static_cast<T>(thresholds[row / rows_] / cost_[row % rows_]);
     SensitivityOutliers<T> grid(make_grid(recipe_, context_), recipe_, context_, std::move(of_row));
     if (!task_.grouping.refit) fit_static_groups(task_, grid);
     sweep(task_, grid, context_.kernels);
@@ -68,11 +86,16 @@ class Sample {
   }
 
  private:
+  static double cost_of(std::span<const double> row_weights, int64_t row) {
+    return row < static_cast<int64_t>(row_weights.size()) ? row_weights[row] : 1;
+  }
+
   LinearRecipe recipe_;
   SweepTask<T> task_;
   GridContext<T> context_;
   std::vector<int64_t> tiles_;
-  int64_t rows_, real_;  // of one copy; without padding
+  int64_t rows_, real_;       // of one copy; without padding
+  std::vector<double> cost_;  // (rows) what a squared error counts
 };
 
 // An interval of thresholds: at `low` there are too many outliers, at `high` too few.

@@ -19,6 +19,7 @@ struct KroneckerMatrix {
 
   int64_t order() const;
   at::Tensor dense() const;  // (order, order) float64
+  KroneckerMatrix transposed() const;
 };
 
 // x M, along the last dimension.  x: (..., order), any floating dtype; computed in it.

@@ -1,6 +1,6 @@
 // Hadamard matrices after Paley 1933 and Sylvester 1867; their use for quantization: QuaRot
 // (Ashkboos et al. 2024, arXiv 2404.00456). Generated, not tabulated.
-#include "transform/orthogonal.h"
+#include "model/orthogonal.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -109,6 +109,12 @@ at::Tensor KroneckerMatrix::dense() const {
   at::Tensor matrix = at::ones({1, 1}, at::kDouble);
   for (const at::Tensor& factor : factors) matrix = at::kron(matrix, factor);
   return matrix;
+}
+
+KroneckerMatrix KroneckerMatrix::transposed() const {
+  KroneckerMatrix result;
+  for (const at::Tensor& factor : factors) result.factors.push_back(factor.t().contiguous());
+  return result;
 }
 
 at::Tensor multiply(const at::Tensor& x, const KroneckerMatrix& matrix) {

@@ -1,4 +1,4 @@
-#include "transform/orthogonal.h"
+#include "model/orthogonal.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
