@@ -11,6 +11,7 @@ gets JSON files; rows that have theirs are not run again. HALFTONE names the pro
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -35,7 +36,9 @@ def cut_text(spec, texts, out):
 
 def halftone(*arguments):
     program = os.environ.get("HALFTONE", ROOT / "build/halftone")
-    subprocess.run([program, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+    command = [str(part) for part in (program, *arguments)]
+    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode != 0:
+        sys.exit("failed: " + shlex.join(command))
 
 
 class Table:
