@@ -250,6 +250,7 @@ bool solve_compensated(const SharedInput& shared, const at::Tensor& weight, cons
                        const Rounded<T>& nearest, SolvedRows& solved) {
   DampedFactor factor = shared.factor;
   at::Tensor drift_matrix = shared.drift;
+  // the sum of e^2 is the loss of the plain target, fully compensated
   const bool adds_up = shared.recipe.target.alpha == 0 && shared.recipe.target.alpha2 == 0 &&
                        !is_binary_parity(shared.recipe.grid);
   while (factor.upper.defined()) {
@@ -260,11 +261,13 @@ bool solve_compensated(const SharedInput& shared, const at::Tensor& weight, cons
       const double ridge = factor.share * shared.diagonal.reference;
       solved.quantized = job.finish(rounded);
       solved.damping = factor.share;
+      if (!adds_up) {
+        measure(shared, weight, rounded.result.difference, solved);
+        return true;
+      }
       solved.loss = rounded.result.error / shared.diagonal.normalizer();
       solved.error = solved.loss - ridge * rounded.result.difference;
       solved.energy = quadratic_form(weight, shared.hessian);
-      if (!adds_up)  // the sum of e^2 is the loss of the plain target, fully compensated
-        measure(shared, weight, rounded.result.difference, solved);
       return true;
     }
     const double next = factor.share > 0 ? factor.share * 10 : 0.01;

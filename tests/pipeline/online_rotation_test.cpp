@@ -116,6 +116,15 @@ TEST(OnlineRotation, IsRefusedByFormatsOfOtherEnginesWithTheLinearAndTheReason) 
   EXPECT_FALSE(fs::exists(folder / "out"));
 }
 
+TEST(OnlineRotation, GradientsArriveAtTheRotatedInputs) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "out", "native");
+  apply_setting(request.recipe, "objective.kind=oac");
+  const json report = run(request);
+  for (const json& linear : report["linears"]) EXPECT_EQ(linear["fallback"], "");
+  EXPECT_LT(divergence(folder / "out"), 1);
+}
+
 TEST(OnlineRotation, NeedsTheRotation) {
   const TemporaryFolder folder;
   QuantizeRequest request = request_for(folder / "out", "native");
