@@ -138,7 +138,7 @@ TEST_F(GoldenDemoModel, AWriteThatFailsHalfwayLeavesNothingBehind) {
       run_shell("trap '' XFSZ; ulimit -f 64; exec $halftone quantize '" + model_ +
                 "' --recipe rtn --group-size 32 --out '" + (folder_ / "out").string() + "'");
   EXPECT_EQ(run.status, 1);
-  EXPECT_TRUE(contains(run.err, "put aside after 32768 bytes: File too large (free some disk)\n")) << run.err;
+  EXPECT_TRUE(contains(run.err, ": File too large")) << run.err;
   EXPECT_EQ(run.err.find("halftone: "), run.err.rfind("halftone: ")) << run.err;
   EXPECT_EQ(entries(), 0u);
 }

@@ -1,0 +1,168 @@
+// One way of rounding rows of a linear: what grid, what groups, with or without the factor (used by
+// solve.cpp, which decides which way to go).
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <numeric>
+#include <vector>
+
+#include "quantize/grid/make_grid.h"
+#include "quantize/outliers/rate_search.h"
+#include "quantize/solve.h"
+#include "quantize/sweep.h"
+#include "quantize/tiles.h"
+
+namespace halftone {
+
+inline bool is_binary_parity(const GridOptions& grid) {
+  return grid.kind == GridKind::kBinary && grid.mode == BinaryMode::kParity;
+}
+
+// A grid and the codes found on it.
+template <class T>
+struct Rounded {
+  Grouping grouping;
+  std::shared_ptr<Grid<T>> grid;
+  SweepResult result;
+};
+
+// Rows of one linear, made ready once; rounded and swept as often as the ladder asks.
+template <class T>
+class LinearJob {
+ public:
+  // Both must outlive the job.
+  LinearJob(const SharedInput& shared, const Rows& rows)
+      : shared_(shared),
+        rows_(rows),
+        out_(rows.weight.size(0)),
+        columns_(shared.columns),
+        kernels_(lane_kernels<T>()) {
+    if (columns_.empty()) {
+      columns_.resize(rows.weight.size(1));
+      std::iota(columns_.begin(), columns_.end(), 0);
+    }
+    original_ = to_sweep_layout<T>(rows.weight, columns_, shared.threads);
+  }
+
+  // Each weight by itself, groups fitted to the original weights.   importance: (in) by file
+  // column, or empty
+  Rounded<T> round_to_nearest(const LinearRecipe& recipe,
+                              const std::vector<double>& importance = {},
+                              bool static_groups = true) const {
+    Rounded<T> rounded = start(recipe, static_groups);
+    SweepTask<T> task = task_for(rounded.grouping);
+    for (size_t position = 0; position < importance.size(); ++position)
+      task.importance[position] = static_cast<T>(importance[columns_[position]]);
+    rounded.grid = grid_for(recipe, task);
+    rounded.result = sweep(task, *rounded.grid, kernels_);
+    return rounded;
+  }
+
+  // upper, drift: (in, in); nearest: its grid is the one to use where groups are static and the
+  // grid needs nothing of the factor
+  Rounded<T> compensate(const at::Tensor& upper, const at::Tensor& drift,
+                        const Rounded<T>& nearest) const {
+    const bool reuse = !refits() && !grid_needs_pivots(shared_.recipe);
+    Rounded<T> rounded = reuse ? nearest : start(shared_.recipe, !refits());
+    SweepTask<T> task = task_for(rounded.grouping);
+    task.upper = upper.to(original_.scalar_type());
+    if (drift.defined()) task.drift = drift.to(original_.scalar_type());
+    task.alpha = shared_.recipe.target.alpha;
+    task.alpha2 = shared_.recipe.target.alpha2;
+    task.parity = shared_.recipe.target.parity;
+    task.within_block = !is_binary_parity(shared_.recipe.grid);
+    if (!reuse) rounded.grid = grid_for(shared_.recipe, task);
+    rounded.result = sweep(task, *rounded.grid, kernels_);
+    return rounded;
+  }
+
+  // Whether groups are fitted when the sweep reaches them.
+  bool refits() const {
+    return group_columns(columns_, shared_.recipe.grid.group_size,
+                         shared_.recipe.order.static_groups)
+        .refit;
+  }
+
+  // What a file stores of it.
+  QuantizedLinear finish(const Rounded<T>& rounded) const {
+    QuantizedLinear linear;
+    linear.bits = shared_.recipe.grid.bits;
+    linear.group_size = rounded.grouping.group_size;
+    linear.symmetric = shared_.recipe.grid.symmetric;
+    linear.codes = codes_in_file_order(rounded.result.codes, columns_, out_, shared_.threads);
+    rounded.grid->store(linear);
+    if (rounded.grouping.needs_index()) linear.group_of_column = group_index(rounded.grouping);
+    return linear;
+  }
+
+ private:
+  Rounded<T> start(const LinearRecipe& recipe, bool static_groups) const {
+    return {group_columns(columns_, recipe.grid.group_size, static_groups), nullptr, {}};
+  }
+
+  // A grid for the task, fitted already where groups are static.
+  std::shared_ptr<Grid<T>> grid_for(const LinearRecipe& recipe, const SweepTask<T>& task) const {
+    const bool zeroed = shared_.diagonal.usable;  // aimed_weight zeroes dead columns only then
+    GridContext<T> context{.grouping = task.grouping,
+                           .out = out_,
+                           .rows = original_.size(1),
+                           .original = original_,
+                           .pivots = pivots_of(task),
+                           .dead = zeroed ? shared_.diagonal.dead : std::vector<int64_t>{},
+                           .row_weights = rows_.outlier_weights,
+                           .kernels = kernels_,
+                           .outliers = rows_.outliers ? &*rows_.outliers : nullptr,
+                           .threads = shared_.threads};
+    if (recipe.outliers.kind == OutlierKind::kSensitivity && recipe.outliers.rate > 0)
+      context.outlier_threshold = threshold_for_rate(recipe, task, context).threshold;
+    std::shared_ptr<Grid<T>> grid = make_grid(recipe, context);
+    if (!task.grouping.refit) fit_static_groups(task, *grid);
+    return grid;
+  }
+
+  // The factor's diagonal; for a diagonal Hessian that is one over the root of its own.
+  // -> (in) by position
+  static std::vector<T> pivots_of(const SweepTask<T>& task) {
+    std::vector<T> pivots(task.importance.size());
+    for (size_t j = 0; j < pivots.size(); ++j)
+      pivots[j] = task.importance[j] > 0 ? 1 / std::sqrt(task.importance[j]) : T{1};
+    if (!task.upper.defined()) return pivots;
+    const at::Tensor diagonal = task.upper.diagonal().contiguous();
+    std::copy_n(diagonal.template const_data_ptr<T>(), diagonal.size(0), pivots.begin());
+    return pivots;
+  }
+
+  // A group of a binary grid is decided on as a whole.
+  int64_t block_of(const Grouping& grouping) const {
+    const bool binary = shared_.recipe.grid.kind == GridKind::kBinary;
+    return binary ? grouping.group_size : block_width(grouping);
+  }
+
+  SweepTask<T> task_for(const Grouping& grouping) const {
+    return {.grouping = grouping,
+            .original = original_,
+            .importance = std::vector<T>(columns_.size(), T{1}),
+            .block = block_of(grouping),
+            .threads = shared_.threads};
+  }
+
+  static at::Tensor group_index(const Grouping& grouping) {
+    at::Tensor index = at::empty({static_cast<int64_t>(grouping.columns.size())}, at::kInt);
+    for (size_t position = 0; position < grouping.columns.size(); ++position)
+      index.mutable_data_ptr<int32_t>()[grouping.columns[position]] = grouping.group_of[position];
+    return index;
+  }
+
+  const SharedInput& shared_;
+  const Rows& rows_;
+  int64_t out_;
+  std::vector<int64_t> columns_;
+  LaneKernels<T> kernels_;
+  at::Tensor original_;  // (in, rows)
+};
+
+}  // namespace halftone
