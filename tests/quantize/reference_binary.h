@@ -269,7 +269,7 @@ inline ReferenceBinary reference_binary(Matrix weight, const Matrix& hessian,
         result.weights(i, begin + j) = value;
         raw[j] = w[j] - value;
         if (grid.mode == BinaryMode::kColumns)
-          for (int64_t k = j + 1; k < in; ++k)
+          for (int64_t k = begin + j + 1; k < in; ++k)
             (k < begin + columns ? w[k - begin] : weight(i, k)) -=
                 raw[j] / block.pivots[j] * u(begin + j, k);
       }
