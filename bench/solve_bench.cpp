@@ -129,6 +129,7 @@ int main(int argc, char** argv) {
   spqr.outliers.rate = 0.01;
   time_recipe("the same with outliers by a rate", spqr);
   recipe.objective.kind = ObjectiveKind::kNone;
+  recipe.order.kind = OrderKind::kNatural;
   time_recipe("round to nearest with clip search", recipe);
   recipe.grid.clip_search = false;
   time_recipe("round to nearest", recipe);
