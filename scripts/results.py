@@ -5,7 +5,7 @@
 
 TABLE is a file of scripts/tables/: the protocol, and a line of `halftone quantize` options for each row. TEXT_FOLDER holds the
 texts that it names; `part` is a stretch of one, as shares of its characters. OUT_FOLDER (default build/results/NAME_OF_TABLE)
-gets JSON files; rows that have theirs are not run again. HALFTONE names the program (default build/halftone), DEVICE the device
+gets JSON files; rows that have theirs, by the same protocol and options, are not run again. HALFTONE names the program (default build/halftone), DEVICE the device
 (default cpu).
 """
 import json
@@ -50,10 +50,16 @@ class Table:
 
     def quantize(self, name):
         row = self.spec["rows"][name].split()
+        for old in [f"{name}.asked.json", *(self.result(name, text).name for text in self.texts)]:
+            (self.out / old).unlink(missing_ok=True)
         size = [["--" + key, self.spec["calibration"][key]] for key in ("sequences", "length") if "--" + key not in row]
         halftone("quantize", self.model, "--out", self.out / name, "--overwrite", "--device", self.device,
                  "--calibration", self.calibration, *sum(size, []), "--report", self.out / f"{name}.quantize.json",
                  *self.spec["options"].split(), *row)
+        self.keep_asked(name)
+
+    def keep_asked(self, name):
+        (self.out / f"{name}.asked.json").write_text(json.dumps(self.asked(name)), encoding="utf-8")
 
     def evaluate(self, names):
         for text, path in self.texts.items():
@@ -64,19 +70,28 @@ class Table:
             for name, result in zip(["full precision", *names], read(together)):
                 self.result(name, text).write_text(json.dumps(result), encoding="utf-8")
             together.unlink()
+        self.keep_asked("full precision")
 
     def result(self, name, text):
         return self.out / f"{name}.{text}.json"
 
+    def asked(self, name):
+        """All that a row's numbers depend on."""
+        return {"row": self.spec["rows"].get(name, ""), **{key: value for key, value in self.spec.items() if key != "rows"}}
+
+    def is_current(self, name):
+        path = self.out / f"{name}.asked.json"
+        return path.exists() and read(path) == self.asked(name)
+
     def is_done(self, name):
-        return all(self.result(name, text).exists() for text in self.texts)
+        return self.is_current(name) and all(self.result(name, text).exists() for text in self.texts)
 
     def run(self):
         waiting = [name for name in self.spec["rows"] if not self.is_done(name)]
         for first in range(0, len(waiting), ROWS_AT_ONCE):
             names = waiting[first:first + ROWS_AT_ONCE]
             for name in names:
-                if not ((self.out / name).exists() and (self.out / f"{name}.quantize.json").exists()):
+                if not (self.is_current(name) and (self.out / name).exists()):
                     print(f"quantize {name}", file=sys.stderr)
                     self.quantize(name)
             print("evaluate " + " ".join(names), file=sys.stderr)

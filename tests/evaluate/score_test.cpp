@@ -49,6 +49,13 @@ class Scaled final : public WeightSource {
   double factor_;
 };
 
+// Its logits are 0.9 of the demo model's.
+Model open_softened_demo() {
+  const auto checkpoint =
+      std::make_shared<const Checkpoint>(fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
+  return Model(std::make_shared<Scaled>(checkpoint, "model.norm.weight", 0.9), checkpoint->names());
+}
+
 TEST(Score, NllEqualsTransformers) {
   const Execution execution{at::kCPU, at::kFloat, 1};
   SilentProgress progress;
@@ -76,11 +83,7 @@ TEST(Score, AModelAgreesWithItself) {
 TEST(Score, DivergenceEqualsItsDefinition) {
   const Execution execution{at::kCPU, at::kFloat, 1};
   SilentProgress progress;
-  const auto checkpoint =
-      std::make_shared<const Checkpoint>(fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
-  const Model reference(checkpoint, checkpoint->names());
-  const Model changed(std::make_shared<Scaled>(checkpoint, "model.norm.weight", 0.9),
-                      checkpoint->names());
+  const Model reference = open_demo(), changed = open_softened_demo();
   const TokenWindows windows = golden_windows();
   const Scores scores = score_windows(changed, &reference, windows, execution, progress);
   // scaling the final norm scales the logits: the definition, from the golden logits, in float64
@@ -96,11 +99,7 @@ TEST(Score, DivergenceEqualsItsDefinition) {
 TEST(Score, AReferenceThatIsKeptIsRunOnceAndGivesTheSameScores) {
   const Execution execution{at::kCPU, at::kFloat, 1};
   SilentProgress progress;
-  const auto checkpoint =
-      std::make_shared<const Checkpoint>(fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
-  const Model reference(checkpoint, checkpoint->names());
-  const Model changed(std::make_shared<Scaled>(checkpoint, "model.norm.weight", 0.9),
-                      checkpoint->names());
+  const Model reference = open_demo(), changed = open_softened_demo();
   const TokenWindows windows = golden_windows();
   const Scores apart = score_windows(changed, &reference, windows, execution, progress);
   ReferenceStates kept;

@@ -179,6 +179,13 @@ TEST(QuantizeText, SetsLossesAgainstThoseOfRoundingToNearest) {
   EXPECT_TRUE(contains(quantize_html(report), "<td>0.36</td>"));
 }
 
+TEST(QuantizeText, ACautionIsALineOfItsOwnAndOnlyWhereThereIsOne) {
+  json report = quantization();
+  EXPECT_FALSE(contains(quantize_text(report), "caution"));
+  report["caution"] = "some reader refuses this";
+  EXPECT_TRUE(contains(quantize_text(report), "caution          some reader refuses this\n"));
+}
+
 TEST(QuantizeText, ShowsBothCountsOfBitsAndTheShareOfOutliers) {
   json report = quantization();
   report["bits_per_weight"]["quoted"] = 4.125;
