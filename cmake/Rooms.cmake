@@ -2,12 +2,14 @@
 # so an include that breaks the house rules also fails to link; scripts/check_includes.py checks the headers themselves.
 
 add_library(halftone_flags INTERFACE)
-target_compile_options(halftone_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wno-unknown-pragmas
+target_compile_options(halftone_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow
   $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>  # lets ccache see through the precompiled header
   $<$<BOOL:${HALFTONE_WERROR}>:-Werror>
   $<$<BOOL:${HALFTONE_SANITIZE}>:-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer>)
 target_link_options(halftone_flags INTERFACE
   $<$<BOOL:${HALFTONE_SANITIZE}>:-fsanitize=address,undefined>)
+# at::parallel_for and base/parallel.h are compiled into their callers: without OpenMP they would run on one thread.
+target_link_libraries(halftone_flags INTERFACE OpenMP::OpenMP_CXX)
 target_include_directories(halftone_flags INTERFACE "${CMAKE_SOURCE_DIR}/src")
 target_compile_definitions(halftone_flags INTERFACE HALFTONE_VERSION="${PROJECT_VERSION}")
 
