@@ -18,6 +18,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "base/memory.h"
 #include "base/random.h"
 #include "calibrate/output_statistics.h"
 #include "checkpoint/checkpoint.h"
@@ -90,6 +91,7 @@ int main(int argc, char** argv) {
   const auto argument = [&](int i, int64_t otherwise) {
     return argc > i ? std::atoll(argv[i]) : otherwise;
   };
+  keep_freed_memory();  // as the program does
   at::set_num_threads(static_cast<int>(argument(2, 2)));
   const auto checkpoint = std::make_shared<const Checkpoint>(argv[1]);
   const Model model(checkpoint, checkpoint->names());

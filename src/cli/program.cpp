@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/memory.h"
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -87,6 +88,7 @@ int parse_and_run(int argc, char** argv) {
 
 int run_program(int argc, char** argv) {
   install_signal_handlers();
+  keep_freed_memory();
   try {
     return parse_and_run(argc, argv);
   } catch (const Interrupted&) {
