@@ -57,9 +57,8 @@ BlockGradient differentiate_block(const Model& model, const Block& block, const 
 
 std::vector<at::Tensor> stage_inputs(const Model& model, const Block& block,
                                      const at::Tensor& hidden) {
-  // layers are fused where no gradient can be asked for, which rounds differently
-  const at::AutoGradMode recording(true);
-  BlockState state{leaf_of(hidden), {}};
+  const at::NoGradGuard no_grad;
+  BlockState state{hidden, {}};
   return advance(model, block, state);
 }
 

@@ -1,5 +1,6 @@
-// The element-wise layers in one pass each (kernels/row_kernels.h), for running without gradients
-// on the CPU: what layers.h computes by separate operations, to rounding.
+// The element-wise layers in one pass each (kernels/row_kernels.h), forward and, where autograd
+// asks, backward: what layers.h computes by separate operations, to rounding. What they are given
+// must lie in rows (model/row_access.h).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,10 +9,7 @@
 
 namespace halftone {
 
-// Whether the functions below may stand in for x's layer: float32 or bfloat16 in rows on the CPU,
-// and nobody asks for its gradient.
-bool can_fuse(const at::Tensor& x);
-
+// Gradients flow to x, not to the weight.
 at::Tensor fused_rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
 // x: (batch, length, heads * head_dim) -> (batch, heads, length, head_dim)
 at::Tensor fused_rope(const at::Tensor& x, int64_t heads, const RopeTable& table);

@@ -1,11 +1,13 @@
 #include "model/layers.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <cmath>
 #include <numbers>
 
 #include "model/fused_layers.h"
+#include "model/row_access.h"
 
 namespace halftone {
 namespace {
@@ -42,7 +44,7 @@ at::Tensor sliding_mask(int64_t length, int64_t window, at::Device device) {
 }  // namespace
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
-  if (can_fuse(x) && can_fuse(weight) && x.scalar_type() == weight.scalar_type())
+  if (lies_in_rows(x) && lies_in_rows(weight) && x.scalar_type() == weight.scalar_type())
     return fused_rms_norm(x, weight, epsilon);
   const at::Tensor wide = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
   const at::Tensor scale = at::rsqrt(wide.square().mean({-1}, true) + epsilon);
@@ -71,12 +73,14 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
     return x.view({batch, length, heads, config.head_dim}).transpose(1, 2);
   };
   const auto turned = [&](const at::Tensor& x, int64_t heads) {
-    return can_fuse(x) ? fused_rope(x, heads, table) : apply_rope(by_head(x, heads), table);
+    return lies_in_rows(x) ? fused_rope(x, heads, table) : apply_rope(by_head(x, heads), table);
   };
   const at::Tensor queries = turned(q, config.heads);
+  // the library's attention shares keys and values among queries; backward it is faster on copies
   const int64_t sharing = config.heads / config.kv_heads;
+  const bool copied = sharing > 1 && at::GradMode::is_enabled() && q.requires_grad();
   const auto for_every_query = [&](const at::Tensor& x) {
-    return sharing == 1 ? x : x.repeat_interleave(sharing, 1);
+    return copied ? x.repeat_interleave(sharing, 1) : x;
   };
   const at::Tensor keys = for_every_query(turned(k, config.kv_heads));
   const at::Tensor values = for_every_query(by_head(v, config.kv_heads));
@@ -85,12 +89,13 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
   if (windowed) mask = sliding_mask(length, config.sliding_window, q.device());
   const at::Tensor mixed =
       at::scaled_dot_product_attention(queries, keys, values, mask, /*dropout_p=*/0.0,
-                                       /*is_causal=*/!windowed);
+                                       /*is_causal=*/!windowed, /*scale=*/std::nullopt,
+                                       /*enable_gqa=*/sharing > 1 && !copied);
   return mixed.transpose(1, 2).reshape({batch, length, config.heads * config.head_dim});
 }
 
 at::Tensor gated_silu(const at::Tensor& gate, const at::Tensor& up) {
-  if (can_fuse(gate) && can_fuse(up)) return fused_gated_silu(gate, up);
+  if (lies_in_rows(gate) && lies_in_rows(up)) return fused_gated_silu(gate, up);
   return at::silu(gate) * up;
 }
 

@@ -82,7 +82,7 @@ TYPED_TEST(RowKernelsOf, RotateLikePlainLoops) {
       const auto x = normal<T>(heads * dim, 3), cosine = normal<T>(dim, 4),
                  sine = normal<T>(dim, 5);
       std::vector<T> out(heads * stride);
-      row_kernels<T>(set).rotate(heads, dim, x.data(), cosine.data(), sine.data(), stride,
+      row_kernels<T>(set).rotate(heads, dim, x.data(), dim, cosine.data(), sine.data(), stride,
                                  out.data());
       for (int64_t head = 0; head < heads; ++head)
         for (int64_t i = 0; i < dim; ++i) {
@@ -107,6 +107,59 @@ TYPED_TEST(RowKernelsOf, GateLikePlainLoops) {
         const double g = value(gate[i]);
         const double expected = g / (1 + std::exp(-g)) * value(up[i]);
         this->expect_near(out[i], expected, std::abs(expected) + 1e-20);
+      }
+    }
+}
+
+TYPED_TEST(RowKernelsOf, PullNormGradientsBackLikePlainLoops) {
+  using T = TypeParam;
+  for (const InstructionSet set : available_instruction_sets())
+    for (const int64_t width : {1, 7, 64, 100, 576}) {
+      const int64_t rows = 3;
+      const auto x = normal<T>(rows * width, 1, 3), weight = normal<T>(width, 2),
+                 gradient = normal<T>(rows * width, 12);
+      std::vector<T> out(x.size());
+      row_kernels<T>(set).rms_norm_gradient(rows, width, x.data(), weight.data(), 1e-5F,
+                                            gradient.data(), out.data());
+      for (int64_t row = 0; row < rows; ++row) {
+        const auto at = [&](const std::vector<T>& of, int64_t i) {
+          return value(of[row * width + i]);
+        };
+        double squares = 0, product = 0, magnitude = 0;
+        for (int64_t i = 0; i < width; ++i) {
+          squares += std::pow(at(x, i), 2);
+          product += at(x, i) * value(weight[i]) * at(gradient, i);
+          magnitude += std::abs(at(x, i) * value(weight[i]) * at(gradient, i));
+        }
+        const auto size = static_cast<double>(width);
+        const double scale = 1 / std::sqrt(squares / size + 1e-5);
+        for (int64_t i = 0; i < width; ++i) {  // by every input through its own term and the mean
+          const double own = value(weight[i]) * at(gradient, i) * scale;
+          const double along = at(x, i) * std::pow(scale, 3) / size;
+          this->expect_near(out[row * width + i], own - along * product,
+                            std::abs(own) + std::abs(along) * magnitude);
+        }
+      }
+    }
+}
+
+TYPED_TEST(RowKernelsOf, PullGateGradientsBackLikePlainLoops) {
+  using T = TypeParam;
+  for (const InstructionSet set : available_instruction_sets())
+    for (const int64_t count : {1, 15, 64, 1001}) {
+      auto gate = normal<T>(count, 6, 8);
+      const auto up = normal<T>(count, 7), gradient = normal<T>(count, 13);
+      assign(gate[0], -200);  // beyond what exp can hold
+      std::vector<T> at_gate(gate.size()), at_up(gate.size());
+      row_kernels<T>(set).gated_silu_gradient(count, gate.data(), up.data(), gradient.data(),
+                                              at_gate.data(), at_up.data());
+      for (int64_t i = 0; i < count; ++i) {
+        const double g = value(gate[i]), dy = value(gradient[i]);
+        const double s = 1 / (1 + std::exp(-g));
+        const double slope = s + g * s * (1 - s), expected = dy * value(up[i]) * slope;
+        const double parts = std::abs(dy * value(up[i])) * (s + std::abs(g * s * (1 - s)));
+        this->expect_near(at_gate[i], expected, parts + 1e-20);
+        this->expect_near(at_up[i], dy * g * s, std::abs(dy * g * s) + 1e-20);
       }
     }
 }
@@ -141,6 +194,59 @@ TYPED_TEST(RowKernelsOf, SummarizeLogitsLikePlainLoops) {
     }
 }
 
+TYPED_TEST(RowKernelsOf, FindTheFirstOfEqualGreatestLogits) {
+  using T = TypeParam;
+  for (const InstructionSet set : available_instruction_sets())
+    for (const int64_t count : {1, 9, 64, 100})
+      for (int64_t at = 0; at < count; ++at) {
+        std::vector<T> logits(count);
+        for (int64_t i = 0; i < count; ++i) assign(logits[i], i < at ? -1 : 2);
+        EXPECT_EQ(row_kernels<T>(set).summarize(count, logits.data()).greatest, at);
+      }
+}
+
+TYPED_TEST(RowKernelsOf, DifferentiateCrossEntropyLikePlainLoopsAlsoInPlace) {
+  using T = TypeParam;
+  for (const InstructionSet set : available_instruction_sets())
+    for (const int64_t count : {1, 9, 64, 5000}) {
+      auto logits = normal<T>(count, 14, 4);
+      const int64_t label = count / 3;
+      double sum = 0;
+      for (const T& each : logits) sum += std::exp(value(each));
+      std::vector<T> out(logits.size());
+      const RowKernels<T> kernels = row_kernels<T>(set);
+      const double loss = kernels.cross_entropy(count, logits.data(), label, out.data());
+      EXPECT_NEAR(loss, std::log(sum) - value(logits[label]), 1e-6);
+      for (int64_t i = 0; i < count; ++i) {
+        const double p = std::exp(value(logits[i])) / sum;
+        this->expect_near(out[i], p - (i == label ? 1 : 0), p + (i == label ? 1 : 0) + 1e-20);
+      }
+      EXPECT_EQ(kernels.cross_entropy(count, logits.data(), label, logits.data()), loss);
+      EXPECT_EQ(std::memcmp(logits.data(), out.data(), count * sizeof(T)), 0);
+    }
+}
+
+TYPED_TEST(RowKernelsOf, ScaleAndSumSquaresLikePlainLoops) {
+  using T = TypeParam;
+  for (const InstructionSet set : available_instruction_sets())
+    for (const int64_t count : {1, 15, 64, 1001}) {
+      const auto x = normal<T>(count, 15, 3);
+      std::vector<T> out(x.size());
+      std::vector<float> sums(x.size(), 2);
+      row_kernels<T>(set).scale(count, x.data(), 0.3F, out.data());
+      const float total = row_kernels<T>(set).add_squares(count, x.data(), 0.5F, sums.data());
+      double expected = 0;
+      for (int64_t i = 0; i < count; ++i) {
+        const double own = value(x[i]), square = own * own;
+        this->expect_near(out[i], own * double{0.3F}, std::abs(own));
+        EXPECT_NEAR(sums[i], 2 + 0.5 * square, kFloat * (2 + square));
+        expected += square;
+      }
+      EXPECT_NEAR(total, expected, kFloat * 4 * expected);
+      EXPECT_EQ(row_kernels<T>(set).add_squares(count, x.data(), 0, nullptr), total);
+    }
+}
+
 TYPED_TEST(RowKernelsOf, PassNaNOn) {
   using T = TypeParam;
   for (const InstructionSet set : available_instruction_sets()) {
@@ -153,6 +259,7 @@ TYPED_TEST(RowKernelsOf, PassNaNOn) {
     row_kernels<T>(set).rms_norm(1, 40, gate.data(), up.data(), 1e-5F, out.data());
     EXPECT_TRUE(std::isnan(value(out[0])));
     EXPECT_TRUE(std::isnan(row_kernels<T>(set).summarize(40, gate.data()).log_sum));
+    EXPECT_TRUE(std::isnan(row_kernels<T>(set).cross_entropy(40, gate.data(), 3, out.data())));
     std::swap(gate[21], gate[39]);
     EXPECT_TRUE(std::isnan(row_kernels<T>(set).summarize(40, gate.data()).log_sum));
   }
@@ -164,7 +271,7 @@ TEST(RowKernels, RoundBFloat16HalfToEven) {
   for (const InstructionSet set : available_instruction_sets()) {
     const BFloat16Bits x[2] = {more, zero}, cosine[2] = {half_more, one}, sine[2] = {zero, zero};
     BFloat16Bits out[2];
-    row_kernels<BFloat16Bits>(set).rotate(1, 2, x, cosine, sine, 2, out);
+    row_kernels<BFloat16Bits>(set).rotate(1, 2, x, 2, cosine, sine, 2, out);
     EXPECT_EQ(out[0].bits, 0x3fc2);
   }
 }

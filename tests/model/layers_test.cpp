@@ -2,8 +2,12 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
+#include <functional>
+#include <utility>
+#include <vector>
 
 namespace halftone {
 namespace {
@@ -123,6 +127,63 @@ TEST(Layers, FusedAndDifferentiablePathsAgree) {
     EXPECT_LT(
         difference([&](const at::Tensor& x) { return causal_attention(x, k, v, rope, config); }, q),
         2 * tolerance);
+  }
+}
+
+// The gradients of sum(layer(inputs) * direction) at the inputs, in `type`.
+std::vector<at::Tensor> gradients_of(
+    const std::function<at::Tensor(const std::vector<at::Tensor>&)>& layer,
+    const std::vector<at::Tensor>& inputs, const at::Tensor& direction, at::ScalarType type) {
+  std::vector<at::Tensor> leaves;
+  for (const at::Tensor& input : inputs)
+    leaves.push_back(input.to(type).clone().set_requires_grad(true));
+  return torch::autograd::grad({layer(leaves)}, leaves, {direction.to(type)});
+}
+
+// Layers are fused in float32 and bfloat16, and separate operations in float64.
+void expect_fused_gradients(const std::function<at::Tensor(const std::vector<at::Tensor>&)>& layer,
+                            std::vector<at::Tensor> inputs, at::Tensor direction) {
+  for (at::Tensor& input : inputs) input = input.to(at::kBFloat16).to(at::kDouble);
+  direction = direction.to(at::kBFloat16).to(at::kDouble);
+  const auto expected = gradients_of(layer, inputs, direction, at::kDouble);
+  for (const auto& [type, tolerance] : {std::pair{at::kFloat, 2e-6}, {at::kBFloat16, 1e-2}}) {
+    const auto found = gradients_of(layer, inputs, direction, type);
+    for (size_t i = 0; i < found.size(); ++i) {
+      EXPECT_EQ(found[i].scalar_type(), type);
+      EXPECT_LT(
+          ((found[i].to(at::kDouble) - expected[i]).norm() / expected[i].norm()).item<double>(),
+          tolerance);
+    }
+  }
+}
+
+TEST(RmsNorm, FusedGradientsEqualThoseOfSeparateOperations) {
+  const at::Tensor weight = at::randn({24}).to(at::kBFloat16);
+  const auto layer = [&](const std::vector<at::Tensor>& x) {
+    return rms_norm(x[0], weight.to(x[0].scalar_type()), 1e-5);
+  };
+  expect_fused_gradients(layer, {at::randn({2, 5, 24})}, at::randn({2, 5, 24}));
+  // a gradient that does not lie in rows
+  const auto turned = [&](const std::vector<at::Tensor>& x) { return layer(x).transpose(0, 2); };
+  expect_fused_gradients(turned, {at::randn({2, 5, 24})}, at::randn({24, 5, 2}));
+}
+
+TEST(GatedSilu, FusedGradientsEqualThoseOfSeparateOperations) {
+  expect_fused_gradients([](const auto& x) { return gated_silu(x[0], x[1]); },
+                         {at::randn({2, 5, 24}) * 4, at::randn({2, 5, 24})}, at::randn({2, 5, 24}));
+}
+
+TEST(CausalAttention, FusedGradientsEqualThoseOfSeparateOperations) {
+  for (const int64_t window : {0, 3}) {
+    ModelConfig config = small_config();
+    config.sliding_window = window;
+    const auto layer = [&](const std::vector<at::Tensor>& x) {
+      const RopeTable table = make_rope_table(config, 9, at::kCPU, x[0].scalar_type());
+      return causal_attention(x[0], x[1], x[2], table, config);
+    };
+    expect_fused_gradients(layer,
+                           {at::randn({2, 9, 32}), at::randn({2, 9, 16}), at::randn({2, 9, 16})},
+                           at::randn({2, 9, 32}));
   }
 }
 

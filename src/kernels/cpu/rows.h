@@ -48,14 +48,26 @@ struct Rows {
     for (int64_t i = 0; i < count; ++i) to[i] = padded[i];
   }
 
+  static Reals load_up_to(const T* from, int64_t count) {
+    return count == width ? load(from) : load_some(from, count);
+  }
+  static void store_up_to(T* to, Reals value, int64_t count) {
+    count == width ? store(to, value) : store_some(to, value, count);
+  }
+  // work(at, some) for the elements of a row, `some` <= width of them from `at` on.
+  template <class Work>
+  static void for_each_part(int64_t count, Work work) {
+    int64_t i = 0;
+    for (; i + width <= count; i += width) work(i, width);
+    if (i < count) work(i, count - i);
+  }
+
   // out[i] = function(x[i], y[i])
   template <class Function>
   static void zip(int64_t count, const T* x, const T* y, T* out, Function function) {
-    int64_t i = 0;
-    for (; i + width <= count; i += width) store(out + i, function(load(x + i), load(y + i)));
-    if (i < count)
-      store_some(out + i, function(load_some(x + i, count - i), load_some(y + i, count - i)),
-                 count - i);
+    for_each_part(count, [&](int64_t at, int64_t some) {
+      store_up_to(out + at, function(load_up_to(x + at, some), load_up_to(y + at, some)), some);
+    });
   }
 
   static float square_sum(const T* x, int64_t count) {
@@ -86,19 +98,33 @@ struct Rows {
     }
   }
 
-  static void rotate(int64_t heads, int64_t head_dim, const T* x, const T* cosine, const T* sine,
-                     int64_t stride, T* out) {
+  // y = x r w with r = (mean(x^2) + epsilon)^(-1/2), so dx = r (u - x r^2 mean(u x)) with u = w dy.
+  static void rms_norm_gradient(int64_t rows, int64_t count, const T* x, const T* weight,
+                                float epsilon, const T* gradient, T* out) {
+    const auto size = static_cast<float>(count);
+    for (int64_t row = 0; row < rows; ++row, x += count, gradient += count, out += count) {
+      const float scale = 1.0F / __builtin_sqrtf(square_sum(x, count) / size + epsilon);
+      const double product = long_sum(count, [&](int64_t at, int64_t some) {
+        return load_up_to(x + at, some) * load_up_to(weight + at, some) *
+               load_up_to(gradient + at, some);
+      });
+      const Reals all = V::all(scale),
+                  along = V::all(scale * scale * static_cast<float>(product) / size);
+      for_each_part(count, [&](int64_t at, int64_t some) {
+        const Reals u = load_up_to(weight + at, some) * load_up_to(gradient + at, some);
+        store_up_to(out + at, all * (u - load_up_to(x + at, some) * along), some);
+      });
+    }
+  }
+
+  static void rotate(int64_t heads, int64_t head_dim, const T* x, int64_t x_stride, const T* cosine,
+                     const T* sine, int64_t out_stride, T* out) {
     const int64_t half = head_dim / 2;
-    for (int64_t head = 0; head < heads; ++head, x += head_dim, out += stride)
+    for (int64_t head = 0; head < heads; ++head, x += x_stride, out += out_stride)
       for (int64_t i = 0; i < half; i += width) {
         const int64_t count = half - i < width ? half - i : width;
-        const bool whole = count == width;
-        const auto take = [&](const T* from) {
-          return whole ? load(from) : load_some(from, count);
-        };
-        const auto put = [&](T* to, Reals value) {
-          whole ? store(to, value) : store_some(to, value, count);
-        };
+        const auto take = [&](const T* from) { return load_up_to(from, count); };
+        const auto put = [&](T* to, Reals value) { store_up_to(to, value, count); };
         const Reals low = take(x + i), high = take(x + half + i);
         put(out + i, narrow(low * take(cosine + i)) - narrow(high * take(sine + i)));
         put(out + half + i,
@@ -125,6 +151,19 @@ struct Rows {
     zip(count, gate, up, out,
         [](Reals g, Reals u) { return narrow(g / (1.0F + exponential(-g))) * u; });
   }
+
+  // silu(g) = g s with s = 1 / (1 + exp(-g)), so silu'(g) = s (1 + g (1 - s)).
+  static void gated_silu_gradient(int64_t count, const T* gate, const T* up, const T* gradient,
+                                  T* at_gate, T* at_up) {
+    for_each_part(count, [&](int64_t at, int64_t some) {
+      const Reals g = load_up_to(gate + at, some), dy = load_up_to(gradient + at, some);
+      const Reals s = 1.0F / (1.0F + exponential(-g));
+      const Reals slope = s * (1.0F + g * (1.0F - s));
+      store_up_to(at_gate + at, dy * load_up_to(up + at, some) * slope, some);
+      store_up_to(at_up + at, dy * (g * s), some);
+    });
+  }
+
   // Float32 sums are moved to float64 after this many elements.
   static constexpr int64_t kRun = 64 * width;
 
@@ -151,11 +190,11 @@ struct Rows {
     }
     return total;
   }
-  static Reals load_up_to(const T* from, int64_t count) {
-    return count == width ? load(from) : load_some(from, count);
-  }
 
-  static LogitSummary summarize(int64_t count, const T* logits) {
+  static float only(const T& x) { return load_some(&x, 1)[0]; }
+
+  // NaN if one is among them.
+  static float greatest_of(int64_t count, const T* logits) {
     Reals most = V::all(-__builtin_inff());
     Integers ordered = most == most;
     int64_t i = 0;
@@ -169,20 +208,63 @@ struct Rows {
     for (int lane = 0; lane < width; ++lane)
       greatest = most[lane] > greatest ? most[lane] : greatest;
     for (; i < count; ++i) {
-      const float x = load_some(logits + i, 1)[0];
+      const float x = only(logits[i]);
       greatest = x > greatest ? x : greatest;
       is_number &= x == x;
     }
-    LogitSummary summary;
-    while (summary.greatest + 1 < count && load_some(logits + summary.greatest, 1)[0] != greatest)
-      ++summary.greatest;
+    return is_number ? greatest : __builtin_nanf("");
+  }
+
+  static int64_t first_equal(int64_t count, const T* x, float value) {
+    int64_t i = 0;
+    while (i + width <= count && !V::any(load(x + i) == V::all(value))) i += width;
+    while (i + 1 < count && only(x[i]) != value) ++i;
+    return i < count ? i : 0;
+  }
+
+  static double log_sum_of(int64_t count, const T* logits, float greatest) {
     const Reals shift = V::all(greatest);
     const double sum = long_sum(count, [&](int64_t at, int64_t some) {
       return exponential(load_up_to(logits + at, some) - shift);
     });
-    summary.log_sum = is_number ? static_cast<double>(greatest) + __builtin_log(sum)
-                                : static_cast<double>(__builtin_nanf(""));
-    return summary;
+    return static_cast<double>(greatest) + __builtin_log(sum);
+  }
+
+  static LogitSummary summarize(int64_t count, const T* logits) {
+    const float greatest = greatest_of(count, logits);
+    return {first_equal(count, logits, greatest), log_sum_of(count, logits, greatest)};
+  }
+
+  static double cross_entropy(int64_t count, const T* logits, int64_t label, T* out) {
+    const double log_sum = log_sum_of(count, logits, greatest_of(count, logits));
+    const Reals shift = V::all(static_cast<float>(log_sum));
+    const double rounding = __builtin_exp(static_cast<double>(shift[0]) - log_sum);
+    const auto probability = [&](Reals x) {
+      return exponential(x - shift) * static_cast<float>(rounding);
+    };
+    const T own = logits[label];
+    for_each_part(count, [&](int64_t at, int64_t some) {
+      store_up_to(out + at, probability(load_up_to(logits + at, some)), some);
+    });
+    store_some(out + label, probability(load_some(&own, 1)) - 1.0F, 1);
+    return log_sum - static_cast<double>(only(own));
+  }
+
+  static void scale(int64_t count, const T* x, float factor, T* out) {
+    for_each_part(count, [&](int64_t at, int64_t some) {
+      store_up_to(out + at, load_up_to(x + at, some) * factor, some);
+    });
+  }
+
+  static float add_squares(int64_t count, const T* x, float weight, float* sums) {
+    if (sums != nullptr)
+      for_each_part(count, [&](int64_t at, int64_t some) {
+        using Sums = Rows<float, kBytes>;
+        const Reals value = load_up_to(x + at, some);
+        const Reals sum = Sums::load_up_to(sums + at, some);
+        Sums::store_up_to(sums + at, sum + weight * (value * value), some);
+      });
+    return square_sum(x, count);
   }
 
   static double divergence(int64_t count, const T* p, double p_log_sum, const T* q,
@@ -201,7 +283,16 @@ struct Rows {
 template <class T, int kBytes>
 RowKernels<T> row_kernels_of() {
   using Loops = Rows<T, kBytes>;
-  return {Loops::rms_norm, Loops::rotate, Loops::gated_silu, Loops::summarize, Loops::divergence};
+  return {Loops::rms_norm,
+          Loops::rms_norm_gradient,
+          Loops::rotate,
+          Loops::gated_silu,
+          Loops::gated_silu_gradient,
+          Loops::summarize,
+          Loops::cross_entropy,
+          Loops::scale,
+          Loops::add_squares,
+          Loops::divergence};
 }
 
 RowKernels<float> row_kernels_portable(float);
