@@ -3,9 +3,11 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/random.h"
 #include "calibrate/backward.h"
+#include "calibrate/cross_entropy.h"
 
 namespace halftone {
 namespace {
@@ -30,6 +32,10 @@ at::Tensor sample(const at::Tensor& probabilities, const at::Tensor& draws) {
   const at::Tensor total = cumulative.select(1, last).to(at::kDouble);
   const at::Tensor passed = (draws * total).to(cumulative.scalar_type()).unsqueeze(1);
   return at::searchsorted(cumulative, passed, false, /*right=*/true).squeeze(1).clamp_max(last);
+}
+
+at::ScalarType wide_type(const at::Tensor& x) {
+  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
 }
 
 }  // namespace
@@ -71,16 +77,11 @@ LossGradient EndLoss::differentiate(const at::Tensor& hidden, int64_t first) con
 
 void EndLoss::add_chunk(const at::Tensor& normalized, const at::Tensor& next,
                         const at::Tensor& draws, at::Tensor& loss, at::Tensor& gradient) const {
-  const at::Tensor logits = at::linear(normalized, head_);
-  const bool exact = logits.scalar_type() == at::kDouble;
-  const at::Tensor log_p = at::log_softmax(exact ? logits : logits.to(at::kFloat), -1);
+  at::Tensor logits = at::linear(normalized, head_);
   at::Tensor labels = next;
-  if (draws.defined()) labels = sample(log_p.exp(), draws);
-  loss.copy_(log_p.gather(1, labels.unsqueeze(1)).squeeze(1).neg());
-  // d loss / d logits = p - one-hot(label)
-  at::Tensor slope = log_p.exp_();
-  slope.scatter_add_(1, labels.unsqueeze(1), at::full({slope.size(0), 1}, -1, slope.options()));
-  at::mm_out(gradient, slope.to(head_.scalar_type()), head_);
+  if (draws.defined()) labels = sample(at::softmax(logits, -1, wide_type(logits)), draws);
+  const at::Tensor slope = differentiate_cross_entropy(std::move(logits), labels, loss);
+  at::mm_out(gradient, slope, head_);
   gradient.mul_(kLossScale);  // a power of two: the same bits as before the product, fewer numbers
 }
 

@@ -14,7 +14,8 @@ class InputHessian {
  public:
   InputHessian(int64_t in, at::Device device) : sum_(in, device) {}
 
-  // x: (tokens, in); weights: (tokens) float32, none negative; undefined: all 1.
+  // x: (tokens, in); weights: (tokens) float32, none negative; undefined: all 1. A weighted
+  // bfloat16 input is rounded to bfloat16 once more.
   void add(const at::Tensor& x, const at::Tensor& weights = {});
   // The sum over everything added.
   LinearStatistics finish() { return {sum_.finish(), tokens_}; }

@@ -6,31 +6,25 @@
 #include <utility>
 #include <vector>
 
+#include "calibrate/squares.h"
+
 namespace halftone {
 namespace {
 
 constexpr int64_t kHeldOutEvery = 5;  // sequences
 
-at::Tensor squares_of(const at::Tensor& x) {
-  return x.to(at::kFloat).square();
-}
-
-// squares: (batch, length, out), of the gradient -> (groups, batch, length)
-at::Tensor means_of_runs(const at::Tensor& squares, int64_t groups) {
-  const int64_t out = squares.size(2);
-  std::vector<at::Tensor> weights;
-  for (int64_t group = 0; group < groups; ++group) {
-    const int64_t first = first_row_of_group(out, groups, group);
-    const int64_t end = first_row_of_group(out, groups, group + 1);
-    weights.push_back(squares.narrow(2, first, end - first).mean({-1}));
-  }
-  return at::stack(weights);
+std::vector<int64_t> runs_of(int64_t out, int64_t groups) {
+  std::vector<int64_t> runs;
+  for (int64_t group = 0; group <= groups; ++group)
+    runs.push_back(first_row_of_group(out, groups, group));
+  return runs;
 }
 
 }  // namespace
 
 at::Tensor token_weights(const at::Tensor& delta, int64_t groups) {
-  return means_of_runs(squares_of(delta), groups);
+  const at::Tensor ones = at::ones(delta.sizes().slice(0, 2), delta.options().dtype(at::kFloat));
+  return squares_of(delta, ones, runs_of(delta.size(2), groups)).tokens;
 }
 
 OutputStatistics::OutputStatistics(const Model& model, ObjectiveOf objective, const at::Tensor& ids,
@@ -82,12 +76,11 @@ void OutputStatistics::add(const std::vector<LinearGradient>& linears, int64_t f
 }
 
 void OutputStatistics::weigh(const LinearGradient& linear, int64_t first, Sum& sum) {
-  const at::Tensor squares = squares_of(linear.delta);
-  sum.weights.narrow(1, first, squares.size(0)).copy_(means_of_runs(squares, sum.weights.size(0)));
-  // the trace of x^T delta_j^2 x, summed over tokens
-  const at::Tensor lengths =
-      at::linalg_vector_norm(linear.input, 2, at::IntArrayRef{-1}, false, at::kFloat).flatten();
-  sum.row_energies += squares.flatten(0, 1).t().mv(lengths.square());
+  // an output's energy is the trace of x^T delta_j^2 x, summed over tokens
+  const SquaredGradients squares = squares_of(linear.delta, squared_lengths(linear.input),
+                                              runs_of(linear.delta.size(2), sum.weights.size(0)));
+  sum.weights.narrow(1, first, linear.delta.size(0)).copy_(squares.tokens);
+  sum.row_energies += squares.outputs;
 }
 
 void OutputStatistics::leave(const Block& block, int64_t left_out) {

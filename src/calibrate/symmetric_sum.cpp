@@ -3,11 +3,15 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "calibrate/product.h"
 
 namespace halftone {
 namespace {
+
+constexpr int64_t kStrip =
+    64;  // rows of the lower half at a time, so that their sources stay cached
 
 // Panels: wide enough for the library's GEMM to run at full rate, narrow enough to skip most of the
 // lower half.
@@ -30,9 +34,14 @@ void SymmetricSum::add(const at::Tensor& rows) {
 }
 
 at::Tensor SymmetricSum::finish() {
-  const at::Tensor upper = at::triu(sum_.to(at::kCPU));
-  sum_ = at::Tensor();
-  return upper + at::triu(upper, 1).t();
+  at::Tensor sum = std::exchange(sum_, at::Tensor()).to(at::kCPU);
+  for (int64_t begin = 0; begin < sum.size(0); begin += kStrip) {
+    const int64_t width = std::min(kStrip, sum.size(0) - begin);
+    at::Tensor rows = sum.narrow(0, begin, width), square = rows.narrow(1, begin, width);
+    rows.narrow(1, 0, begin).copy_(sum.narrow(0, 0, begin).narrow(1, begin, width).t());
+    square.copy_(at::triu(square) + at::triu(square, 1).t());
+  }
+  return sum;
 }
 
 }  // namespace halftone

@@ -1,26 +1,34 @@
 #include "quantize/weight_distribution.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 
 namespace halftone {
 namespace {
 
 constexpr int64_t kBins = 256;
+constexpr int64_t kGrain = 1 << 16;  // weights a task
 
 using Histogram = std::array<double, kBins>;  // shares, all above 0
 
 Histogram histogram(const at::Tensor& weights, double reach) {
   const at::Tensor numbers = weights.to(at::kFloat).contiguous();
   const float* number = numbers.const_data_ptr<float>();
-  std::array<int64_t, kBins> counts{};
-  for (int64_t i = 0; i < numbers.numel(); ++i) {
-    const double bin = std::floor((number[i] / reach + 1) * (kBins / 2));
-    ++counts[static_cast<size_t>(std::clamp<double>(bin, 0, kBins - 1))];
-  }
+  const double per_unit = kBins / (2 * reach);
+  std::array<std::atomic<int64_t>, kBins> counts{};
+  at::parallel_for(0, numbers.numel(), kGrain, [&](int64_t begin, int64_t end) {
+    std::array<int64_t, kBins> own{};
+    for (int64_t i = begin; i < end; ++i) {
+      const double bin = number[i] * per_unit + kBins / 2;
+      ++own[static_cast<size_t>(std::clamp<double>(bin, 0, kBins - 1))];
+    }
+    for (size_t bin = 0; bin < kBins; ++bin) counts[bin] += own[bin];
+  });
   Histogram shares{};
   const double total = static_cast<double>(numbers.numel()) + kBins * 0.5;
   for (size_t bin = 0; bin < kBins; ++bin)

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 namespace halftone {
 namespace {
 
@@ -32,6 +34,18 @@ TEST(InputHessian, WidensBFloat16InputsFirst) {
   hessian.add(x);
   const at::Tensor exact = x.to(at::kDouble).t().mm(x.to(at::kDouble));
   EXPECT_LT(relative_error(hessian.finish().hessian, exact), kRelativeTolerance);
+}
+
+TEST(InputHessian, WeighsTokensInEveryType) {
+  for (const auto& [type, tolerance] :
+       {std::pair{at::kFloat, kRelativeTolerance}, {at::kBFloat16, 1e-3}}) {
+    const at::Tensor x = at::randn({4096, 64}).to(type), weights = at::rand({4096}) * 1e-6;
+    InputHessian hessian(64, at::kCPU);
+    hessian.add(x, weights);
+    const at::Tensor wide = x.to(at::kDouble);
+    const at::Tensor exact = wide.t().mm(wide * weights.to(at::kDouble).unsqueeze(1));
+    EXPECT_LT(relative_error(hessian.finish().hessian, exact), tolerance);
+  }
 }
 
 }  // namespace
