@@ -11,6 +11,7 @@ gets JSON files; rows that have theirs, by the same protocol and options, are no
 import json
 import os
 import pathlib
+import resource
 import shlex
 import shutil
 import subprocess
@@ -41,6 +42,11 @@ def halftone(*arguments):
         sys.exit("failed: " + shlex.join(command))
 
 
+def cpu_seconds_of_children():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 class Table:
     def __init__(self, spec, model, texts, out):
         self.spec, self.model, self.out = spec, model, out
@@ -53,9 +59,11 @@ class Table:
         for old in [f"{name}.asked.json", *(self.result(name, text).name for text in self.texts)]:
             (self.out / old).unlink(missing_ok=True)
         size = [["--" + key, self.spec["calibration"][key]] for key in ("sequences", "length") if "--" + key not in row]
+        before = cpu_seconds_of_children()
         halftone("quantize", self.model, "--out", self.out / name, "--overwrite", "--device", self.device,
                  "--calibration", self.calibration, *sum(size, []), "--report", self.out / f"{name}.quantize.json",
                  *self.spec["options"].split(), *row)
+        (self.out / f"{name}.cpu.json").write_text(json.dumps(cpu_seconds_of_children() - before), encoding="utf-8")
         self.keep_asked(name)
 
     def keep_asked(self, name):
@@ -104,7 +112,7 @@ class Table:
         windows = ", ".join(f"{name} {text['windows']}" for name, text in self.spec["texts"].items())
         print(f"Calibration {calibration['sequences']} x {calibration['length']} tokens; evaluation in {evaluation['compute']}, "
               f"windows of {evaluation['length']}: {windows}. KL and top-1 on {list(self.texts)[-1]}.\n")
-        print("| row | bits quoted / stored | " + " | ".join(self.texts) + " | KL mean | KL p99 | top-1 % | seconds |")
+        print("| row | bits quoted / stored | " + " | ".join(self.texts) + " | KL mean | KL p99 | top-1 % | CPU s |")
         print("|---" * (6 + len(self.texts)) + "|")
         for name in ["full precision", *self.spec["rows"]]:
             if self.is_done(name):
@@ -117,7 +125,7 @@ class Table:
         if "kl" not in last:
             return f"| {name} | | {perplexities} | 0 | 0 | 100 | |"
         bits, kl = last["bits_per_weight"], last["kl"]
-        seconds = read(self.out / f"{name}.quantize.json")["seconds"]
+        seconds = read(self.out / f"{name}.cpu.json")
         return (f"| {name} | {bits['quoted']:.2f} / {bits['quantized']:.2f} | {perplexities} | {kl['mean']:.3f} ± {kl['stderr']:.3f} "
                 f"| {kl['p99']:.2f} | {with_error(last['top1'], 100)} | {seconds:.0f} |")
 
