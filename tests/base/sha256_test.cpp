@@ -18,5 +18,14 @@ TEST(Sha256, PublishedExamplesMatch) {  // FIPS 180-4 examples
             "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }
 
+TEST(Sha256, TheProcessorsInstructionsGiveTheSameHashes) {
+  std::string text;
+  for (int length = 0; length < 300; ++length) {
+    const auto bytes = std::as_bytes(std::span(text));
+    EXPECT_EQ(sha256_hex(bytes), sha256_hex(bytes, false)) << length;
+    text += static_cast<char>(length * 37 + 11);
+  }
+}
+
 }  // namespace
 }  // namespace halftone
