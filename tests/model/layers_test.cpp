@@ -1,11 +1,15 @@
 #include "model/layers.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 #include <functional>
+#include <mutex>
+#include <set>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -171,6 +175,20 @@ TEST(RmsNorm, FusedGradientsEqualThoseOfSeparateOperations) {
 TEST(GatedSilu, FusedGradientsEqualThoseOfSeparateOperations) {
   expect_fused_gradients([](const auto& x) { return gated_silu(x[0], x[1]); },
                          {at::randn({2, 5, 24}) * 4, at::randn({2, 5, 24})}, at::randn({2, 5, 24}));
+}
+
+// at::parallel_for is compiled into its caller, and without OpenMP it is a plain loop.
+TEST(FusedLayers, RunOnAsManyThreadsAsLibtorchIsTold) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(2);
+  std::set<std::thread::id> threads;
+  std::mutex mutex;
+  at::parallel_for(0, 2, 1, [&](int64_t, int64_t) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    threads.insert(std::this_thread::get_id());
+  });
+  at::set_num_threads(before);
+  EXPECT_EQ(threads.size(), 2);
 }
 
 TEST(CausalAttention, FusedGradientsEqualThoseOfSeparateOperations) {
