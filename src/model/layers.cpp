@@ -76,9 +76,11 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
     return lies_in_rows(x) ? fused_rope(x, heads, table) : apply_rope(by_head(x, heads), table);
   };
   const at::Tensor queries = turned(q, config.heads);
-  // the library's attention shares keys and values among queries; backward it is faster on copies
+  // on the CPU the library's attention shares keys and values among queries; backward it is faster
+  // on copies, and on other devices not all of its kernels can share
   const int64_t sharing = config.heads / config.kv_heads;
-  const bool copied = sharing > 1 && at::GradMode::is_enabled() && q.requires_grad();
+  const bool backward = at::GradMode::is_enabled() && q.requires_grad();
+  const bool copied = sharing > 1 && (backward || !q.is_cpu());
   const auto for_every_query = [&](const at::Tensor& x) {
     return copied ? x.repeat_interleave(sharing, 1) : x;
   };
