@@ -55,9 +55,8 @@ void run(const Model& model, const at::Tensor& ids, int64_t blocks, at::ScalarTy
   }
   const double rate = std::max(rate_before, gemm_rate(dtype));
   fmt::print(
-      "stream {}: {:.1f} Gop a block in {:.3f} s, {:.0f} tokens/s a block; GEMM {:.0f} Gop/s, "
-      "share "
-      "of it {:.1f} %\n",
+      "stream {}: {:.1f} Gop a block in {:.3f} s, {:.0f} tokens/s a block; "
+      "GEMM {:.0f} Gop/s, share of it {:.1f} %\n",
       dtype_name(dtype), one / 1e9, least, tokens / least, rate / 1e9, 100 * one / rate / least);
 }
 

@@ -5,8 +5,8 @@
 
 TABLE is a file of scripts/tables/: the protocol, and a line of `halftone quantize` options for each row. TEXT_FOLDER holds the
 texts that it names; `part` is a stretch of one, as shares of its characters. OUT_FOLDER (default build/results/NAME_OF_TABLE)
-gets JSON files; rows that have theirs, by the same protocol and options, are not run again. HALFTONE names the program (default build/halftone), DEVICE the device
-(default cpu).
+gets JSON files; rows that have theirs, by the same protocol and options, are not run again. HALFTONE names the program
+(default build/halftone), DEVICE the device (default cpu).
 """
 import json
 import os

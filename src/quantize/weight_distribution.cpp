@@ -19,12 +19,11 @@ using Histogram = std::array<double, kBins>;  // shares, all above 0
 Histogram histogram(const at::Tensor& weights, double reach) {
   const at::Tensor numbers = weights.to(at::kFloat).contiguous();
   const float* number = numbers.const_data_ptr<float>();
-  const double per_unit = kBins / (2 * reach);
   std::array<std::atomic<int64_t>, kBins> counts{};
   at::parallel_for(0, numbers.numel(), kGrain, [&](int64_t begin, int64_t end) {
     std::array<int64_t, kBins> own{};
     for (int64_t i = begin; i < end; ++i) {
-      const double bin = number[i] * per_unit + kBins / 2;
+      const double bin = (number[i] / reach + 1) * (kBins / 2);
       ++own[static_cast<size_t>(std::clamp<double>(bin, 0, kBins - 1))];
     }
     for (size_t bin = 0; bin < kBins; ++bin) counts[bin] += own[bin];

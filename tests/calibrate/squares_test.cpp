@@ -6,6 +6,8 @@
 namespace halftone {
 namespace {
 
+constexpr double kTolerance = 1e-6;  // float32 sums of a few hundred squares
+
 double relative_error(const at::Tensor& found, const at::Tensor& expected) {
   return ((found.to(at::kDouble) - expected).norm() / expected.norm()).item<double>();
 }
@@ -18,11 +20,11 @@ TEST(Squares, EqualPlainSumsWhateverTheType) {
     const at::Tensor delta = at::randn(kShape).to(type), wide = delta.to(at::kDouble).square();
     const at::Tensor weights = at::rand({3, 111});
     const SquaredGradients found = squares_of(delta, weights, {0, 4, 10});
-    EXPECT_LT(relative_error(found.tokens[0], wide.narrow(2, 0, 4).mean(-1)), 1e-6);
-    EXPECT_LT(relative_error(found.tokens[1], wide.narrow(2, 4, 6).mean(-1)), 1e-6);
+    EXPECT_LT(relative_error(found.tokens[0], wide.narrow(2, 0, 4).mean(-1)), kTolerance);
+    EXPECT_LT(relative_error(found.tokens[1], wide.narrow(2, 4, 6).mean(-1)), kTolerance);
     const at::Tensor sums = (wide * weights.to(at::kDouble).unsqueeze(2)).sum({0, 1});
-    EXPECT_LT(relative_error(found.outputs, sums), 1e-6);
-    EXPECT_LT(relative_error(squared_lengths(delta), wide.sum(-1)), 1e-6);
+    EXPECT_LT(relative_error(found.outputs, sums), kTolerance);
+    EXPECT_LT(relative_error(squared_lengths(delta), wide.sum(-1)), kTolerance);
   }
 }
 
@@ -31,8 +33,8 @@ TEST(Squares, DoNotDependOnHowTensorsLie) {
   const at::Tensor turned = delta.transpose(0, 2).contiguous().transpose(0, 2);
   const SquaredGradients a = squares_of(delta, weights, {0, 10}),
                          b = squares_of(turned, weights, {0, 10});
-  EXPECT_LT(relative_error(a.tokens, b.tokens.to(at::kDouble)), 1e-6);
-  EXPECT_LT(relative_error(a.outputs, b.outputs), 1e-6);
+  EXPECT_LT(relative_error(a.tokens, b.tokens.to(at::kDouble)), kTolerance);
+  EXPECT_LT(relative_error(a.outputs, b.outputs), kTolerance);
 }
 
 }  // namespace
