@@ -35,7 +35,7 @@ void OutputHessian::add(const at::Tensor& x, const at::Tensor& delta, const at::
     add_product(moment_, drift.flatten(0, 1), gradients.flatten(0, 1));
   }
   sum_.add(gradients.flatten(0, 1));  // the sum of squares is the square of all rows together
-  row_energies_ += gradients.square().sum({0, 2}, false, at::kDouble);
+  row_energies_ += gradients.square().sum(at::IntArrayRef({0, 2}), false, at::kDouble);
   tokens_ += x.size(0) * x.size(1);
 }
 
@@ -50,8 +50,8 @@ OutputDiagonal::OutputDiagonal(int64_t out, int64_t in, at::Device device)
 
 void OutputDiagonal::add(const at::Tensor& x, const at::Tensor& delta) {
   const at::Tensor squares = weight_gradients(x, delta).square_();
-  sum_ += squares.sum({0, 1}, false, at::kDouble);
-  row_energies_ += squares.sum({0, 2}, false, at::kDouble);
+  sum_ += squares.sum(at::IntArrayRef({0, 1}), false, at::kDouble);
+  row_energies_ += squares.sum(at::IntArrayRef({0, 2}), false, at::kDouble);
   tokens_ += x.size(0) * x.size(1);
 }
 

@@ -68,7 +68,7 @@ SquaredGradients squares_of(const at::Tensor& delta, const at::Tensor& weights,
     const auto at = static_cast<size_t>(run);
     means[run].copy_(squares.narrow(2, runs[at], runs[at + 1] - runs[at]).mean(-1));
   }
-  return {means, (squares * weights.unsqueeze(2)).sum({0, 1}, false, at::kDouble)};
+  return {means, (squares * weights.unsqueeze(2)).sum(at::IntArrayRef({0, 1}), false, at::kDouble)};
 }
 
 }  // namespace halftone
