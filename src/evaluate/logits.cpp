@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include "kernels/row_kernels.h"
+#include "model/row_access.h"
 
 namespace halftone {
 namespace {
@@ -24,31 +24,33 @@ void append(const std::vector<Position>& positions, bool referred, Scores& score
   }
 }
 
-// T holds the elements of `logits` and `reference`, in rows on the CPU.
-template <class T, class Number>
+// logits, reference (or undefined): lie in rows, both of elements that the kernels know as T
+template <class T>
 std::vector<Position> positions_of(const at::Tensor& logits, const at::Tensor& targets,
                                    const at::Tensor& reference) {
   const RowKernels<T> kernels = row_kernels<T>();
   const int64_t vocab = logits.size(1);
   const bool referred = reference.defined();
-  const auto *q = static_cast<const T*>(logits.const_data_ptr()),
-             *p = referred ? static_cast<const T*>(reference.const_data_ptr()) : nullptr;
-  const auto* target = targets.const_data_ptr<int64_t>();
-  const auto nll = [&](const T* row, const LogitSummary& of, int64_t token) {
-    return of.log_sum -
-           static_cast<double>(static_cast<float>(reinterpret_cast<const Number*>(row)[token]));
+  const auto of_targets = [&](const at::Tensor& of) {
+    return of.gather(1, targets.unsqueeze(1)).to(at::kFloat);
   };
+  const at::Tensor own_targets = of_targets(logits),
+                   other_targets = referred ? of_targets(reference) : own_targets;
+  const auto nll = [](const LogitSummary& of, const at::Tensor& logits_of_targets, int64_t at) {
+    return of.log_sum - static_cast<double>(numbers<float>(logits_of_targets)[at]);
+  };
+  const T *q = numbers<T>(logits), *p = referred ? numbers<T>(reference) : nullptr;
   std::vector<Position> positions(static_cast<size_t>(logits.size(0)));
   at::parallel_for(0, logits.size(0), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       Position& position = positions[static_cast<size_t>(i)];
       const T* own = q + i * vocab;
       const LogitSummary mine = kernels.summarize(vocab, own);
-      position.nll = nll(own, mine, target[i]);
+      position.nll = nll(mine, own_targets, i);
       if (!referred) continue;
       const T* other = p + i * vocab;
       const LogitSummary theirs = kernels.summarize(vocab, other);
-      position.reference_nll = nll(other, theirs, target[i]);
+      position.reference_nll = nll(theirs, other_targets, i);
       position.same_top = mine.greatest == theirs.greatest;
       position.kl = kernels.divergence(vocab, other, theirs.log_sum, own, mine.log_sum);
     }
@@ -88,15 +90,14 @@ void score_on_device(const at::Tensor& logits, const at::Tensor& targets,
 
 void score_logits(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& reference,
                   Scores& scores) {
-  const at::ScalarType type = logits.scalar_type();
-  const bool alike = !reference.defined() || reference.scalar_type() == type;
-  if (!logits.is_cpu() || !alike || (type != at::kFloat && type != at::kBFloat16))
-    return score_on_device(logits, targets, reference, scores);
-  const at::Tensor rows = logits.contiguous(), tokens = targets.contiguous();
-  const at::Tensor others = reference.defined() ? reference.contiguous() : reference;
-  append(type == at::kFloat ? positions_of<float, float>(rows, tokens, others)
-                            : positions_of<BFloat16Bits, at::BFloat16>(rows, tokens, others),
-         reference.defined(), scores);
+  const at::Tensor rows = logits.contiguous(),
+                   others = reference.defined() ? reference.contiguous() : reference;
+  const bool alike =
+      !reference.defined() || (lies_in_rows(others) && others.scalar_type() == rows.scalar_type());
+  if (!lies_in_rows(rows) || !alike) return score_on_device(logits, targets, reference, scores);
+  with_type_of(rows, [&]<class T>(T) {
+    append(positions_of<T>(rows, targets, others), reference.defined(), scores);
+  });
 }
 
 }  // namespace halftone
