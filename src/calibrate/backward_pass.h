@@ -20,7 +20,7 @@ struct BackwardOptions {
   LabelKind labels = LabelKind::kTruth;
   uint64_t seed = 0;                       // of sampled labels
   at::ScalarType storage = at::kBFloat16;  // of block inputs and of gradients between blocks
-  int64_t tokens_per_step = 2048;          // differentiated at once; at least one sequence
+  int64_t tokens_per_step = 4096;          // differentiated at once; at least one sequence
   // Inputs of the first block in the full-precision model, in batches as `hidden`: the gradients of
   // its linears then hold what these read there. Empty: nobody asks.
   std::vector<at::Tensor> original = {};
