@@ -92,7 +92,9 @@ GPTQ = (
 
 # vLLM on a CPU: 4 bits only; its attention needs heads of 32 or more, which leaves SmolLM2.
 VLLM = [Case("smollm2", CT, 4, True, 64, "rtn"), Case("smollm2", CT, 4, False, 32, "rtn"),
-        Case("smollm2", CT, 4, True, 0, "rtn"), Case("smollm2", V1, 4, True, 64, "rtn")]
+        Case("smollm2", CT, 4, True, 0, "rtn"), Case("smollm2", V1, 4, True, 64, "rtn"),
+        # rotated, with an untied head
+        Case("smollm2", CT, 4, False, 64, "halftone"), Case("smollm2", CT, 4, True, 64, "quarot-gptq")]
 
 # No format of that name can hold these: refused before any work, nothing left behind.
 REFUSED = [Case("babyllama", CT, 4, True, 64), Case("stories260K", CT, 4, True, 32),
