@@ -62,7 +62,7 @@ class Run(typing.NamedTuple):
 class Table:
     def __init__(self, spec, model, texts, out):
         self.spec, self.model, self.out = spec, model, out
-        self.device, self.jobs = os.environ.get("DEVICE", "cpu"), int(os.environ.get("JOBS", "1"))
+        self.device, self.jobs = os.environ.get("DEVICE", "cpu"), jobs()
         self.threads = 0 if self.jobs == 1 else max(1, os.cpu_count() // self.jobs)
         self.seeds = spec["calibration"].get("seeds", [0])
         self.calibration = cut_text(spec["calibration"], texts, out)
@@ -143,8 +143,8 @@ class Table:
             print("evaluate " + "; ".join(names), file=sys.stderr)
             try:
                 self.evaluate(names)
-            except Failed as failure:
-                failures.append(str(failure))
+            except Failed as failure:  # what is quantized waits for the next call
+                return [*failures, str(failure)]
         for name in names:
             shutil.rmtree(self.out / name)
         return failures
@@ -177,6 +177,13 @@ class Table:
                  f"{mean(kl['mean'] for kl in kls):.3f} ± {mean(kl['stderr'] for kl in kls):.3f}", f"{mean(kl['p99'] for kl in kls):.2f}",
                  with_error([result["top1"] for result in last], 100), f"{mean(times):.0f}" if times else ""]
         return cells + ([" ".join(f"{kl['mean']:.3f}" for kl in kls)] if len(self.seeds) > 1 else [])
+
+
+def jobs():
+    text = os.environ.get("JOBS", "1")
+    if not text.isdecimal() or int(text) == 0:
+        sys.exit(f"JOBS={text}: expected a number of runs at a time, 1 or more")
+    return int(text)
 
 
 def mean(values):
