@@ -1,20 +1,23 @@
 // How much of the machine's matrix rate the streaming calibration pass reaches.
 //
-//   stream_bench MODEL_FOLDER [THREADS=2] [SEQUENCES=8] [LENGTH=2048] [BLOCKS=4]
+//   stream_bench MODEL_FOLDER [THREADS=2] [SEQUENCES=8] [LENGTH=2048] [BLOCKS=8]
 //
-// Measured in the same run, in float32 and in bfloat16: the rate of a large matrix product before
-// and after the pass, the best of all, and the pass over some blocks, the best of them. The share
-// is the time that the pass's products would take at that rate (linears, attention, and n (n + 1) T
-// operations for a Hessian) over the time it took: what is missing went into everything that is not
-// a product.
+// In float32 and in bfloat16, over some blocks in turn: the rate of a large matrix product just
+// before and after a block's pass, the best of each five, their mean, as a machine's rate drifts;
+// and the block's pass. A share is the time that the block's products would take at that rate
+// (linears, attention, and n (n + 1) T operations for a Hessian) over the time it took; printed are
+// the median block's and the least and largest. What is missing went into everything that is not a
+// product, and into products too small for the full rate.
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <vector>
 
 #include "base/memory.h"
 #include "base/random.h"
@@ -43,21 +46,29 @@ void run(const Model& model, const at::Tensor& ids, int64_t blocks, at::ScalarTy
   Stream stream(model, ids, execution, false);
   const auto tokens = static_cast<double>(ids.numel());
   const double one = operations_of_block(model, tokens, static_cast<double>(ids.size(1)));
-  const double rate_before = gemm_rate(dtype);
-  double least = 1e30;                     // of a block
+  std::vector<double> shares, rates, seconds;
+  double rate_before = gemm_rate(dtype);
   for (int64_t i = 0; i <= blocks; ++i) {  // the first block warms up
     const Block block = model.load_block(i, execution, stream.rope());
     const auto start = Clock::now();
     for (int stage = 0; stage < model.family().stages; ++stage)
       (void)stream.measure(block, block, stage);
     stream.leave(block, block);
-    if (i > 0) least = std::min(least, seconds_since(start));
+    const double taken = seconds_since(start), rate_after = gemm_rate(dtype);
+    const double rate = (rate_before + rate_after) / 2;
+    rate_before = rate_after;
+    if (i == 0) continue;
+    seconds.push_back(taken);
+    rates.push_back(rate);
+    shares.push_back(100 * one / rate / taken);
   }
-  const double rate = std::max(rate_before, gemm_rate(dtype));
+  std::ranges::sort(shares);
+  const double taken = median(seconds);
   fmt::print(
       "stream {}: {:.1f} Gop a block in {:.3f} s, {:.0f} tokens/s a block; "
-      "GEMM {:.0f} Gop/s, share of it {:.1f} %\n",
-      dtype_name(dtype), one / 1e9, least, tokens / least, rate / 1e9, 100 * one / rate / least);
+      "GEMM {:.0f} Gop/s, share of it {:.1f} % ({:.1f} to {:.1f})\n",
+      dtype_name(dtype), one / 1e9, taken, tokens / taken, median(rates) / 1e9, median(shares),
+      shares.front(), shares.back());
 }
 
 }  // namespace
@@ -77,7 +88,7 @@ int main(int argc, char** argv) {
   const auto checkpoint = std::make_shared<const Checkpoint>(argv[1]);
   const Model model(checkpoint, checkpoint->names());
   const int64_t sequences = argument(3, 8), length = argument(4, 2048);
-  const int64_t blocks = std::min(argument(5, 4), model.config().layers - 1);
+  const int64_t blocks = std::min(argument(5, 8), model.config().layers - 1);
   Random random(0);
   at::Tensor ids = at::empty({sequences, length}, at::kInt);
   for (int64_t i = 0; i < ids.numel(); ++i)

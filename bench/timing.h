@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <functional>
+#include <vector>
 
 namespace halftone {
 
@@ -23,6 +25,13 @@ inline double least_seconds(int repetitions, const std::function<void()>& work) 
     least = std::min(least, seconds_since(start));
   }
   return least;
+}
+
+// values: not empty
+inline double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
 }
 
 // Of a large matrix product, operations a second: the best of five after a warm-up.
