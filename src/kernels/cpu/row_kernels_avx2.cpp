@@ -1,5 +1,5 @@
 // The row kernels on 32-byte registers.
-#include "kernels/cpu/rows.h"
+#include "kernels/cpu/compiled_rows.h"
 
 namespace halftone::cpu {
 

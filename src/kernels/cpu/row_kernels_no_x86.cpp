@@ -1,5 +1,5 @@
 // The row kernels where only the portable compilation exists.
-#include "kernels/cpu/rows.h"
+#include "kernels/cpu/compiled_rows.h"
 
 namespace halftone {
 

@@ -1,5 +1,5 @@
 // The row kernels on 16-byte registers: SSE2, NEON, or whatever the compiler makes of them.
-#include "kernels/cpu/rows.h"
+#include "kernels/cpu/compiled_rows.h"
 
 namespace halftone::cpu {
 

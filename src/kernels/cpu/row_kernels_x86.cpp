@@ -1,5 +1,5 @@
 // Chooses among the compilations of the row kernels on x86.
-#include "kernels/cpu/rows.h"
+#include "kernels/cpu/compiled_rows.h"
 
 namespace halftone {
 

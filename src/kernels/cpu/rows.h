@@ -1,4 +1,5 @@
-// Row kernels, a register of float32 at a time. Included once per instruction set; see vector.h.
+// What the row kernels are made of, a register of float32 at a time: loads and stores of float32
+// and bfloat16, sums over a row, exp. Included once per instruction set; see vector.h.
 #pragma once
 
 #include "kernels/cpu/vector.h"
@@ -89,49 +90,6 @@ struct Rows {
     return total;
   }
 
-  static void rms_norm(int64_t rows, int64_t count, const T* x, const T* weight, float epsilon,
-                       T* out) {
-    for (int64_t row = 0; row < rows; ++row, x += count, out += count) {
-      const float mean = square_sum(x, count) / static_cast<float>(count);
-      const Reals scale = V::all(1.0F / __builtin_sqrtf(mean + epsilon));
-      zip(count, x, weight, out, [&](Reals a, Reals w) { return narrow(a * scale) * w; });
-    }
-  }
-
-  // y = x r w with r = (mean(x^2) + epsilon)^(-1/2), so dx = r (u - x r^2 mean(u x)) with u = w dy.
-  static void rms_norm_gradient(int64_t rows, int64_t count, const T* x, const T* weight,
-                                float epsilon, const T* gradient, T* out) {
-    const auto size = static_cast<float>(count);
-    for (int64_t row = 0; row < rows; ++row, x += count, gradient += count, out += count) {
-      const float scale = 1.0F / __builtin_sqrtf(square_sum(x, count) / size + epsilon);
-      const double product = long_sum(count, [&](int64_t at, int64_t some) {
-        return load_up_to(x + at, some) * load_up_to(weight + at, some) *
-               load_up_to(gradient + at, some);
-      });
-      const Reals all = V::all(scale),
-                  along = V::all(scale * scale * static_cast<float>(product) / size);
-      for_each_part(count, [&](int64_t at, int64_t some) {
-        const Reals u = load_up_to(weight + at, some) * load_up_to(gradient + at, some);
-        store_up_to(out + at, all * (u - load_up_to(x + at, some) * along), some);
-      });
-    }
-  }
-
-  static void rotate(int64_t heads, int64_t head_dim, const T* x, int64_t x_stride, const T* cosine,
-                     const T* sine, int64_t out_stride, T* out) {
-    const int64_t half = head_dim / 2;
-    for (int64_t head = 0; head < heads; ++head, x += x_stride, out += out_stride)
-      for (int64_t i = 0; i < half; i += width) {
-        const int64_t count = half - i < width ? half - i : width;
-        const auto take = [&](const T* from) { return load_up_to(from, count); };
-        const auto put = [&](T* to, Reals value) { store_up_to(to, value, count); };
-        const Reals low = take(x + i), high = take(x + half + i);
-        put(out + i, narrow(low * take(cosine + i)) - narrow(high * take(sine + i)));
-        put(out + half + i,
-            narrow(high * take(cosine + half + i)) + narrow(low * take(sine + half + i)));
-      }
-  }
-
   // exp, relative error about 1e-7 for x in [-87, 88]; clamped there (polynomial: Cephes, expf).
   static Reals exponential(Reals x) {
     x = V::smaller(V::larger(x, V::all(-87.0F)), V::all(88.0F));
@@ -145,23 +103,6 @@ struct Rows {
     const Reals mantissa = (1.0F + r) + (r * r) * p;
     const Integers power = V::bits_of(n + (Bits<float>::shifter + 127)) << 23;  // 2^n
     return mantissa * V::reals_of(power);
-  }
-
-  static void gated_silu(int64_t count, const T* gate, const T* up, T* out) {
-    zip(count, gate, up, out,
-        [](Reals g, Reals u) { return narrow(g / (1.0F + exponential(-g))) * u; });
-  }
-
-  // silu(g) = g s with s = 1 / (1 + exp(-g)), so silu'(g) = s (1 + g (1 - s)).
-  static void gated_silu_gradient(int64_t count, const T* gate, const T* up, const T* gradient,
-                                  T* at_gate, T* at_up) {
-    for_each_part(count, [&](int64_t at, int64_t some) {
-      const Reals g = load_up_to(gate + at, some), dy = load_up_to(gradient + at, some);
-      const Reals s = 1.0F / (1.0F + exponential(-g));
-      const Reals slope = s * (1.0F + g * (1.0F - s));
-      store_up_to(at_gate + at, dy * load_up_to(up + at, some) * slope, some);
-      store_up_to(at_up + at, dy * (g * s), some);
-    });
   }
 
   // Float32 sums are moved to float64 after this many elements.
@@ -192,114 +133,6 @@ struct Rows {
   }
 
   static float only(const T& x) { return load_some(&x, 1)[0]; }
-
-  // NaN if one is among them.
-  static float greatest_of(int64_t count, const T* logits) {
-    Reals most = V::all(-__builtin_inff());
-    Integers ordered = most == most;
-    int64_t i = 0;
-    for (; i + width <= count; i += width) {
-      const Reals x = load(logits + i);
-      most = V::larger(x, most);
-      ordered &= x == x;
-    }
-    float greatest = -__builtin_inff();
-    bool is_number = !V::any(~ordered);
-    for (int lane = 0; lane < width; ++lane)
-      greatest = most[lane] > greatest ? most[lane] : greatest;
-    for (; i < count; ++i) {
-      const float x = only(logits[i]);
-      greatest = x > greatest ? x : greatest;
-      is_number &= x == x;
-    }
-    return is_number ? greatest : __builtin_nanf("");
-  }
-
-  static int64_t first_equal(int64_t count, const T* x, float value) {
-    int64_t i = 0;
-    while (i + width <= count && !V::any(load(x + i) == V::all(value))) i += width;
-    while (i + 1 < count && only(x[i]) != value) ++i;
-    return i < count ? i : 0;
-  }
-
-  static double log_sum_of(int64_t count, const T* logits, float greatest) {
-    const Reals shift = V::all(greatest);
-    const double sum = long_sum(count, [&](int64_t at, int64_t some) {
-      return exponential(load_up_to(logits + at, some) - shift);
-    });
-    return static_cast<double>(greatest) + __builtin_log(sum);
-  }
-
-  static LogitSummary summarize(int64_t count, const T* logits) {
-    const float greatest = greatest_of(count, logits);
-    return {first_equal(count, logits, greatest), log_sum_of(count, logits, greatest)};
-  }
-
-  static double cross_entropy(int64_t count, const T* logits, int64_t label, T* out) {
-    const double log_sum = log_sum_of(count, logits, greatest_of(count, logits));
-    const Reals shift = V::all(static_cast<float>(log_sum));
-    const double rounding = __builtin_exp(static_cast<double>(shift[0]) - log_sum);
-    const auto probability = [&](Reals x) {
-      return exponential(x - shift) * static_cast<float>(rounding);
-    };
-    const T own = logits[label];
-    for_each_part(count, [&](int64_t at, int64_t some) {
-      store_up_to(out + at, probability(load_up_to(logits + at, some)), some);
-    });
-    store_some(out + label, probability(load_some(&own, 1)) - 1.0F, 1);
-    return log_sum - static_cast<double>(only(own));
-  }
-
-  static void scale(int64_t count, const T* x, float factor, T* out) {
-    for_each_part(count, [&](int64_t at, int64_t some) {
-      store_up_to(out + at, load_up_to(x + at, some) * factor, some);
-    });
-  }
-
-  static float add_squares(int64_t count, const T* x, float weight, float* sums) {
-    if (sums != nullptr)
-      for_each_part(count, [&](int64_t at, int64_t some) {
-        using Sums = Rows<float, kBytes>;
-        const Reals value = load_up_to(x + at, some);
-        const Reals sum = Sums::load_up_to(sums + at, some);
-        Sums::store_up_to(sums + at, sum + weight * (value * value), some);
-      });
-    return square_sum(x, count);
-  }
-
-  static double divergence(int64_t count, const T* p, double p_log_sum, const T* q,
-                           double q_log_sum) {
-    const Reals shift = V::all(static_cast<float>(p_log_sum));
-    const double mean = long_sum(count, [&](int64_t at, int64_t some) {
-      const Reals own = load_up_to(p + at, some);
-      return exponential(own - shift) * (own - load_up_to(q + at, some));
-    });
-    // `shift` is rounded
-    const double rounding = static_cast<double>(shift[0]) - p_log_sum;
-    return mean * __builtin_exp(rounding) - (p_log_sum - q_log_sum);
-  }
 };
-
-template <class T, int kBytes>
-RowKernels<T> row_kernels_of() {
-  using Loops = Rows<T, kBytes>;
-  return {Loops::rms_norm,
-          Loops::rms_norm_gradient,
-          Loops::rotate,
-          Loops::gated_silu,
-          Loops::gated_silu_gradient,
-          Loops::summarize,
-          Loops::cross_entropy,
-          Loops::scale,
-          Loops::add_squares,
-          Loops::divergence};
-}
-
-RowKernels<float> row_kernels_portable(float);
-RowKernels<BFloat16Bits> row_kernels_portable(BFloat16Bits);
-RowKernels<float> row_kernels_avx2(float);
-RowKernels<BFloat16Bits> row_kernels_avx2(BFloat16Bits);
-RowKernels<float> row_kernels_avx512(float);
-RowKernels<BFloat16Bits> row_kernels_avx512(BFloat16Bits);
 
 }  // namespace halftone::cpu
