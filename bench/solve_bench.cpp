@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <numeric>
 
+#include "base/memory.h"
 #include "kernels/instruction_set.h"
 #include "quantize/factor.h"
 #include "quantize/quantize_linear.h"
@@ -83,6 +84,7 @@ int main(int argc, char** argv) {
   const int64_t in = argc > 1 ? std::atoll(argv[1]) : 4096;
   const int threads = argc > 2 ? std::atoi(argv[2]) : 2;
   const int repetitions = argc > 3 ? std::atoi(argv[3]) : 3;
+  keep_freed_memory();  // as the program does
   at::set_num_threads(threads);
   at::manual_seed(0);
   const at::Tensor weight = at::randn({in, in}).mul_(0.02);

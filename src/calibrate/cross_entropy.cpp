@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "model/compute.h"
 #include "model/row_access.h"
 
 namespace halftone {
@@ -25,8 +26,7 @@ void differentiate_rows(at::Tensor& logits, const at::Tensor& labels, at::Tensor
 
 at::Tensor differentiate_plainly(const at::Tensor& logits, const at::Tensor& labels,
                                  at::Tensor& loss) {
-  const bool exact = logits.scalar_type() == at::kDouble;
-  const at::Tensor log_p = at::log_softmax(exact ? logits : logits.to(at::kFloat), -1);
+  const at::Tensor log_p = at::log_softmax(widened(logits), -1);
   loss.copy_(log_p.gather(1, labels.unsqueeze(1)).squeeze(1).neg());
   at::Tensor slope = log_p.exp_();
   slope.scatter_add_(1, labels.unsqueeze(1), at::full({slope.size(0), 1}, -1, slope.options()));

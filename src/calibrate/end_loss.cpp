@@ -34,10 +34,6 @@ at::Tensor sample(const at::Tensor& probabilities, const at::Tensor& draws) {
   return at::searchsorted(cumulative, passed, false, /*right=*/true).squeeze(1).clamp_max(last);
 }
 
-at::ScalarType wide_type(const at::Tensor& x) {
-  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-}
-
 }  // namespace
 
 EndLoss::EndLoss(const Model& model, const at::Tensor& ids, const Execution& execution,

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "model/compute.h"
 #include "model/row_access.h"
 
 namespace halftone {
@@ -68,7 +69,7 @@ at::Tensor nll_of(const at::Tensor& log_p, const at::Tensor& targets) {
 }
 
 at::Tensor log_probabilities(const at::Tensor& logits) {
-  return at::log_softmax(logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat), -1);
+  return at::log_softmax(widened(logits), -1);
 }
 
 // The same by tensor operations, on any device, in float32 or wider.

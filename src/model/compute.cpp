@@ -70,4 +70,12 @@ std::string dtype_name(at::ScalarType dtype) {
   }
 }
 
+at::ScalarType wide_type(const at::Tensor& x) {
+  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
+
+at::Tensor widened(const at::Tensor& x) {
+  return x.to(wide_type(x));
+}
+
 }  // namespace halftone

@@ -25,6 +25,10 @@ struct Execution {
 Execution choose_execution(const std::string& device, Compute compute, int threads,
                            bool calibrating);
 
-std::string dtype_name(at::ScalarType dtype);  // "float32", "bfloat16", "float16"
+std::string dtype_name(at::ScalarType dtype);  // "float32", "bfloat16", "float16", "float64"
+
+// Sums and exponentials of x are taken in this: float64 for float64, else float32.
+at::ScalarType wide_type(const at::Tensor& x);
+at::Tensor widened(const at::Tensor& x);  // x in it
 
 }  // namespace halftone

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "model/compute.h"
 #include "model/fused_layers.h"
 #include "model/row_access.h"
 
@@ -46,7 +47,7 @@ at::Tensor sliding_mask(int64_t length, int64_t window, at::Device device) {
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
   if (lies_in_rows(x) && lies_in_rows(weight) && x.scalar_type() == weight.scalar_type())
     return fused_rms_norm(x, weight, epsilon);
-  const at::Tensor wide = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
+  const at::Tensor wide = widened(x);
   const at::Tensor scale = at::rsqrt(wide.square().mean({-1}, true) + epsilon);
   return (wide * scale).to(x.scalar_type()) * weight;
 }

@@ -2,6 +2,7 @@
 // attention with grouped key/value heads, gated silu.
 #include <ATen/ATen.h>
 
+#include "model/compute.h"
 #include "model/family.h"
 
 namespace halftone {
@@ -23,8 +24,7 @@ at::Tensor apply(const Block& block, const char* linear, const at::Tensor& x) {
 
 // x R in float32: of narrower types only the result is rounded.
 at::Tensor rotate_online(const at::Tensor& x, const KroneckerMatrix& rotation) {
-  const bool wide = x.scalar_type() == at::kDouble;
-  return multiply(wide ? x : x.to(at::kFloat), rotation).to(x.scalar_type());
+  return multiply(widened(x), rotation).to(x.scalar_type());
 }
 
 at::Tensor stage_input(const Block& block, int stage, const BlockState& state) {
