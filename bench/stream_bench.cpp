@@ -89,6 +89,10 @@ int main(int argc, char** argv) {
   const Model model(checkpoint, checkpoint->names());
   const int64_t sequences = argument(3, 8), length = argument(4, 2048);
   const int64_t blocks = std::min(argument(5, 8), model.config().layers - 1);
+  if (blocks < 1) {
+    fmt::print(stderr, "stream_bench: expected BLOCKS of 1 or more, of a model of 2 or more\n");
+    return 2;
+  }
   Random random(0);
   at::Tensor ids = at::empty({sequences, length}, at::kInt);
   for (int64_t i = 0; i < ids.numel(); ++i)
