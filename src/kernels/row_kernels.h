@@ -5,14 +5,10 @@
 
 #include <cstdint>
 
+#include "kernels/bfloat16.h"
 #include "kernels/instruction_set.h"
 
 namespace halftone {
-
-// The bits of a bfloat16.
-struct BFloat16Bits {
-  uint16_t bits;
-};
 
 // Of one row of logits.
 struct LogitSummary {
