@@ -11,6 +11,8 @@
 namespace halftone {
 namespace {
 
+constexpr int64_t kBlocksAtOnce = 4;  // whose errors reach the columns far beyond them together
+
 // A lazy block [begin, end) of a sweep under way.
 template <class T>
 struct Block {
@@ -176,8 +178,8 @@ SweepResult sweep(const SweepTask<T>& task, Grid<T>& grid, const LaneKernels<T>&
   assert(!task.grouping.refit || task.block % task.grouping.group_size == 0);
   const bool compensate = task.upper.defined();
   at::Tensor weights = compensate ? task.original.clone() : task.original;
-  at::Tensor errors =
-      at::empty({compensate ? std::min(task.block, in) : 0, rows}, weights.options());
+  const int64_t far = kBlocksAtOnce * task.block;
+  at::Tensor errors = at::empty({compensate ? std::min(far, in) : 0, rows}, weights.options());
   const bool drifting = compensate && task.drift.defined();
   at::Tensor drifts = at::empty({drifting ? errors.size(0) : 0, rows}, weights.options());
   SweepResult result;
@@ -185,20 +187,25 @@ SweepResult sweep(const SweepTask<T>& task, Grid<T>& grid, const LaneKernels<T>&
   std::vector<double> error(rows), difference(rows);
   for (int64_t begin = 0; begin < in; begin += task.block) {
     const int64_t end = std::min(in, begin + task.block);
+    const int64_t first = begin / far * far, near = std::min(in, first + far);
+    const int64_t kept = (begin - first) * rows;
     grid.begin_block(begin, end, weights.template const_data_ptr<T>());
-    sweep_block(Block<T>{
-        task, grid, kernels, begin, end, weights.template const_data_ptr<T>(),
-        task.original.template const_data_ptr<T>(),
-        compensate ? task.upper.template const_data_ptr<T>() : nullptr,
-        drifting ? task.drift.template const_data_ptr<T>() : nullptr,
-        errors.template mutable_data_ptr<T>(), drifts.template mutable_data_ptr<T>(),
-        result.codes.template mutable_data_ptr<uint8_t>(), error.data(), difference.data()});
+    sweep_block(Block<T>{task, grid, kernels, begin, end, weights.template const_data_ptr<T>(),
+                         task.original.template const_data_ptr<T>(),
+                         compensate ? task.upper.template const_data_ptr<T>() : nullptr,
+                         drifting ? task.drift.template const_data_ptr<T>() : nullptr,
+                         compensate ? errors.template mutable_data_ptr<T>() + kept : nullptr,
+                         drifting ? drifts.template mutable_data_ptr<T>() + kept : nullptr,
+                         result.codes.template mutable_data_ptr<uint8_t>(), error.data(),
+                         difference.data()});
     if (!compensate || end == in) continue;
-    // place 2: the columns beyond the block, W -= E U (- S P)
+    // place 2: columns beyond the block, W -= E U (- S P); those beyond `near` once for all blocks
+    // before it, so that they are read and written less often
+    const int64_t from = end < near ? begin : first, until = end < near ? near : in;
     const auto subtract = [&](const at::Tensor& matrix, const at::Tensor& passed_on) {
-      weights.narrow(0, end, in - end)
-          .addmm_(matrix.narrow(0, begin, end - begin).narrow(1, end, in - end).t(),
-                  passed_on.narrow(0, 0, end - begin), 1, -1);
+      weights.narrow(0, end, until - end)
+          .addmm_(matrix.narrow(0, from, end - from).narrow(1, end, until - end).t(),
+                  passed_on.narrow(0, from - first, end - from), 1, -1);
     };
     subtract(task.upper, errors);
     if (drifting) subtract(task.drift, drifts);
