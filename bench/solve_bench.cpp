@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "kernels/instruction_set.h"
 #include "quantize/factor.h"
+#include "quantize/quadratic_form.h"
 #include "quantize/quantize_linear.h"
 #include "quantize/target.h"
 #include "timing.h"
@@ -104,7 +105,7 @@ int main(int argc, char** argv) {
   std::printf("  relative error %.6f, damping %g, fallback '%s'\n", outcome.relative_error,
               outcome.damping, outcome.fallback.c_str());
   print("  of the sweep: tr(W H W^T) for the report",
-        least_seconds(repetitions, [&] { quadratic_form(weight, statistics.hessian); }));
+        least_seconds(repetitions, [&] { reported_quadratic_form(weight, statistics.hessian); }));
 
   const auto time_recipe = [&](const char* what, const LinearRecipe& variant) {
     const LinearSolver other(statistics, variant, threads);

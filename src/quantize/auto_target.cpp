@@ -6,6 +6,7 @@
 #include <array>
 #include <cassert>
 
+#include "quantize/quadratic_form.h"
 #include "quantize/row_groups.h"
 
 namespace halftone {

@@ -162,22 +162,4 @@ DampedFactor factor_with_ladder(const at::Tensor& hessian, const HessianDiagonal
   }
 }
 
-double quadratic_form(const at::Tensor& weight, const at::Tensor& hessian) {
-  const int64_t in = hessian.size(0);
-  constexpr int64_t kPanel = 512;
-  at::Tensor products = at::empty({weight.size(0) * std::min(kPanel, in)}, weight.options());
-  double total = 0;
-  for (int64_t first = 0; first < in; first += kPanel) {
-    const int64_t count = std::min(kPanel, in - first);
-    const at::Tensor panel = hessian.narrow(1, first, count).to(weight.scalar_type());
-    const at::Tensor own = weight.narrow(1, first, count);
-    // everything left of the diagonal block stands for its mirror image too
-    at::Tensor product = products.narrow(0, 0, weight.size(0) * count).view({-1, count});
-    at::mm_out(product, own, panel.narrow(0, first, count));
-    if (first > 0) product.addmm_(weight.narrow(1, 0, first), panel.narrow(0, 0, first), 1, 2);
-    total += product.mul_(own).sum(at::kDouble).item<double>();
-  }
-  return total;
-}
-
 }  // namespace halftone

@@ -55,8 +55,4 @@ struct DampedFactor {
                                               const HessianDiagonal& diagonal,
                                               std::span<const int64_t> columns, double share);
 
-// tr(W H W^T), using the symmetry of H: half of the products.   weight: (out, in); hessian: (in,
-// in)
-double quadratic_form(const at::Tensor& weight, const at::Tensor& hessian);
-
 }  // namespace halftone

@@ -246,7 +246,7 @@ LinearOutcome LinearSolver::quantize(const at::Tensor& weight,
   require_finite(numbers);
   LinearOutcome outcome = exact ? prepared_->solve<double>(numbers, row_energies)
                                 : prepared_->solve<float>(numbers, row_energies);
-  outcome.weight_divergence = weight_divergence(numbers, dequantize(outcome.quantized));
+  outcome.weight_divergence = weight_divergence(numbers, outcome.quantized);
   outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return outcome;
 }

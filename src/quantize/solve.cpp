@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "quantize/linear_job.h"
+#include "quantize/quadratic_form.h"
 #include "quantize/target.h"
 #include "quantize/tiles.h"
 
@@ -45,7 +46,7 @@ void measure(const SharedInput& shared, const at::Tensor& weight, double differe
     return;  // off-diagonal NaN: the distance of the weights is all there is to tell
   solved.loss = error + shared.recipe.objective.damping * shared.diagonal.reference * difference;
   solved.error = error;
-  solved.energy = quadratic_form(weight, shared.hessian);
+  solved.energy = reported_quadratic_form(weight, shared.hessian);
 }
 
 // Which weights of some rows a result keeps outside its grid.   -> (count, in) bool
@@ -119,7 +120,7 @@ bool solve_compensated(const SharedInput& shared, const at::Tensor& weight, cons
       }
       solved.loss = rounded.result.error / shared.diagonal.normalizer();
       solved.error = solved.loss - ridge * rounded.result.difference;
-      solved.energy = quadratic_form(weight, shared.hessian);
+      solved.energy = reported_quadratic_form(weight, shared.hessian);
       return true;
     }
     const double next = factor.share > 0 ? factor.share * 10 : 0.01;

@@ -141,12 +141,6 @@ TEST(HessianDiagonal, NegativeNanOrAllZeroIsNotUsable) {
   EXPECT_FALSE(diagonal_of(at::zeros({3, 3}), DampingReference::kMean).usable);
 }
 
-TEST(QuadraticForm, EqualsTheTrace) {
-  const Layer layer = random_layer(7, 1100);
-  const double expected = (layer.weight.matmul(layer.hessian) * layer.weight).sum().item<double>();
-  EXPECT_NEAR(quadratic_form(layer.weight, layer.hessian) / expected, 1, kExact);
-}
-
 TEST(ColumnOrder, ActivationOrderIsDescendingAndStable) {
   EXPECT_EQ(column_order(OrderKind::kActivation, std::vector<double>{1, 3, 0, 3, 2}),
             (std::vector<int64_t>{1, 3, 4, 0, 2}));
