@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "quantize/permuted.h"
+#include "quantize/triangular.h"
+
 namespace halftone {
 namespace {
 
@@ -34,7 +37,7 @@ constexpr double kGreatestDamping = 10;  // times the reference
   // A = [A11 .; A21 A22]:  L21 = A21 L11^-T,  L22 L22^T = A22 - L21 L21^T
   if (const int64_t failed = invert_cholesky(part(matrix, 0, 0), part(inverse, 0, 0)); failed >= 0)
     return failed;
-  const at::Tensor below = part(matrix, 1, 0).mm(part(inverse, 0, 0).t());
+  const at::Tensor below = times_upper(part(matrix, 1, 0), part(inverse, 0, 0).t());
   for (int64_t first = 0; first < rest;
        first += 2 * kLeafColumns) {  // rows of A22, up to their diagonal block
     const int64_t count = std::min(2 * kLeafColumns, rest - first);
@@ -46,7 +49,8 @@ constexpr double kGreatestDamping = 10;  // times the reference
   if (const int64_t failed = invert_cholesky(part(matrix, 1, 1), part(inverse, 1, 1)); failed >= 0)
     return half + failed;
   // L^-1 = [L11^-1 .; -L22^-1 L21 L11^-1  L22^-1]
-  part(inverse, 1, 0).addmm_(part(inverse, 1, 1), below.mm(part(inverse, 0, 0)), 0, -1);
+  const at::Tensor half_way = times_transposed_upper(below, part(inverse, 0, 0).t());
+  part(inverse, 1, 0).sub_(times_upper(half_way.t(), part(inverse, 1, 1).t()).t());
   return -1;
 }
 
@@ -56,15 +60,13 @@ at::Tensor damped_and_reversed(const at::Tensor& hessian, const HessianDiagonal&
                                at::ScalarType type) {
   const auto in = static_cast<int64_t>(columns.size());
   const double scale = diagonal.normalizer();
-  at::Tensor order = at::empty({in}, at::kLong), ridge = at::empty({in}, at::kDouble);
-  for (int64_t position = 0; position < in; ++position)
-    order.mutable_data_ptr<int64_t>()[in - 1 - position] = columns[position];
-  at::Tensor result = hessian.to(type).index_select(0, order).index_select(1, order).mul_(scale);
+  const std::vector<int64_t> order(columns.rbegin(), columns.rend());
+  at::Tensor result = permuted(hessian.contiguous(), order, scale, type);
   at::Tensor live = at::full({in}, share * diagonal.reference * scale, at::kDouble);
-  at::Tensor position_of = at::empty({in}, at::kLong);
-  position_of.index_put_({order}, at::arange(in, at::kLong));
+  std::vector<int64_t> position_of(order.size());
+  for (size_t at = 0; at < order.size(); ++at) position_of[order[at]] = static_cast<int64_t>(at);
   for (const int64_t column : diagonal.dead) {
-    const int64_t at = position_of.const_data_ptr<int64_t>()[column];
+    const int64_t at = position_of[column];
     result.select(0, at).zero_();
     result.select(1, at).zero_();
     live.mutable_data_ptr<double>()[at] += diagonal.reference * scale;

@@ -1,0 +1,15 @@
+// Products with an upper triangular matrix, whose zeros are mostly left out: column panel by column
+// panel only its non-zero half is read.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace halftone {
+
+// x U.   x: (rows, in); upper: (in, in). `x_is_upper`: x itself is upper triangular
+at::Tensor times_upper(const at::Tensor& x, const at::Tensor& upper, bool x_is_upper = false);
+
+// x U^T.   x: (rows, in); upper: (in, in)
+at::Tensor times_transposed_upper(const at::Tensor& x, const at::Tensor& upper);
+
+}  // namespace halftone
