@@ -73,10 +73,13 @@ void time_targets(const LinearStatistics& plain, const at::Tensor& weight, Linea
   const at::Tensor upper = factor_with_ladder(plain.hessian, diagonal, columns, 0.01).upper;
   const at::Tensor moment =
       ordered_cross_moment(statistics.cross_moment, diagonal, columns, at::kFloat);
-  const double shift =
-      least_seconds(repetitions, [&] { (void)weight_shift(weight, moment, upper, columns); });
-  std::printf("  of it the shift alone: %.3f s, %.2f times the plain sweep\n", shift,
-              shift / sweep);
+  const double alone =
+      least_seconds(repetitions, [&] { (void)WeightShift(moment, upper, columns).of(weight); });
+  const WeightShift shift(moment, upper, columns);
+  (void)shift.of(weight);
+  const double shared = least_seconds(repetitions, [&] { (void)shift.of(weight); });
+  std::printf("  the shift alone: %.3f s, %.2f times the plain sweep; of another weight %.3f s\n",
+              alone, alone / sweep, shared);
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ double held_out_error(const at::Tensor& weight, const at::Tensor& quantized,
 template <class T>
 LinearOutcome solve_best_target(const SharedInput& shared, const at::Tensor& weight) {
   assert(shared.held_out.has_value());
-  const at::Tensor shift = shared.can_shift() ? shared.shift_of(weight) : at::Tensor();
+  const at::Tensor shift = shared.shift ? shared.shift->of(weight) : at::Tensor();
   const auto solve = [&](const TargetOptions& target) {
     SharedInput own = shared;  // factor, moment and P stay where they are
     own.recipe.target = target;

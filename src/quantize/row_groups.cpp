@@ -29,6 +29,9 @@ void prepare_drift(const at::Tensor& moment, SharedInput& shared) {
   const bool wide = shared.hessian.scalar_type() == at::kDouble || moment.size(0) <= kDoubleInputs;
   shared.moment = ordered_cross_moment(moment, shared.diagonal, shared.columns,
                                        wide ? at::kDouble : at::kFloat);
+  if (shared.recipe.target.preshift != 0 || shared.recipe.target.automatic)
+    shared.shift = std::make_shared<const WeightShift>(
+        shared.moment.to(shared.hessian.scalar_type()), shared.factor.upper, shared.columns);
   shared.drift = shared.drift_for(shared.factor);
   if (shared.drift.defined()) shared.drift = shared.drift.to(shared.hessian.scalar_type());
 }

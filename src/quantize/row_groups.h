@@ -46,8 +46,8 @@ class RowGroups {
   std::shared_ptr<const SharedInput> alone_;  // of the only run
 };
 
-// A linear whose rows share one input: the above for its only run. shift: (out, in) weight_shift of
-// the weight, where the caller has it already.
+// A linear whose rows share one input: the above for its only run. shift: (out, in) the weight's
+// WeightShift, where the caller has it already.
 template <class T>
 LinearOutcome solve_linear(const SharedInput& shared, const at::Tensor& weight,
                            const at::Tensor& row_energies = {}, const at::Tensor& shift = {});

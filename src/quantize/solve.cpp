@@ -173,16 +173,12 @@ at::Tensor SharedInput::drift_for(const DampedFactor& of) const {
   return drift_matrix(moment, of.upper);
 }
 
-at::Tensor SharedInput::shift_of(const at::Tensor& weight) const {
-  return weight_shift(weight, moment, factor.upper, columns);
-}
-
 at::Tensor aimed_weight(const SharedInput& shared, const at::Tensor& original,
                         const at::Tensor& shift) {
   at::Tensor weight = original;
   // before dead columns are zeroed: a dead column's row of D may hold something
-  if (const double share = shared.recipe.target.preshift; share > 0 && shared.can_shift())
-    weight = weight + (shift.defined() ? shift : shared.shift_of(weight)) * share;
+  if (const double share = shared.recipe.target.preshift; share > 0 && shared.shift)
+    weight = weight + (shift.defined() ? shift : shared.shift->of(weight)) * share;
   if (shared.diagonal.usable && !shared.diagonal.dead.empty()) {
     weight = weight.clone();
     weight.index_fill_(1, at::tensor(shared.diagonal.dead, at::kLong), 0);

@@ -8,6 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,11 +17,13 @@
 #include "quantize/factor.h"
 #include "quantize/outliers/outlier_mask.h"
 #include "quantize/quantize_linear.h"
+#include "quantize/target.h"
 #include "recipe/linear_recipe.h"
 
 namespace halftone {
 
-// What all linears that share an input have in common; never written to once it is made.
+// What all linears that share an input have in common; never written to once it is made, but for
+// what `shift` keeps.
 struct SharedInput {
   LinearRecipe recipe;
   int threads = 1;
@@ -31,12 +34,9 @@ struct SharedInput {
   DampedFactor factor;           // none where the ladder found none
   at::Tensor moment;             // (in, in) D in sweep order, normalized; undefined: one stream
   at::Tensor drift;              // (in, in) P of `factor`; undefined without alpha, alpha2
-  std::optional<HeldOutInputs> held_out;  // with target.auto
+  std::optional<HeldOutInputs> held_out;     // with target.auto
+  std::shared_ptr<const WeightShift> shift;  // by `factor`; null without preshift or auto
 
-  // Whether there is a drift to shift weights by.
-  bool can_shift() const { return moment.defined() && factor.upper.defined(); }
-  // weight_shift of this input.   weight: (out, in) -> (out, in)
-  at::Tensor shift_of(const at::Tensor& weight) const;
   // P for a factor; undefined where the recipe asks for none.
   at::Tensor drift_for(const DampedFactor& factor) const;
 };
@@ -62,7 +62,7 @@ struct SolvedRows {
 };
 
 // What the sweep is to come near: shifted against the drift where the recipe says so, dead columns
-// 0.   weight: (rows, in) T, contiguous, finite; shift: (rows, in) weight_shift of it, where the
+// 0.   weight: (rows, in) T, contiguous, finite; shift: (rows, in) its WeightShift, where the
 // caller has it already -> (rows, in)
 at::Tensor aimed_weight(const SharedInput& shared, const at::Tensor& weight,
                         const at::Tensor& shift = {});

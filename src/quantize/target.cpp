@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
+#include "quantize/permuted.h"
+#include "quantize/triangular.h"
+
 namespace halftone {
 namespace {
-
-constexpr int64_t kPanel =
-    512;  // of a product with a triangular matrix: only its non-zero half is read
 
 at::Tensor order_of(std::span<const int64_t> columns) {
   at::Tensor order = at::empty({static_cast<int64_t>(columns.size())}, at::kLong);
@@ -16,53 +16,39 @@ at::Tensor order_of(std::span<const int64_t> columns) {
   return order;
 }
 
-// x U^T.   x: (rows, in); upper: (in, in) upper triangular
-at::Tensor times_transposed_upper(const at::Tensor& x, const at::Tensor& upper) {
-  const int64_t in = upper.size(0);
-  at::Tensor result = at::empty_like(x);
-  for (int64_t j = 0; j < in; j += kPanel) {
-    const int64_t count = std::min(kPanel, in - j);
-    at::Tensor panel = result.narrow(1, j, count);
-    at::mm_out(panel, x.narrow(1, j, in - j), upper.narrow(0, j, count).narrow(1, j, in - j).t());
-  }
-  return result;
-}
-
-// x U.   `x_is_upper`: x itself is upper triangular, its rows below a panel's columns are zero
-at::Tensor times_upper(const at::Tensor& x, const at::Tensor& upper, bool x_is_upper) {
-  const int64_t in = upper.size(0);
-  at::Tensor result = at::zeros_like(x);
-  for (int64_t j = 0; j < in; j += kPanel) {
-    const int64_t count = std::min(kPanel, in - j);
-    const int64_t rows = x_is_upper ? std::min(x.size(0), j + count) : x.size(0);
-    at::Tensor panel = result.narrow(0, 0, rows).narrow(1, j, count);
-    at::mm_out(panel, x.narrow(0, 0, rows).narrow(1, 0, j + count),
-               upper.narrow(0, 0, j + count).narrow(1, j, count));
-  }
-  return result;
-}
-
 }  // namespace
 
 at::Tensor ordered_cross_moment(const at::Tensor& cross_moment, const HessianDiagonal& diagonal,
                                 std::span<const int64_t> columns, at::ScalarType type) {
-  const at::Tensor order = order_of(columns);
-  return cross_moment.to(type).index_select(0, order).index_select(1, order).mul_(
-      diagonal.normalizer());
+  return permuted(cross_moment.contiguous(), columns, diagonal.normalizer(), type);
 }
 
 at::Tensor drift_matrix(const at::Tensor& moment, const at::Tensor& upper) {
   const at::Tensor wide = upper.to(moment.scalar_type());
-  return times_upper(at::triu(times_transposed_upper(moment, wide), 1), wide, true);
+  return times_upper(at::triu(times_transposed_upper(moment, wide), 1), wide, /*x_is_upper=*/true);
 }
 
-at::Tensor weight_shift(const at::Tensor& weight, const at::Tensor& moment, const at::Tensor& upper,
-                        std::span<const int64_t> columns) {
-  const at::Tensor order = order_of(columns);
-  const at::Tensor typed = moment.to(weight.scalar_type()), wide = upper.to(weight.scalar_type());
-  const at::Tensor drift = weight.index_select(1, order).mm(typed);
-  const at::Tensor shift = times_upper(times_transposed_upper(drift, wide), wide, false);
-  return shift.index_select(1, order.argsort());
+WeightShift::WeightShift(at::Tensor moment, at::Tensor upper, std::span<const int64_t> columns)
+    : moment_(std::move(moment)),
+      upper_(std::move(upper)),
+      columns_(columns.begin(), columns.end()),
+      positions_(columns.size()) {
+  for (size_t i = 0; i < columns_.size(); ++i) positions_[columns_[i]] = static_cast<int64_t>(i);
+}
+
+at::Tensor WeightShift::product(const at::Tensor& x, at::ScalarType type) const {
+  const at::Tensor moment = moment_.to(type), upper = upper_.to(type);
+  return times_upper(times_transposed_upper(x.defined() ? x.mm(moment) : moment, upper), upper);
+}
+
+at::Tensor WeightShift::of(const at::Tensor& weight) const {
+  const at::ScalarType type = weight.scalar_type();
+  if (shared_.defined() && shared_.scalar_type() != type) shared_.reset();
+  if (!shared_.defined() && weight.size(0) >= weight.size(1))
+    shared_ = permuted(product({}, type), positions_, 1, type);
+  if (shared_.defined()) return weight.mm(shared_);
+  return product(weight.index_select(1, order_of(columns_)), type)
+      .index_select(1, order_of(positions_));
 }
 
 }  // namespace halftone

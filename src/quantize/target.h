@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <span>
+#include <vector>
 
 #include "quantize/factor.h"
 
@@ -22,9 +23,25 @@ at::Tensor ordered_cross_moment(const at::Tensor& cross_moment, const HessianDia
 // one unit of drift in j.   moment: (in, in) from ordered_cross_moment; upper: (in, in)
 at::Tensor drift_matrix(const at::Tensor& moment, const at::Tensor& upper);
 
-// W D (H + damping I)^-1: W plus this is the minimizer of |W' X^T - W Xf^T|^2 + damping |W' - W|^2.
-// weight: (out, in) in file order; moment, upper: in sweep order -> (out, in) in file order
-at::Tensor weight_shift(const at::Tensor& weight, const at::Tensor& moment, const at::Tensor& upper,
-                        std::span<const int64_t> columns);
+// W -> W D (H + damping I)^-1 for the weights of one input: W plus this is the minimizer of
+// |W' X^T - W Xf^T|^2 + damping |W' - W|^2. Not for several threads at once: the first weight of at
+// least as many rows as columns makes D (H + damping I)^-1, which is then no dearer than the
+// products with the single weight, and which the others share.
+class WeightShift {
+ public:
+  // moment, upper: (in, in) in sweep order, kept, not copied; columns: (in) sweep order
+  WeightShift(at::Tensor moment, at::Tensor upper, std::span<const int64_t> columns);
+
+  // weight: (out, in) in file order -> (out, in) in file order, of its type
+  at::Tensor of(const at::Tensor& weight) const;
+
+ private:
+  // x D (H + damping I)^-1 of x in sweep order.   x: (rows, in), or undefined for the identity
+  at::Tensor product(const at::Tensor& x, at::ScalarType type) const;
+
+  at::Tensor moment_, upper_;
+  std::vector<int64_t> columns_, positions_;  // (in) the file's column at each position, and back
+  mutable at::Tensor shared_;                 // (in, in) D (H + damping I)^-1 in file order
+};
 
 }  // namespace halftone

@@ -149,9 +149,25 @@ TEST(Target, FullPreShiftSolvesTheRidgeProblem) {  // identity 9, second half
   const HessianDiagonal diagonal = diagonal_of(of.layer.hessian, DampingReference::kMean);
   const Matrices m = matrices_of(of, 0.01);
   const at::Tensor moment = ordered_cross_moment(of.moment, diagonal, columns, at::kDouble);
-  const at::Tensor shift = weight_shift(of.layer.weight, moment, m.upper, columns);
+  const at::Tensor shift = WeightShift(moment, m.upper, columns).of(of.layer.weight);
   const at::Tensor expected = of.layer.weight.mm(m.damped + of.moment).mm(at::linalg_inv(m.damped));
   EXPECT_LT(relative(of.layer.weight + shift, expected), kFloat64);
+}
+
+// Low weights by themselves, from the first tall one on by a matrix that all share.
+TEST(Target, PreShiftIsTheSameForEveryWeightOfAnInputInAnyOrder) {
+  const DriftingLayer of = drifting_layer(24, 60);
+  const HessianDiagonal diagonal = diagonal_of(of.layer.hessian, DampingReference::kMean);
+  const auto columns = column_order(OrderKind::kActivation, diagonal.values);
+  ASSERT_NE(columns, file_order(60));
+  const Factor factor = factor_inverse(of.layer.hessian, diagonal, columns, 0.01, at::kDouble);
+  const WeightShift shift(ordered_cross_moment(of.moment, diagonal, columns, at::kDouble),
+                          factor.upper, columns);
+  const at::Tensor inverse = at::linalg_inv(matrices_of(of, 0.01).damped);
+  for (const int64_t rows : {24, 60, 24, 130}) {
+    const at::Tensor weight = normal({rows, 60}, static_cast<uint64_t>(rows));
+    EXPECT_LT(relative(shift.of(weight), weight.mm(of.moment).mm(inverse)), kFloat64) << rows;
+  }
 }
 
 // Column by column: rounded, then all later columns are the minimizer of
