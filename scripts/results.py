@@ -3,14 +3,15 @@
 
     results.py TABLE MODEL_FOLDER TEXT_FOLDER [OUT_FOLDER]
 
-TABLE is a file of scripts/tables/: the protocol, and a line of `halftone quantize` options for each row. TEXT_FOLDER holds the
-texts that it names (a list of them is joined); `part` is a stretch of each, as shares of its characters. With several `seeds` a
+TABLE is a file of scripts/tables/: the protocol, and a line of `halftone quantize` options for each row; with [[axes]] there is a
+row for every choice of one entry from each, the last varying fastest. TEXT_FOLDER holds the texts that it names (a list of them is joined); `part` is a stretch of each, as shares of its characters. With several `seeds` a
 row is run once for each draw of calibration windows and printed as their mean. OUT_FOLDER (default build/results/NAME_OF_TABLE)
 gets JSON files; runs that have theirs, by the same protocol and options, are not run again. A run that fails is named, and the
 others go on. HALFTONE names the program (default build/halftone), DEVICE the device (default cpu), JOBS how many runs share
 the cores and the device at a time (default 1).
 """
 import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
@@ -28,6 +29,14 @@ RUNS_AT_ONCE = 8  # quantized models that wait on disk until they are evaluated 
 
 def read(path):
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def rows_of(spec):
+    """The options of each row by its name."""
+    combinations = itertools.product(*(axis.items() for axis in spec.get("axes", [])))
+    combined = {", ".join(name for name, _ in entries): " ".join(options for _, options in entries if options)
+                for entries in combinations if entries}
+    return {**spec.get("rows", {}), **combined}
 
 
 def cut_text(spec, texts, out):
@@ -61,7 +70,7 @@ class Run(typing.NamedTuple):
 
 class Table:
     def __init__(self, spec, model, texts, out):
-        self.spec, self.model, self.out = spec, model, out
+        self.spec, self.rows, self.model, self.out = spec, rows_of(spec), model, out
         self.device, self.jobs = os.environ.get("DEVICE", "cpu"), jobs()
         self.threads = 0 if self.jobs == 1 else max(1, os.cpu_count() // self.jobs)
         self.seeds = spec["calibration"].get("seeds", [0])
@@ -79,7 +88,7 @@ class Table:
             raise Failed(shlex.join(command))
 
     def quantize(self, run):
-        row = self.spec["rows"][run.row].split()
+        row = self.rows[run.row].split()
         for old in [f"{run.name}.asked.json", *(self.result(run.name, text).name for text in self.texts)]:
             (self.out / old).unlink(missing_ok=True)
         size = [["--" + key, self.spec["calibration"][key]] for key in ("sequences", "length") if "--" + key not in row]
@@ -111,7 +120,7 @@ class Table:
 
     def asked(self, row):
         """All that a row's numbers depend on."""
-        return {"row": self.spec["rows"].get(row, ""), **{key: value for key, value in self.spec.items() if key != "rows"}}
+        return {"row": self.rows.get(row, ""), **{key: value for key, value in self.spec.items() if key not in ("rows", "axes")}}
 
     def is_current(self, row, name):
         path = self.out / f"{name}.asked.json"
@@ -122,7 +131,7 @@ class Table:
 
     def run(self):
         """Runs what is not there yet, all rows with the first seed before any with the second. Returns what failed."""
-        by_seed = zip(*(self.runs_of(row) for row in self.spec["rows"]))
+        by_seed = zip(*(self.runs_of(row) for row in self.rows))
         waiting = [run for runs in by_seed for run in runs if not self.is_done(run.row, run.name)]
         size = max(1, min(RUNS_AT_ONCE, len(waiting) // self.jobs))
         batches = [waiting[first:first + size] for first in range(0, len(waiting), size)]
@@ -158,7 +167,7 @@ class Table:
         columns = ["row", "bits quoted / stored", *self.texts, "KL mean", "KL p99", "top-1 %", "CPU s"]
         columns += ["KL of each draw"] if len(self.seeds) > 1 else []
         print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
-        for row in ["full precision", *self.spec["rows"]]:
+        for row in ["full precision", *self.rows]:
             names = [row] if row == "full precision" else [run.name for run in self.runs_of(row)]
             names = [name for name in names if self.is_done(row, name)]
             if names:
