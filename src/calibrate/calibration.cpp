@@ -22,15 +22,17 @@ bool has_gate(const ObjectiveOptions& objective) {
   return objective.kind == ObjectiveKind::kOutput && objective.gate > 0;
 }
 
-bool needs_input_hessian(const ObjectiveOptions& objective) {
-  return objective.kind == ObjectiveKind::kInput ||
-         (objective.needs_gradients() && (objective.blend > 0 || has_gate(objective)));
-}
-
 // Whether anything about a linear is taken behind the quantized prefix.
 bool needs_prefix(const ObjectiveOptions& objective) {
-  return needs_input_hessian(objective) || objective.kind == ObjectiveKind::kTokenWeighted ||
+  return objective.needs_input_hessian() || objective.kind == ObjectiveKind::kTokenWeighted ||
          is_block_wise(objective);
+}
+
+// ids: (sequences, length) -> (sequences, length) float32
+at::Tensor token_weights(const at::Tensor& ids, double first_token, const at::Device& device) {
+  at::Tensor weights = at::ones(ids.sizes(), at::device(device).dtype(at::kFloat));
+  weights.select(1, 0).fill_(first_token);
+  return weights;
 }
 
 // One run of rows each -> all of the linear's, matrices (groups, in, in); takes the parts' memory.
@@ -63,6 +65,8 @@ Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execut
   for (const LinearSlot& linear : model.linears()) {
     const ObjectiveOptions objective = options_.objective(linear);
     streams_ = streams_ || needs_prefix(objective);
+    if (objective.needs_input_hessian() && objective.first_token != 1 && !input_weights_.defined())
+      input_weights_ = token_weights(ids, objective.first_token, execution.device);
     if (objective.needs_gradients() && !end_loss_.needs_gradients()) end_loss_ = objective;
     drift_ = drift_ || (options_.two_streams && is_block_wise(objective) &&
                         objective.kind == ObjectiveKind::kOutput);
@@ -108,9 +112,9 @@ StageStatistics Calibration::sum_inputs(const Block& block, const Block& origina
                        [&](const LinearSlot& slot) { return property(options_.objective(slot)); });
   };
   std::vector<std::pair<std::string, std::ptrdiff_t>> entries;  // name, runs of rows
-  if (has_objective(needs_input_hessian)) {
+  if (has_objective([](const auto& objective) { return objective.needs_input_hessian(); })) {
     entries.emplace_back("", 1);
-    weights.emplace_back();
+    weights.push_back(input_weights_);
   }
   for (const LinearSlot& linear : linears) {
     if (options_.objective(linear).kind != ObjectiveKind::kTokenWeighted) continue;

@@ -22,7 +22,7 @@ struct CalibrationOptions {
   int64_t held_out = 0;      // sequences, the last ones, that go into `held_out` of the statistics
                              // and nowhere else; with two streams only
   ObjectiveOf objective;     // of each linear; labels and schedule are those of the first that
-                             // needs gradients
+                             // needs gradients, first_token is that of the first that sums X^T X
   uint64_t seed = 0;         // of sampled labels
   at::ScalarType storage = at::kBFloat16;                      // of activations between passes
   int64_t memory_limit = std::numeric_limits<int64_t>::max();  // bytes of what is put aside
@@ -63,6 +63,7 @@ class Calibration {
   CalibrationOptions options_;
   Progress& progress_;
   ObjectiveOptions end_loss_;  // of the first linear that needs gradients
+  at::Tensor input_weights_;   // (sequences, length) of tokens in X^T X; undefined: all 1
   bool streams_ = false;       // some statistic is taken behind the quantized prefix
   bool drift_ = false;         // output Hessians need the drift of their inputs
   Stream stream_;

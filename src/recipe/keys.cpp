@@ -70,6 +70,11 @@ void add_objective_keys(std::vector<RecipeKey>& keys) {
       "objective.damping_reference", "what damping is a share of",
       {{"mean", DampingReference::kMean}, {"median", DampingReference::kMedian}},
       [](auto& s) -> auto& { return s.linear.objective.damping_reference; }));
+  keys.push_back(number_key(
+      "objective.first_token",
+      "what the first token of a sequence, on which all others attend, counts in X^T X; others 1",
+      "a number in 0 .. 65536", [](double v) { return v >= 0 && v <= 65536; },
+      [](auto& s) -> auto& { return s.linear.objective.first_token; }));
   add_end_loss_keys(keys);
 }
 

@@ -25,6 +25,8 @@ struct ObjectiveOptions {
   ObjectiveKind kind = ObjectiveKind::kInput;
   double damping = 0.01;  // share of the mean (or median) diagonal, live columns only
   DampingReference damping_reference = DampingReference::kMean;
+  double first_token = 1;  // what each sequence's first token counts in the input Hessian and its
+                           // cross moment; the others count 1
   // Of the objectives that follow the loss at the end of the model:
   LabelKind labels = LabelKind::kTruth;            // what the loss is taken against
   ScheduleKind schedule = ScheduleKind::kOneShot;  // the full-precision model's gradients, or
@@ -39,6 +41,11 @@ struct ObjectiveOptions {
   // GuidedQuant); at most one a row.
   int64_t row_groups = 1;
 
+  // Whether X^T X is summed.
+  bool needs_input_hessian() const {
+    return kind == ObjectiveKind::kInput || (needs_gradients() && blend > 0) ||
+           (kind == ObjectiveKind::kOutput && gate > 0);
+  }
   // Whether the end loss is differentiated.
   bool needs_gradients() const {
     return kind == ObjectiveKind::kOutput || kind == ObjectiveKind::kTokenWeighted ||

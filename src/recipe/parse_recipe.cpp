@@ -4,6 +4,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <set>
 #include <vector>
@@ -101,10 +102,13 @@ RecipeRule parse_rule(const toml::node& node) {
   require(!rule.match.empty(), "{}: [[rule]]: expected match = \"GLOB\"", line_of(node));
   LinearSettings scratch;
   rule.settings = set_all(scratch, table, {"match"});
+  constexpr std::array<std::string_view, 3> of_the_model = {
+      "objective.labels", "objective.schedule", "objective.first_token"};
   for (const auto& [name, text] : rule.settings)
-    require(
-        table_of(name) != "transform" && name != "objective.labels" && name != "objective.schedule",
-        "{}: [[rule]]: {} holds for the whole model, not for single linears", line_of(node), name);
+    require(table_of(name) != "transform" &&
+                std::ranges::find(of_the_model, name) == std::end(of_the_model),
+            "{}: [[rule]]: {} holds for the whole model, not for single linears", line_of(node),
+            name);
   require(!rule.settings.empty(), "{}: [[rule]]: expected a key to set, such as grid.bits = 3",
           line_of(node));
   return rule;

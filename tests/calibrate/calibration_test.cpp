@@ -358,5 +358,30 @@ TEST(Calibration, TheGateFallsBackToTheInputHessianAndSaysSo) {
   }
 }
 
+// X^T X is that of all tokens, and of the first ones as often again as asked for; so is D.
+TEST(Calibration, FirstTokensCountAsAskedForInTheInputHessian) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(4, 24);
+  const std::string name = "model.layers.1.mlp.up_proj";
+  const auto halve = [](Block& block, int stage) {
+    if (block.index == 0 && stage == 3) block.tensors["mlp.down_proj.weight"].mul_(0.5);
+  };
+  const auto statistics_of = [&](double first_token) {
+    ObjectiveOptions input = objective(ObjectiveKind::kInput);
+    input.first_token = first_token;
+    CalibrationOptions options = options_for(input);
+    options.two_streams = true;
+    return calibrate(model, ids, options, 1, halve).at(name);
+  };
+  const LinearStatistics all = statistics_of(1), rest = statistics_of(0), nine = statistics_of(9);
+  for (const auto& matrix : {&LinearStatistics::hessian, &LinearStatistics::cross_moment}) {
+    const at::Tensor first = all.*matrix - rest.*matrix;
+    EXPECT_GT((first.norm() / (all.*matrix).norm()).item<double>(), 0.01);
+    EXPECT_LT(relative_error(nine.*matrix, rest.*matrix + 9 * first), kRounding);
+  }
+  EXPECT_EQ(nine.tokens, all.tokens);
+  EXPECT_LT(at::linalg_matrix_rank(all.hessian - rest.hessian, 1e-3, true).item<int64_t>(), 5);
+}
+
 }  // namespace
 }  // namespace halftone

@@ -46,6 +46,7 @@ paper = "a paper"
 kind = "none"
 damping = 1
 damping_reference = "median"
+first_token = 64
 labels = "sampled"
 schedule = "blockwise"
 blend = 0.25
@@ -70,6 +71,7 @@ static_groups = false
   const ObjectiveOptions objective{ObjectiveKind::kNone,
                                    1.0,
                                    DampingReference::kMedian,
+                                   64.0,
                                    LabelKind::kSampled,
                                    ScheduleKind::kBlockWise,
                                    0.25,
@@ -295,8 +297,9 @@ TEST(Recipe, ATransformHoldsForTheWholeModelOnly) {
             RotationKind::kQuaRot);
 }
 
-TEST(Recipe, LabelsAndScheduleHoldForTheWholeModelOnly) {
-  for (const char* setting : {"objective.labels = \"sampled\"", "objective.schedule = \"oneshot\""})
+TEST(Recipe, LabelsScheduleAndFirstTokensHoldForTheWholeModelOnly) {
+  for (const char* setting : {"objective.labels = \"sampled\"", "objective.schedule = \"oneshot\"",
+                              "objective.first_token = 4"})
     EXPECT_TRUE(contains(complaint(std::string("[[rule]]\nmatch = \"*\"\n") + setting),
                          "for the whole model"));
   const Recipe recipe = parse("[[rule]]\nmatch = \"*\"\nobjective.kind = \"oac\"");
@@ -312,6 +315,7 @@ paper = ""
 kind = "input"
 damping = 0.01
 damping_reference = "mean"
+first_token = 1.0
 labels = "truth"
 schedule = "oneshot"
 blend = 0.0
