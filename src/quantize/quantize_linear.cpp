@@ -69,16 +69,6 @@ void require_ranking(const LinearRecipe& recipe) {
           "diagonal");
 }
 
-void require_first_token(const ObjectiveOptions& objective) {
-  const double weight = objective.first_token;
-  require(weight >= 0 && std::isfinite(weight), "objective.first_token: expected 0 or more, not {}",
-          weight);
-  require(weight == 1 || objective.needs_input_hessian() || !objective.needs_gradients(),
-          "objective.first_token {}: it weighs tokens in X^T X, which is not summed: expected "
-          "objective.kind = input, or objective.blend above 0",
-          weight);
-}
-
 void require_row_groups(const LinearRecipe& recipe) {
   const int64_t groups = recipe.objective.row_groups;
   require(groups >= 1, "objective.row_groups: expected 1 or more, not {}", groups);
@@ -155,12 +145,14 @@ void require_options(const LinearRecipe& recipe) {
           grid.scale_bits);
   require(std::isfinite(damping) && damping >= 0, "objective.damping: expected 0 or more, not {}",
           damping);
+  const double first_token = recipe.objective.first_token;
+  require(std::isfinite(first_token) && first_token >= 0,
+          "objective.first_token: expected 0 or more, not {}", first_token);
   if (grid.kind == GridKind::kBilevel) require_bilevel(grid);
   require(grid.kind != GridKind::kSplit || recipe.outliers.kind == OutlierKind::kLasso,
           "grid.kind: split needs outliers.kind = lasso, which says what the outliers are");
   require_outliers(recipe.outliers);
   require_ranking(recipe);
-  require_first_token(recipe.objective);
   require_row_groups(recipe);
   require(recipe.order.kind == OrderKind::kNatural || recipe.objective.kind != ObjectiveKind::kNone,
           "order.kind: activation orders columns by a Hessian, and objective.kind = none has none; "
