@@ -364,7 +364,8 @@ TEST(Calibration, FirstTokensCountAsAskedForInTheInputHessian) {
   const at::Tensor ids = some_ids(4, 24);
   const std::string name = "model.layers.1.mlp.up_proj";
   const auto halve = [](Block& block, int stage) {
-    if (block.index == 0 && stage == 3) block.tensors["mlp.down_proj.weight"].mul_(0.5);
+    at::Tensor& weight = block.tensors["mlp.down_proj.weight"];  // the original keeps its own
+    if (block.index == 0 && stage == 3) weight = weight * 0.5;
   };
   const auto statistics_of = [&](double first_token) {
     ObjectiveOptions input = objective(ObjectiveKind::kInput);
