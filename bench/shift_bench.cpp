@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
@@ -70,6 +71,10 @@ int main(int argc, char** argv) {
   const int64_t hidden = argument(1, 576), key = argument(2, 192), wide = argument(3, 1536);
   const int threads = static_cast<int>(argument(4, 2));
   const int repetitions = static_cast<int>(argument(5, 7));
+  if (std::min({hidden, key, wide, int64_t{threads}, int64_t{repetitions}}) < 1) {
+    std::fprintf(stderr, "shift_bench: expected numbers of 1 or more\n");
+    return 2;
+  }
   keep_freed_memory();  // as the program does
   at::set_num_threads(threads);
   at::manual_seed(0);

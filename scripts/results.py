@@ -3,12 +3,13 @@
 
     results.py TABLE MODEL_FOLDER TEXT_FOLDER [OUT_FOLDER]
 
-TABLE is a file of scripts/tables/: the protocol, and a line of `halftone quantize` options for each row; with [[axes]] there is a
-row for every choice of one entry from each, the last varying fastest. TEXT_FOLDER holds the texts that it names (a list of them is joined); `part` is a stretch of each, as shares of its characters. With several `seeds` a
-row is run once for each draw of calibration windows and printed as their mean. OUT_FOLDER (default build/results/NAME_OF_TABLE)
-gets JSON files; runs that have theirs, by the same protocol and options, are not run again. A run that fails is named, and the
-others go on. HALFTONE names the program (default build/halftone), DEVICE the device (default cpu), JOBS how many runs share
-the cores and the device at a time (default 1).
+TABLE is a file of scripts/tables/: the protocol, and a line of `halftone quantize` options for each row; with [[axes]] there
+is a row for every choice of one entry from each, the last varying fastest. TEXT_FOLDER holds the texts that it names (a list
+of them is joined); `part` is a stretch of each, as shares of its characters. With several `seeds` a row is run once for each
+draw of calibration windows and printed as their mean. OUT_FOLDER (default build/results/NAME_OF_TABLE) gets JSON files; runs
+that have theirs, by the same protocol and options, are not run again. A run that fails is named, and the others go on.
+HALFTONE names the program (default build/halftone), DEVICE the device (default cpu), JOBS how many runs share the cores and
+the device at a time (default 1).
 """
 import concurrent.futures
 import itertools

@@ -44,7 +44,8 @@ void require_rows(const LinearRecipe& recipe, int64_t out);
 // Factors one Hessian, then quantizes every linear that shares it (q, k, v; gate, up). Nothing is
 // damped in place, so the order of the linears does not matter (METHODS 11, identity 18). With one
 // Hessian for each run of rows the runs are solved one after another, in one order of columns, that
-// of the sum of their diagonals, and only one factor exists at a time.
+// of the sum of their diagonals, and only one factor exists at a time. Not for several threads at
+// once: it brings its own, and keeps what later weights can use (WeightShift).
 class LinearSolver {
  public:
   // Errors: options outside their range. Numbers that refuse (METHODS 7.6) are not errors: see

@@ -19,21 +19,24 @@ namespace {
 
 constexpr int64_t kDoubleInputs = 2048;  // up to here P is formed in float64 (METHODS 7.4)
 
-// D in sweep order and P, where the recipe's target uses them; in float64 where the factor is.
+// What the recipe's target makes of D: the shift, and D in sweep order with P, in float64 where the
+// factor is.
 // moment: (in, in) or undefined
 void prepare_drift(const at::Tensor& moment, SharedInput& shared) {
   const bool plain = shared.recipe.target == TargetOptions{};
   if (plain || !moment.defined() || !shared.factor.upper.defined()) return;
   require(moment.sizes() == shared.hessian.sizes(),
           "statistics: the cross moment and the Hessian differ in shape");
-  const bool wide = shared.hessian.scalar_type() == at::kDouble || moment.size(0) <= kDoubleInputs;
-  shared.moment = ordered_cross_moment(moment, shared.diagonal, shared.columns,
-                                       wide ? at::kDouble : at::kFloat);
+  const at::ScalarType type = shared.hessian.scalar_type();
+  const auto ordered = [&](at::ScalarType wanted) {
+    return ordered_cross_moment(moment, shared.diagonal, shared.columns, wanted);
+  };
   if (shared.recipe.target.preshift != 0 || shared.recipe.target.automatic)
-    shared.shift = std::make_shared<const WeightShift>(
-        shared.moment.to(shared.hessian.scalar_type()), shared.factor.upper, shared.columns);
-  shared.drift = shared.drift_for(shared.factor);
-  if (shared.drift.defined()) shared.drift = shared.drift.to(shared.hessian.scalar_type());
+    shared.shift =
+        std::make_shared<const WeightShift>(ordered(type), shared.factor.upper, shared.columns);
+  if (!shared.recipe.target.needs_drift_matrix()) return;
+  shared.moment = ordered(moment.size(0) <= kDoubleInputs ? at::kDouble : type);
+  shared.drift = shared.drift_for(shared.factor).to(type);
 }
 
 // Of a run: matrices that all rows share, or its own.   all: (in, in), (groups, in, in), undefined

@@ -32,7 +32,7 @@ struct SharedInput {
   HessianDiagonal diagonal;
   std::vector<int64_t> columns;  // (in) the file's column at each sweep position
   DampedFactor factor;           // none where the ladder found none
-  at::Tensor moment;             // (in, in) D in sweep order, normalized; undefined: one stream
+  at::Tensor moment;             // (in, in) D in sweep order, normalized; undefined: without P
   at::Tensor drift;              // (in, in) P of `factor`; undefined without alpha, alpha2
   std::optional<HeldOutInputs> held_out;     // with target.auto
   std::shared_ptr<const WeightShift> shift;  // by `factor`; null without preshift or auto

@@ -2,22 +2,10 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
-
 #include "quantize/permuted.h"
 #include "quantize/triangular.h"
 
 namespace halftone {
-namespace {
-
-at::Tensor order_of(std::span<const int64_t> columns) {
-  at::Tensor order = at::empty({static_cast<int64_t>(columns.size())}, at::kLong);
-  std::copy(columns.begin(), columns.end(), order.mutable_data_ptr<int64_t>());
-  return order;
-}
-
-}  // namespace
-
 at::Tensor ordered_cross_moment(const at::Tensor& cross_moment, const HessianDiagonal& diagonal,
                                 std::span<const int64_t> columns, at::ScalarType type) {
   return permuted(cross_moment.contiguous(), columns, diagonal.normalizer(), type);
@@ -47,8 +35,8 @@ at::Tensor WeightShift::of(const at::Tensor& weight) const {
   if (!shared_.defined() && weight.size(0) >= weight.size(1))
     shared_ = permuted(product({}, type), positions_, 1, type);
   if (shared_.defined()) return weight.mm(shared_);
-  return product(weight.index_select(1, order_of(columns_)), type)
-      .index_select(1, order_of(positions_));
+  return product(weight.index_select(1, at::tensor(columns_, at::kLong)), type)
+      .index_select(1, at::tensor(positions_, at::kLong));
 }
 
 }  // namespace halftone

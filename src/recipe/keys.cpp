@@ -72,7 +72,7 @@ void add_objective_keys(std::vector<RecipeKey>& keys) {
       [](auto& s) -> auto& { return s.linear.objective.damping_reference; }));
   keys.push_back(number_key(
       "objective.first_token",
-      "what the first token of a sequence, on which all others attend, counts in X^T X; others 1",
+      "what the first token of a sequence, to which all others attend, counts in X^T X; others 1",
       "a number in 0 .. 65536", [](double v) { return v >= 0 && v <= 65536; },
       [](auto& s) -> auto& { return s.linear.objective.first_token; }));
   add_end_loss_keys(keys);
