@@ -24,7 +24,7 @@ using namespace halftone;
 struct Input {
   const char* linears;
   int64_t columns;
-  std::vector<int64_t> rows;  // of each linear
+  std::vector<int64_t> rows;  // of each linear, bfloat16 numbers as in the models' files
 };
 
 // `gptq` with groups of 64 and 3 bits.
@@ -43,7 +43,8 @@ void time_input(const Input& input, int threads, int repetitions, double& sweeps
   const at::Tensor x = at::randn({2 * in, in}).mul_(at::exp(0.7 * at::randn({in})));
   const LinearStatistics statistics{x.t().matmul(x), 2 * in};
   std::vector<at::Tensor> weights;
-  for (const int64_t rows : input.rows) weights.push_back(at::randn({rows, in}).mul_(0.02));
+  for (const int64_t rows : input.rows)
+    weights.push_back(at::randn({rows, in}).mul_(0.02).to(at::kBFloat16).to(at::kFloat));
   const LinearSolver solver(statistics, recipe(), threads);
   const double sweep = least_seconds(repetitions, [&] {
     for (const at::Tensor& weight : weights) (void)solver.quantize(weight);

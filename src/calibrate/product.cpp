@@ -12,11 +12,12 @@ void add_product(at::Tensor sum, const at::Tensor& a, const at::Tensor& b) {
     sum.addmm_(a.to(at::kFloat).t(), b.to(at::kFloat));
     return;
   }
-  const auto bits = [](const at::Tensor& x) {
-    return static_cast<const BFloat16Bits*>(x.const_data_ptr());
+  const auto operand = [](const at::Tensor& x, bool transposed) {
+    return MixedOperand{static_cast<const BFloat16Bits*>(x.const_data_ptr()), x.stride(0),
+                        transposed};
   };
-  add_transposed_mixed_product(a.size(1), b.size(1), a.size(0), bits(a), a.stride(0), bits(b),
-                               b.stride(0), sum.mutable_data_ptr<float>(), sum.stride(0));
+  add_mixed_product(a.size(1), b.size(1), a.size(0), operand(a, /*transposed=*/true),
+                    operand(b, /*transposed=*/false), sum.mutable_data_ptr<float>(), sum.stride(0));
 }
 
 }  // namespace halftone

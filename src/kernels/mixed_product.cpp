@@ -13,16 +13,14 @@ extern "C" void cblas_gemm_bf16bf16f32(int layout, int transpose_a, int transpos
 namespace halftone {
 namespace {
 
-constexpr int kPlain = 111, kTransposed = 112;
-
-void multiply(int transpose_a, int64_t m, int64_t n, int64_t k, const BFloat16Bits* a,
-              int64_t a_stride, const BFloat16Bits* b, int64_t b_stride, float* c,
-              int64_t c_stride) {
-  constexpr int kRowMajor = 101;
+void multiply(int64_t m, int64_t n, int64_t k, const MixedOperand& a, const MixedOperand& b,
+              float* c, int64_t c_stride) {
+  constexpr int kRowMajor = 101, kPlain = 111, kTransposed = 112;
   const auto number = [](int64_t value) { return static_cast<int>(value); };
-  cblas_gemm_bf16bf16f32(kRowMajor, transpose_a, kPlain, number(m), number(n), number(k), 1.0F,
-                         &a->bits, number(a_stride), &b->bits, number(b_stride), 1.0F, c,
-                         number(c_stride));
+  const auto form = [](const MixedOperand& x) { return x.transposed ? kTransposed : kPlain; };
+  cblas_gemm_bf16bf16f32(kRowMajor, form(a), form(b), number(m), number(n), number(k), 1.0F,
+                         &a.numbers->bits, number(a.stride), &b.numbers->bits, number(b.stride),
+                         1.0F, c, number(c_stride));
 }
 
 // One sum that bfloat16 could not hold.
@@ -30,7 +28,7 @@ bool adds_in_float32() {
   constexpr int64_t kTokens = 64, kWidth = 32;
   const std::vector<BFloat16Bits> x(kTokens * kWidth, BFloat16Bits{0x3f81});  // 1 + 2^-7
   std::vector<float> sum(kWidth * kWidth, 1.0F);
-  multiply(kTransposed, kWidth, kWidth, kTokens, x.data(), kWidth, x.data(), kWidth, sum.data(),
+  multiply(kWidth, kWidth, kTokens, {x.data(), kWidth, true}, {x.data(), kWidth}, sum.data(),
            kWidth);
   const float expected = 1 + 64 * 1.0078125F * 1.0078125F;
   return std::all_of(sum.begin(), sum.end(), [&](float value) { return value == expected; });
@@ -44,15 +42,9 @@ bool has_mixed_product() {
   return answer;
 }
 
-void add_mixed_product(int64_t m, int64_t n, int64_t k, const BFloat16Bits* a, int64_t a_stride,
-                       const BFloat16Bits* b, int64_t b_stride, float* c, int64_t c_stride) {
-  multiply(kPlain, m, n, k, a, a_stride, b, b_stride, c, c_stride);
-}
-
-void add_transposed_mixed_product(int64_t m, int64_t n, int64_t k, const BFloat16Bits* a,
-                                  int64_t a_stride, const BFloat16Bits* b, int64_t b_stride,
-                                  float* c, int64_t c_stride) {
-  multiply(kTransposed, m, n, k, a, a_stride, b, b_stride, c, c_stride);
+void add_mixed_product(int64_t m, int64_t n, int64_t k, const MixedOperand& a,
+                       const MixedOperand& b, float* c, int64_t c_stride) {
+  multiply(m, n, k, a, b, c, c_stride);
 }
 
 }  // namespace halftone

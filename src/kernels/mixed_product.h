@@ -11,14 +11,17 @@ namespace halftone {
 // Whether the library has it and this processor is fast at it.
 bool has_mixed_product();
 
-// c += a b, threaded as the library is; only where has_mixed_product(). Rows lie a stride apart, in
-// numbers, below 2^31 as all sizes are.   a: (m, k); b: (k, n); c: (m, n)
-void add_mixed_product(int64_t m, int64_t n, int64_t k, const BFloat16Bits* a, int64_t a_stride,
-                       const BFloat16Bits* b, int64_t b_stride, float* c, int64_t c_stride);
+// Rows lie `stride` numbers apart. `transposed`: the matrix meant is the transpose of the one that
+// lies there.
+struct MixedOperand {
+  const BFloat16Bits* numbers;
+  int64_t stride;
+  bool transposed = false;
+};
 
-// c += a^T b.   a: (k, m), the rest as above
-void add_transposed_mixed_product(int64_t m, int64_t n, int64_t k, const BFloat16Bits* a,
-                                  int64_t a_stride, const BFloat16Bits* b, int64_t b_stride,
-                                  float* c, int64_t c_stride);
+// c += a b, threaded as the library is; only where has_mixed_product(). Sizes and strides
+// are below 2^31, as all sizes are.   a: (m, k); b: (k, n); c: (m, n), rows c_stride apart
+void add_mixed_product(int64_t m, int64_t n, int64_t k, const MixedOperand& a,
+                       const MixedOperand& b, float* c, int64_t c_stride);
 
 }  // namespace halftone

@@ -45,6 +45,10 @@ struct RowKernels {
   // out = factor * x.   x, out: (count)
   void (*scale)(int64_t count, const T* x, float factor, T* out);
 
+  // factor * x = high + low, but for 2^-17 of it at most; whether any low is not 0.
+  // x, high, low: (count)
+  bool (*split)(int64_t count, const T* x, float factor, BFloat16Bits* high, BFloat16Bits* low);
+
   // sums += weight * x^2; returns the sum of x^2.   x: (count); sums: (count) or null
   float (*add_squares)(int64_t count, const T* x, float weight, float* sums);
 

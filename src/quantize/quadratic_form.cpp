@@ -28,8 +28,8 @@ double sum_over_panels(const at::Tensor& weight, const at::Tensor& hessian, Mult
   return total;
 }
 
-const BFloat16Bits* bits_of(const at::Tensor& x) {
-  return static_cast<const BFloat16Bits*>(x.const_data_ptr());
+MixedOperand operand(const at::Tensor& x) {
+  return {static_cast<const BFloat16Bits*>(x.const_data_ptr()), x.stride(0)};
 }
 
 }  // namespace
@@ -53,9 +53,8 @@ double reported_quadratic_form(const at::Tensor& weight, const at::Tensor& hessi
     const at::Tensor most = rest.to(at::kBFloat16);
     product.zero_();
     for (const at::Tensor& part : {most, rest.sub_(most).to(at::kBFloat16)})
-      add_mixed_product(product.size(0), product.size(1), part.size(0), bits_of(rounded),
-                        rounded.stride(0), bits_of(part), part.stride(0),
-                        product.mutable_data_ptr<float>(), product.stride(0));
+      add_mixed_product(product.size(0), product.size(1), part.size(0), operand(rounded),
+                        operand(part), product.mutable_data_ptr<float>(), product.stride(0));
   });
 }
 

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/parallel.h"
+#include "quantize/two_part_matrix.h"
 
 namespace halftone {
 namespace {
@@ -200,12 +201,16 @@ SweepResult sweep(const SweepTask<T>& task, Grid<T>& grid, const LaneKernels<T>&
                          difference.data()});
     if (!compensate || end == in) continue;
     // place 2: columns beyond the block, W -= E U (- S P); those beyond `near` once for all blocks
-    // before it, so that they are read and written less often
+    // before it, so that they are read and written less often, and in split parts
     const int64_t from = end < near ? begin : first, until = end < near ? near : in;
     const auto subtract = [&](const at::Tensor& matrix, const at::Tensor& passed_on) {
-      weights.narrow(0, end, until - end)
-          .addmm_(matrix.narrow(0, from, end - from).narrow(1, end, until - end).t(),
-                  passed_on.narrow(0, from - first, end - from), 1, -1);
+      const at::Tensor rest = weights.narrow(0, end, until - end);
+      const at::Tensor own = matrix.narrow(0, from, end - from).narrow(1, end, until - end);
+      const at::Tensor passed = passed_on.narrow(0, from - first, end - from);
+      if (end < near)
+        rest.addmm_(own.t(), passed, 1, -1);
+      else
+        add_product(rest, TwoPartMatrix(own).t(), TwoPartMatrix(passed, -1));
     };
     subtract(task.upper, errors);
     if (drifting) subtract(task.drift, drifts);

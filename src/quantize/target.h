@@ -8,10 +8,12 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "quantize/factor.h"
+#include "quantize/two_part_matrix.h"
 
 namespace halftone {
 
@@ -37,11 +39,11 @@ class WeightShift {
 
  private:
   // x D (H + damping I)^-1 of x in sweep order.   x: (rows, in), or undefined for the identity
-  at::Tensor product(const at::Tensor& x, at::ScalarType type) const;
+  at::Tensor shifted(const at::Tensor& x, at::ScalarType type) const;
 
   at::Tensor moment_, upper_;
   std::vector<int64_t> columns_, positions_;  // (in) the file's column at each position, and back
-  mutable at::Tensor shared_;                 // (in, in) D (H + damping I)^-1 in file order
+  mutable std::optional<TwoPartMatrix> shared_;  // (in, in) D (H + damping I)^-1 in file order
 };
 
 }  // namespace halftone

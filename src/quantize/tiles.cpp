@@ -44,15 +44,17 @@ at::Tensor to_sweep_layout(const at::Tensor& weight, std::span<const int64_t> co
   const T* from = weight.const_data_ptr<T>();
   T* to = result.mutable_data_ptr<T>();
   parallel_for(threads, rows, kSquare, [&](int64_t begin, int64_t end) {
-    T buffer[kSquare][kSquare] = {};  // (positions, rows); rows beyond `out` stay 0
+    T buffer[kSquare][kSquare];  // (positions, rows)
     for_each_square(in, begin, end,
                     [&](int64_t position, int64_t positions, int64_t row, int64_t count) {
-                      for (int64_t i = 0; i < kSquare; ++i) {
-                        const bool real = i < count && row + i < out;
-                        const T* source = from + (real ? row + i : 0) * in;
+                      const int64_t real = std::min(count, out - row);
+                      for (int64_t i = 0; i < real; ++i) {
+                        const T* source = from + (row + i) * in;
                         for (int64_t p = 0; p < positions; ++p)
-                          buffer[p][i] = real ? source[columns[position + p]] : T{0};
+                          buffer[p][i] = source[columns[position + p]];
                       }
+                      for (int64_t p = 0; p < positions; ++p)
+                        std::fill(buffer[p] + real, buffer[p] + count, T{0});
                       for (int64_t p = 0; p < positions; ++p)
                         std::copy_n(buffer[p], count, to + (position + p) * rows + row);
                     });

@@ -247,6 +247,22 @@ TYPED_TEST(RowKernelsOf, ScaleAndSumSquaresLikePlainLoops) {
     }
 }
 
+TYPED_TEST(RowKernelsOf, SplitIntoTwoBFloat16NumbersOfSeventeenBits) {
+  using T = TypeParam;
+  for (const InstructionSet set : available_instruction_sets())
+    for (const int64_t count : {1, 15, 64, 1001}) {
+      const auto x = normal<T>(count, 16, 3);
+      std::vector<BFloat16Bits> high(x.size()), low(x.size());
+      const bool more = row_kernels<T>(set).split(count, x.data(), -2, high.data(), low.data());
+      EXPECT_EQ(more, (std::is_same_v<T, float>));
+      for (int64_t i = 0; i < count; ++i) {
+        const double own = -2 * value(x[i]);
+        EXPECT_NEAR(value(high[i]), own, std::ldexp(std::abs(own), -8)) << i;
+        EXPECT_NEAR(value(high[i]) + value(low[i]), own, std::ldexp(std::abs(own), -17)) << i;
+      }
+    }
+}
+
 TYPED_TEST(RowKernelsOf, PassNaNOn) {
   using T = TypeParam;
   for (const InstructionSet set : available_instruction_sets()) {

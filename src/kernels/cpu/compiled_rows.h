@@ -19,6 +19,7 @@ RowKernels<T> row_kernels_of() {
           Logits::summarize,
           Logits::cross_entropy,
           Layers::scale,
+          Layers::split,
           Layers::add_squares,
           Logits::divergence};
 }

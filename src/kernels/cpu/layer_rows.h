@@ -79,6 +79,20 @@ struct LayerRows : Rows<T, kBytes> {
     });
   }
 
+  static bool split(int64_t count, const T* x, float factor, BFloat16Bits* high,
+                    BFloat16Bits* low) {
+    using Halves = Rows<BFloat16Bits, kBytes>;
+    typename V::Integers seen{};
+    for_each_part(count, [&](int64_t at, int64_t some) {
+      const Reals value = load_up_to(x + at, some) * factor;
+      const Reals rest = value - Halves::narrow(value);
+      Halves::store_up_to(high + at, value, some);
+      Halves::store_up_to(low + at, rest, some);
+      seen |= rest != 0;
+    });
+    return V::any(seen);
+  }
+
   static float add_squares(int64_t count, const T* x, float weight, float* sums) {
     if (sums != nullptr)
       for_each_part(count, [&](int64_t at, int64_t some) {

@@ -1,0 +1,86 @@
+#include "quantize/two_part_matrix.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <atomic>
+
+#include "kernels/mixed_product.h"
+#include "kernels/row_kernels.h"
+
+namespace halftone {
+namespace {
+
+// From where on splitting pays: terms of a sum, and multiplications.
+constexpr int64_t kLeastSummed = 192, kLeastMultiplied = int64_t{1} << 26;
+constexpr int64_t kRows = 16;  // a task of splitting
+
+MixedOperand operand(const at::Tensor& x) {
+  const bool transposed = x.stride(1) != 1;
+  return {static_cast<const BFloat16Bits*>(x.const_data_ptr()), x.stride(transposed ? 1 : 0),
+          transposed};
+}
+
+}  // namespace
+
+TwoPartMatrix::TwoPartMatrix(const at::Tensor& x, double multiple)
+    : whole_(x), multiple_(multiple) {
+  const int64_t rows = x.size(0), count = x.size(1), stride = x.stride(0);
+  const bool pays = rows * count * std::max(rows, count) >= kLeastMultiplied;
+  if (x.scalar_type() != at::kFloat || !x.is_cpu() || !pays || !has_mixed_product()) return;
+  high_ = at::empty(x.sizes(), x.options().dtype(at::kBFloat16));
+  low_ = at::empty_like(high_);
+  const auto* from = x.const_data_ptr<float>();
+  auto* high = static_cast<BFloat16Bits*>(high_.mutable_data_ptr());
+  auto* low = static_cast<BFloat16Bits*>(low_.mutable_data_ptr());
+  const RowKernels<float> kernels = row_kernels<float>();
+  std::atomic<bool> more = false;
+  at::parallel_for(0, rows, kRows, [&](int64_t begin, int64_t end) {
+    bool seen = false;
+    for (int64_t row = begin; row < end; ++row)
+      seen |= kernels.split(count, from + row * stride, static_cast<float>(multiple),
+                            high + row * count, low + row * count);
+    if (seen) more = true;
+  });
+  if (!more) low_.reset();
+}
+
+TwoPartMatrix TwoPartMatrix::narrow(int64_t dim, int64_t start, int64_t length) const {
+  const auto part = [&](const at::Tensor& of) {
+    return of.defined() ? of.narrow(dim, start, length) : of;
+  };
+  TwoPartMatrix result = *this;
+  result.whole_ = part(whole_), result.high_ = part(high_), result.low_ = part(low_);
+  return result;
+}
+
+TwoPartMatrix TwoPartMatrix::t() const {
+  const auto turned = [](const at::Tensor& of) { return of.defined() ? of.t() : of; };
+  TwoPartMatrix result = *this;
+  result.whole_ = turned(whole_), result.high_ = turned(high_), result.low_ = turned(low_);
+  return result;
+}
+
+void add_product(at::Tensor c, const TwoPartMatrix& a, const TwoPartMatrix& b) {
+  const int64_t m = a.size(0), n = b.size(1), k = a.size(1);
+  const bool split = a.high_.defined() && b.high_.defined();
+  if (!split || k < kLeastSummed || m * n * k < kLeastMultiplied) {
+    c.addmm_(a.whole_, b.whole_, 1, a.multiple_ * b.multiple_);
+    return;
+  }
+  const auto add = [&](const at::Tensor& x, const at::Tensor& y) {
+    if (x.defined() && y.defined())
+      add_mixed_product(m, n, k, operand(x), operand(y), c.mutable_data_ptr<float>(), c.stride(0));
+  };
+  add(a.low_, b.high_);  // what is small first
+  add(a.high_, b.low_);
+  add(a.high_, b.high_);
+}
+
+at::Tensor product(const TwoPartMatrix& a, const TwoPartMatrix& b) {
+  at::Tensor c = at::zeros({a.size(0), b.size(1)}, a.options());
+  add_product(c, a, b);
+  return c;
+}
+
+}  // namespace halftone
