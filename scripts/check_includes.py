@@ -4,19 +4,20 @@ import pathlib
 import re
 import sys
 
-BELOW_PIPELINE = ["base", "checkpoint", "text", "model", "transform", "calibrate", "quantize", "kernels", "format", "evaluate",
+BELOW_PIPELINE = ["base", "checkpoint", "text", "model", "transform", "calibrate", "quantize", "kernels", "matrix", "format", "evaluate",
                   "report", "recipe"]
 MAY_INCLUDE = {  # room -> rooms
     "base": [],
     "kernels": [],
+    "matrix": ["kernels"],
     "recipe": ["base"],
     "text": ["base"],
     "report": ["base"],
     "checkpoint": ["base"],
     "model": ["checkpoint", "kernels", "base"],
     "transform": ["model", "checkpoint", "base"],
-    "calibrate": ["model", "kernels", "base"],
-    "quantize": ["kernels", "base"],
+    "calibrate": ["model", "matrix", "kernels", "base"],
+    "quantize": ["matrix", "kernels", "base"],
     "format": ["quantize", "checkpoint", "base"],
     "evaluate": ["model", "text", "kernels", "base"],
     "pipeline": BELOW_PIPELINE,

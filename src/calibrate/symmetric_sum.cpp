@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "calibrate/product.h"
+#include "kernels/mixed_product.h"
+#include "matrix/two_part_matrix.h"
 
 namespace halftone {
 namespace {
@@ -15,8 +16,8 @@ constexpr int64_t kStrip =
 
 // Panels: wide enough for the library's GEMM to run at full rate, narrow enough to skip most of the
 // lower half.
-int64_t panel_width(int64_t width, bool narrow_type) {
-  return narrow_type ? 512 : std::max<int64_t>(192, (width / 6 + 63) / 64 * 64);
+int64_t panel_width(int64_t width, bool mixed) {
+  return mixed ? 512 : std::max<int64_t>(192, (width / 6 + 63) / 64 * 64);
 }
 
 }  // namespace
@@ -25,11 +26,12 @@ SymmetricSum::SymmetricSum(int64_t width, at::Device device)
     : sum_(at::zeros({width, width}, at::device(device).dtype(at::kFloat))) {}
 
 void SymmetricSum::add(const at::Tensor& rows) {
-  const int64_t all = sum_.size(0), step = panel_width(all, rows.scalar_type() == at::kBFloat16);
+  const int64_t all = sum_.size(0), step = panel_width(all, has_mixed_product());
+  const TwoPartMatrix split(rows);
   for (int64_t begin = 0; begin < all; begin += step) {
     const int64_t width = std::min(step, all - begin);
     add_product(sum_.narrow(0, begin, width).narrow(1, begin, all - begin),
-                rows.narrow(1, begin, width), rows.narrow(1, begin, all - begin));
+                split.narrow(1, begin, width).t(), split.narrow(1, begin, all - begin));
   }
 }
 

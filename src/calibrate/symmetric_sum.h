@@ -14,8 +14,8 @@ class SymmetricSum {
   SymmetricSum(SymmetricSum&&) = default;
   SymmetricSum& operator=(SymmetricSum&&) = default;
 
-  // rows: (rows, width), widened to float32 first. Only the upper triangle of column panels is
-  // formed: about half the work of a full product.
+  // rows: (rows, width) bfloat16 or float32, multiplied as matrix/two_part_matrix.h says. Only the
+  // upper triangle of column panels is formed: about half the work of a full product.
   void add(const at::Tensor& rows);
   // (width, width) float32, symmetric to the bit, on the CPU, where it is factored.
   at::Tensor finish();

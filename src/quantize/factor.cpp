@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "quantize/permuted.h"
-#include "quantize/triangular.h"
+#include "matrix/permuted.h"
+#include "matrix/triangular.h"
 
 namespace halftone {
 namespace {

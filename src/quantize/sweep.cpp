@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "base/parallel.h"
-#include "quantize/two_part_matrix.h"
+#include "matrix/two_part_matrix.h"
 
 namespace halftone {
 namespace {

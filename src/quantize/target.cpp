@@ -2,8 +2,8 @@
 
 #include <ATen/ATen.h>
 
-#include "quantize/permuted.h"
-#include "quantize/triangular.h"
+#include "matrix/permuted.h"
+#include "matrix/triangular.h"
 
 namespace halftone {
 

@@ -12,8 +12,8 @@
 #include <span>
 #include <vector>
 
+#include "matrix/two_part_matrix.h"
 #include "quantize/factor.h"
-#include "quantize/two_part_matrix.h"
 
 namespace halftone {
 

@@ -1,4 +1,4 @@
-#include "quantize/two_part_matrix.h"
+#include "matrix/two_part_matrix.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -25,9 +25,11 @@ MixedOperand operand(const at::Tensor& x) {
 
 TwoPartMatrix::TwoPartMatrix(const at::Tensor& x, double multiple)
     : whole_(x), multiple_(multiple) {
+  if (!x.is_cpu() || x.numel() == 0 || !has_mixed_product()) return;
+  if (x.scalar_type() == at::kBFloat16) high_ = x;
   const int64_t rows = x.size(0), count = x.size(1), stride = x.stride(0);
   const bool pays = rows * count * std::max(rows, count) >= kLeastMultiplied;
-  if (x.scalar_type() != at::kFloat || !x.is_cpu() || !pays || !has_mixed_product()) return;
+  if (x.scalar_type() != at::kFloat || !pays) return;
   high_ = at::empty(x.sizes(), x.options().dtype(at::kBFloat16));
   low_ = at::empty_like(high_);
   const auto* from = x.const_data_ptr<float>();
@@ -64,8 +66,10 @@ TwoPartMatrix TwoPartMatrix::t() const {
 void add_product(at::Tensor c, const TwoPartMatrix& a, const TwoPartMatrix& b) {
   const int64_t m = a.size(0), n = b.size(1), k = a.size(1);
   const bool split = a.high_.defined() && b.high_.defined();
-  if (!split || k < kLeastSummed || m * n * k < kLeastMultiplied) {
-    c.addmm_(a.whole_, b.whole_, 1, a.multiple_ * b.multiple_);
+  const bool many = k >= kLeastSummed && m * n * k >= kLeastMultiplied;
+  if (!split || ((a.low_.defined() || b.low_.defined()) && !many)) {
+    c.addmm_(a.whole_.to(c.scalar_type()), b.whole_.to(c.scalar_type()), 1,
+             a.multiple_ * b.multiple_);
     return;
   }
   const auto add = [&](const at::Tensor& x, const at::Tensor& y) {

@@ -1,4 +1,4 @@
-#include "quantize/triangular.h"
+#include "matrix/triangular.h"
 
 #include <ATen/ATen.h>
 

@@ -1,4 +1,4 @@
-#include "quantize/permuted.h"
+#include "matrix/permuted.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

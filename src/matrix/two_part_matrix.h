@@ -1,6 +1,7 @@
-// Large float32 products in little more than half the library's time where the processor is made
-// for bfloat16 (kernels/mixed_product.h): each factor is the sum of two bfloat16 matrices, and of
-// their four products the three that count are summed in float32.
+// Large products by way of the library's bfloat16 ones (kernels/mixed_product.h), where the
+// processor is made for those. A bfloat16 matrix goes as it is: its products are exact in float32.
+// A float32 matrix goes as the sum of two bfloat16 ones, and of four products of parts the three
+// that count are summed in float32, in little more than half the time of the float32 product.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,7 +12,8 @@ namespace halftone {
 // that would gain nothing.
 class TwoPartMatrix {
  public:
-  // x: (n, m), kept, not copied, rows contiguous
+  // x: (n, m) bfloat16, float32 or float64, kept, not copied, rows contiguous; multiple: 1 for
+  // bfloat16
   explicit TwoPartMatrix(const at::Tensor& x, double multiple = 1);
 
   TwoPartMatrix narrow(int64_t dim, int64_t start, int64_t length) const;
@@ -29,11 +31,12 @@ class TwoPartMatrix {
                            // undefined: not split, or nothing is left for `low`
 };
 
-// c += a b: each number is off by at most 2^-15 of the sum of |a_ij b_jk| that it is made of where
-// both are split, else as the library's.   a: (m, k); b: (k, n); c: (m, n), rows contiguous
+// c += a b: the library's product in c's type, but where both are split or bfloat16 each number is
+// off by at most 2^-15 of the sum of |a_ij b_jk| that it is made of (and by float32's rounding).
+// a: (m, k); b: (k, n); c: (m, n) float32 or float64, rows contiguous, all on one device
 void add_product(at::Tensor c, const TwoPartMatrix& a, const TwoPartMatrix& b);
 
-// a b.   -> (m, n)
+// a b, both of one type.   -> (m, n)
 at::Tensor product(const TwoPartMatrix& a, const TwoPartMatrix& b);
 
 }  // namespace halftone

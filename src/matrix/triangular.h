@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "quantize/two_part_matrix.h"
+#include "matrix/two_part_matrix.h"
 
 namespace halftone {
 

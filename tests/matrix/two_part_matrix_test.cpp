@@ -1,9 +1,18 @@
-#include "quantize/two_part_matrix.h"
+#include "matrix/two_part_matrix.h"
 
-#include "layers.h"
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
 
-namespace halftone::testing {
+#include <array>
+#include <cmath>
+
+namespace halftone {
 namespace {
+
+at::Tensor normal(at::IntArrayRef shape, uint64_t seed) {
+  at::manual_seed(seed);
+  return at::randn(shape, at::kDouble);
+}
 
 const double kSplit = std::ldexp(1, -15);  // in parts of the sum of |a_ij b_jk|
 
@@ -41,6 +50,16 @@ TEST(TwoPartMatrix, OfWhatBFloat16HoldsIsExactToFloat32) {
   EXPECT_LT(greatest_error_split(x, y), 1e-6);
 }
 
+TEST(TwoPartMatrix, TakesBFloat16AsItIsBesideFloat32) {
+  for (const int64_t size : {30, 500}) {
+    const at::Tensor x = normal({size, size}, 1).to(at::kBFloat16);
+    const at::Tensor y = normal({size, size}, 2).to(at::kFloat), wide = x.to(at::kFloat);
+    EXPECT_LT(greatest_error(TwoPartMatrix(x), TwoPartMatrix(x), wide, wide), 1e-6);
+    EXPECT_LT(greatest_error(TwoPartMatrix(x), TwoPartMatrix(y), wide, y), kSplit);
+    EXPECT_LT(greatest_error(TwoPartMatrix(y), TwoPartMatrix(x), y, wide), kSplit);
+  }
+}
+
 TEST(TwoPartMatrix, TakesPartsOfSplitMatricesAndTransposedOnes) {
   const at::Tensor whole = normal({900, 900}, 4).to(at::kFloat);
   const TwoPartMatrix split(whole);
@@ -76,4 +95,4 @@ TEST(TwoPartMatrix, StartsFromZeroByItself) {
 }
 
 }  // namespace
-}  // namespace halftone::testing
+}  // namespace halftone
