@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "kernels/mixed_product.h"
@@ -15,9 +16,10 @@ namespace {
 constexpr int64_t kLeastSummed = 192, kLeastMultiplied = int64_t{1} << 26;
 constexpr int64_t kRows = 16;  // a task of splitting
 
-MixedOperand operand(const at::Tensor& x) {
-  const bool transposed = x.stride(1) != 1;
-  return {static_cast<const BFloat16Bits*>(x.const_data_ptr()), x.stride(transposed ? 1 : 0),
+// A matrix of one row may have any stride.
+MixedOperand operand(const at::Tensor& x, bool transposed) {
+  const int64_t across = transposed ? 0 : 1, stride = x.stride(1 - across);
+  return {static_cast<const BFloat16Bits*>(x.const_data_ptr()), std::max(stride, x.size(across)),
           transposed};
 }
 
@@ -60,6 +62,7 @@ TwoPartMatrix TwoPartMatrix::t() const {
   const auto turned = [](const at::Tensor& of) { return of.defined() ? of.t() : of; };
   TwoPartMatrix result = *this;
   result.whole_ = turned(whole_), result.high_ = turned(high_), result.low_ = turned(low_);
+  result.transposed_ = !transposed_;
   return result;
 }
 
@@ -74,7 +77,8 @@ void add_product(at::Tensor c, const TwoPartMatrix& a, const TwoPartMatrix& b) {
   }
   const auto add = [&](const at::Tensor& x, const at::Tensor& y) {
     if (x.defined() && y.defined())
-      add_mixed_product(m, n, k, operand(x), operand(y), c.mutable_data_ptr<float>(), c.stride(0));
+      add_mixed_product(m, n, k, operand(x, a.transposed_), operand(y, b.transposed_),
+                        c.mutable_data_ptr<float>(), std::max(c.stride(0), n));
   };
   add(a.low_, b.high_);  // what is small first
   add(a.high_, b.low_);

@@ -27,8 +27,9 @@ class TwoPartMatrix {
 
   at::Tensor whole_;  // once
   double multiple_ = 1;
-  at::Tensor high_, low_;  // bfloat16, their sum is multiple * whole but for 2^-17 of it;
-                           // undefined: not split, or nothing is left for `low`
+  bool transposed_ = false;  // what is kept lies in columns
+  at::Tensor high_, low_;    // bfloat16, their sum is multiple * whole but for 2^-17 of it;
+                             // undefined: not split, or nothing is left for `low`
 };
 
 // c += a b: the library's product in c's type, but where both are split or bfloat16 each number is

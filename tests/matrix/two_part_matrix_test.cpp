@@ -60,6 +60,15 @@ TEST(TwoPartMatrix, TakesBFloat16AsItIsBesideFloat32) {
   }
 }
 
+TEST(TwoPartMatrix, TakesOneRowOrColumn) {
+  const at::Tensor row = normal({1, 300}, 1).to(at::kBFloat16), column = row.t().contiguous();
+  const at::Tensor wide = row.to(at::kFloat), tall = column.to(at::kFloat);
+  EXPECT_LT(greatest_error(TwoPartMatrix(row), TwoPartMatrix(column), wide, tall), 1e-6);
+  EXPECT_LT(greatest_error(TwoPartMatrix(column).t(), TwoPartMatrix(column), wide, tall), 1e-6);
+  EXPECT_LT(greatest_error(TwoPartMatrix(column), TwoPartMatrix(row), tall, wide), 1e-6);
+  EXPECT_LT(greatest_error(TwoPartMatrix(row).t(), TwoPartMatrix(row), tall, wide), 1e-6);
+}
+
 TEST(TwoPartMatrix, TakesPartsOfSplitMatricesAndTransposedOnes) {
   const at::Tensor whole = normal({900, 900}, 4).to(at::kFloat);
   const TwoPartMatrix split(whole);
