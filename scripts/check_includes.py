@@ -4,8 +4,8 @@ import pathlib
 import re
 import sys
 
-BELOW_PIPELINE = ["base", "checkpoint", "text", "model", "transform", "calibrate", "quantize", "kernels", "matrix", "format", "evaluate",
-                  "report", "recipe"]
+BELOW_PIPELINE = ["base", "checkpoint", "text", "model", "transform", "calibrate", "quantize", "kernels", "matrix", "format",
+                  "evaluate", "report", "recipe"]
 MAY_INCLUDE = {  # room -> rooms
     "base": [],
     "kernels": [],

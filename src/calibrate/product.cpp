@@ -1,5 +1,7 @@
 #include "calibrate/product.h"
 
+#include <utility>
+
 #include "matrix/two_part_matrix.h"
 
 namespace halftone {

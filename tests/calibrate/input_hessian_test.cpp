@@ -9,7 +9,7 @@ namespace halftone {
 namespace {
 
 constexpr double kRelativeTolerance = 1e-6;  // Frobenius; float32 sums against float64
-constexpr double kTwoParts = 1e-5;  // float32 inputs where they are split into bfloat16 ones
+constexpr double kTwoParts = 1e-5;           // wide float32 inputs are split into bfloat16 ones
 
 double relative_error(const at::Tensor& a, const at::Tensor& exact) {
   return ((a.to(at::kDouble) - exact).norm() / exact.norm()).item<double>();
@@ -24,7 +24,8 @@ TEST(InputHessian, EqualsThePlainProductForAnyWidth) {
     const LinearStatistics statistics = hessian.finish();
     EXPECT_EQ(statistics.tokens, 300);
     const at::Tensor exact = x.to(at::kDouble).t().mm(x.to(at::kDouble));
-    EXPECT_LT(relative_error(statistics.hessian, exact), kTwoParts) << in;
+    EXPECT_LT(relative_error(statistics.hessian, exact), in < 1000 ? kRelativeTolerance : kTwoParts)
+        << in;
     EXPECT_TRUE(statistics.hessian.equal(statistics.hessian.t())) << in;
   }
 }

@@ -14,7 +14,9 @@ at::Tensor normal(at::IntArrayRef shape, uint64_t seed) {
   return at::randn(shape, at::kDouble);
 }
 
-const double kSplit = std::ldexp(1, -15);  // in parts of the sum of |a_ij b_jk|
+// In parts of the sum of |a_ij b_jk|.
+const double kSplit = std::ldexp(1, -15);
+constexpr double kFloat32 = 1e-6, kFloat64 = 1e-14;
 
 // The greatest error of c + a b in parts of what an entry is made of; x, y: a, b as they are.
 double greatest_error(const TwoPartMatrix& a, const TwoPartMatrix& b, const at::Tensor& x,
@@ -37,24 +39,24 @@ double greatest_error_split(const at::Tensor& x, const at::Tensor& y) {
 
 // Large enough to be split, and not.
 TEST(TwoPartMatrix, OfSplitMatricesIsRightToFourDigitsAndInFloat64Exact) {
-  for (const auto& [m, n, k] : {std::array<int64_t, 3>{400, 700, 300}, {30, 20, 50}}) {
+  for (const auto& [m, n, k] : {std::array<int64_t, 3>{500, 700, 400}, {30, 20, 50}}) {
     const at::Tensor x = normal({m, k}, 1), y = normal({k, n}, 2);
-    EXPECT_LT(greatest_error_split(x, y), 1e-14);
+    EXPECT_LT(greatest_error_split(x, y), kFloat64);
     EXPECT_LT(greatest_error_split(x.to(at::kFloat), y.to(at::kFloat)), kSplit);
   }
 }
 
 TEST(TwoPartMatrix, OfWhatBFloat16HoldsIsExactToFloat32) {
-  const at::Tensor x = normal({400, 300}, 1).to(at::kBFloat16).to(at::kFloat);
-  const at::Tensor y = normal({300, 700}, 2).to(at::kBFloat16).to(at::kFloat);
-  EXPECT_LT(greatest_error_split(x, y), 1e-6);
+  const at::Tensor x = normal({500, 400}, 1).to(at::kBFloat16).to(at::kFloat);
+  const at::Tensor y = normal({400, 700}, 2).to(at::kBFloat16).to(at::kFloat);
+  EXPECT_LT(greatest_error_split(x, y), kFloat32);
 }
 
 TEST(TwoPartMatrix, TakesBFloat16AsItIsBesideFloat32) {
   for (const int64_t size : {30, 500}) {
     const at::Tensor x = normal({size, size}, 1).to(at::kBFloat16);
     const at::Tensor y = normal({size, size}, 2).to(at::kFloat), wide = x.to(at::kFloat);
-    EXPECT_LT(greatest_error(TwoPartMatrix(x), TwoPartMatrix(x), wide, wide), 1e-6);
+    EXPECT_LT(greatest_error(TwoPartMatrix(x), TwoPartMatrix(x), wide, wide), kFloat32);
     EXPECT_LT(greatest_error(TwoPartMatrix(x), TwoPartMatrix(y), wide, y), kSplit);
     EXPECT_LT(greatest_error(TwoPartMatrix(y), TwoPartMatrix(x), y, wide), kSplit);
   }
@@ -63,10 +65,10 @@ TEST(TwoPartMatrix, TakesBFloat16AsItIsBesideFloat32) {
 TEST(TwoPartMatrix, TakesOneRowOrColumn) {
   const at::Tensor row = normal({1, 300}, 1).to(at::kBFloat16), column = row.t().contiguous();
   const at::Tensor wide = row.to(at::kFloat), tall = column.to(at::kFloat);
-  EXPECT_LT(greatest_error(TwoPartMatrix(row), TwoPartMatrix(column), wide, tall), 1e-6);
-  EXPECT_LT(greatest_error(TwoPartMatrix(column).t(), TwoPartMatrix(column), wide, tall), 1e-6);
-  EXPECT_LT(greatest_error(TwoPartMatrix(column), TwoPartMatrix(row), tall, wide), 1e-6);
-  EXPECT_LT(greatest_error(TwoPartMatrix(row).t(), TwoPartMatrix(row), tall, wide), 1e-6);
+  EXPECT_LT(greatest_error(TwoPartMatrix(row), TwoPartMatrix(column), wide, tall), kFloat32);
+  EXPECT_LT(greatest_error(TwoPartMatrix(column).t(), TwoPartMatrix(column), wide, tall), kFloat32);
+  EXPECT_LT(greatest_error(TwoPartMatrix(column), TwoPartMatrix(row), tall, wide), kFloat32);
+  EXPECT_LT(greatest_error(TwoPartMatrix(row).t(), TwoPartMatrix(row), tall, wide), kFloat32);
 }
 
 TEST(TwoPartMatrix, TakesPartsOfSplitMatricesAndTransposedOnes) {
@@ -100,7 +102,7 @@ TEST(TwoPartMatrix, CountsAMultipleSplitOrNot) {
 TEST(TwoPartMatrix, StartsFromZeroByItself) {
   const at::Tensor x = normal({4, 6}, 5), y = normal({6, 3}, 6);
   EXPECT_LT((product(TwoPartMatrix(x), TwoPartMatrix(y)) - x.mm(y)).abs().max().item<double>(),
-            1e-14);
+            kFloat64);
 }
 
 }  // namespace
