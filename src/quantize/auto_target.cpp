@@ -77,6 +77,7 @@ LinearOutcome solve_best_target(const SharedInput& shared, const at::Tensor& wei
   const auto solve = [&](const TargetOptions& target) {
     SharedInput own = shared;  // factor, moment and P stay where they are
     own.recipe.target = target;
+    own.recipe.target.fit = shared.recipe.target.fit;
     if (!target.needs_drift_matrix()) own.drift.reset();
     return solve_linear<T>(own, weight, {}, shift);
   };

@@ -62,18 +62,16 @@ class LinearJob {
     return rounded;
   }
 
-  // upper, drift: (in, in); nearest: its grid is the one to use where groups are static and the
-  // grid needs nothing of the factor
+  // upper, drift: (in, in); nearest: its grid is the one to use where groups are fitted to the
+  // original weights and the grid needs nothing of the factor
   Rounded<T> compensate(const at::Tensor& upper, const at::Tensor& drift,
                         const Rounded<T>& nearest) const {
-    const bool reuse = !refits() && !grid_needs_pivots(shared_.recipe);
+    const bool reuse = fits_original() && !grid_needs_pivots(shared_.recipe);
     Rounded<T> rounded = reuse ? nearest : start(shared_.recipe, !refits());
     SweepTask<T> task = task_for(rounded.grouping);
     task.upper = upper.to(original_.scalar_type());
     if (drift.defined()) task.drift = drift.to(original_.scalar_type());
-    task.alpha = shared_.recipe.target.alpha;
-    task.alpha2 = shared_.recipe.target.alpha2;
-    task.parity = shared_.recipe.target.parity;
+    task.target = shared_.recipe.target;
     task.within_block = !is_binary_parity(shared_.recipe.grid);
     if (!reuse) rounded.grid = grid_for(shared_.recipe, task);
     rounded.result = sweep(task, *rounded.grid, kernels_);
@@ -86,6 +84,9 @@ class LinearJob {
                          shared_.recipe.order.static_groups)
         .refit;
   }
+
+  // Whether the sweep's groups are those of round_to_nearest, fitted to the original weights.
+  bool fits_original() const { return !refits() && !shared_.recipe.target.fits_expected(); }
 
   // What a file stores of it.
   QuantizedLinear finish(const Rounded<T>& rounded) const {

@@ -142,9 +142,9 @@ SolvedRows compensated_or_not(const SharedInput& shared, const Rows& rows) {
   solved.fallback = shared.factor.steps;
   const LinearJob<T> job(shared, rows);
   if (shared.factor.upper.defined()) {
-    // with dynamic groups this grid serves only as a yardstick: no clip search
+    // where the sweep fits its own grid this one serves only as a yardstick: no clip search
     LinearRecipe yardstick = shared.recipe;
-    if (job.refits()) yardstick.grid.clip_search = false;
+    if (!job.fits_original()) yardstick.grid.clip_search = false;
     yardstick.grid.mode = BinaryMode::kParity;  // of the binary searches the shortest
     yardstick.outliers = {};
     const Rounded<T> nearest = job.round_to_nearest(yardstick);

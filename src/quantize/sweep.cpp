@@ -37,7 +37,7 @@ struct Block {
 // original, weights, residual, drifts: (16)
 template <class T>
 void aim(const SweepTask<T>& task, const T* original, const T* weights, T* residual, T* drifts) {
-  const T alpha = static_cast<T>(task.alpha), alpha2 = static_cast<T>(task.alpha2);
+  const T alpha = static_cast<T>(task.target.alpha), alpha2 = static_cast<T>(task.target.alpha2);
   for (int lane = 0; lane < kLanes; ++lane) {
     residual[lane] = alpha2 * (original[lane] - weights[lane]);
     drifts[lane] = -(alpha * weights[lane] + residual[lane]);
@@ -58,7 +58,8 @@ struct Scratch {
 // the residual and leaves the drift.
 template <class T>
 void pass_on_seen(const Block<T>& block, Scratch<T>& scratch) {
-  const T alpha = static_cast<T>(block.task.alpha), alpha2 = static_cast<T>(block.task.alpha2);
+  const T alpha = static_cast<T>(block.task.target.alpha),
+          alpha2 = static_cast<T>(block.task.target.alpha2);
   const int64_t in = block.task.original.size(0);
   for (int64_t k = 0; k < block.end - block.begin; ++k) {
     const T pivot = block.upper[(block.begin + k) * in + block.begin + k];
@@ -92,8 +93,9 @@ void sweep_tile(const Block<T>& block, int64_t row, Scratch<T>& scratch) {
   // the block's own copy, which later columns of the block see compensated
   for (int64_t k = 0; k < columns; ++k)
     std::copy_n(block.weights + (block.begin + k) * rows + row, kLanes, tile + k * kLanes);
-  const bool targeted = block.task.alpha != 0 || block.task.alpha2 != 0;
-  const TargetParity parity = targeted && block.upper ? block.task.parity : TargetParity::kNone;
+  const bool targeted = block.task.target.alpha != 0 || block.task.target.alpha2 != 0;
+  const TargetParity parity =
+      targeted && block.upper ? block.task.target.parity : TargetParity::kNone;
   T error_sum[kLanes] = {}, difference_sum[kLanes] = {}, value[kLanes];
   for (int64_t k = 0; k < columns; ++k) {
     const int64_t position = block.begin + k;
@@ -149,10 +151,27 @@ double sum(const std::vector<double>& values) {
 }  // namespace
 
 template <class T>
+at::Tensor expected_weights(const SweepTask<T>& task) {
+  if (!task.drift.defined() || task.target.alpha == 0) return task.original;
+  at::Tensor passed_on = task.drift * -task.target.alpha;  // I + this is what w is multiplied by
+  at::Tensor start = task.original;
+  if (task.target.alpha2 != 0) {
+    const at::Tensor feedback =
+        (task.drift - task.upper.triu(1) / task.upper.diagonal().unsqueeze(1)) * task.target.alpha2;
+    passed_on += feedback;
+    start = at::addmm(start, feedback.t(), start);
+  }
+  const at::Tensor weights = at::linalg_solve_triangular(passed_on.t(), start, /*upper=*/false,
+                                                         /*left=*/true, /*unitriangular=*/true);
+  return weights.isfinite().all().template item<bool>() ? weights.contiguous() : task.original;
+}
+
+template <class T>
 void fit_static_groups(const SweepTask<T>& task, Grid<T>& grid) {
   const Grouping& grouping = task.grouping;
   const int64_t in = task.original.size(0), rows = task.original.size(1);
-  const T* original = task.original.template const_data_ptr<T>();
+  const at::Tensor fitted = task.target.fits_expected() ? expected_weights(task) : task.original;
+  const T* weights = fitted.template const_data_ptr<T>();
   const std::vector<int64_t> positions = grouping.positions();
   std::vector<T> importance(positions.size());
   for (int64_t column = 0; column < in; ++column)
@@ -164,7 +183,7 @@ void fit_static_groups(const SweepTask<T>& task, Grid<T>& grid) {
         const int64_t first = group * grouping.group_size;
         const int64_t columns = std::min(grouping.group_size, in - first);
         for (int64_t k = 0; k < columns; ++k)
-          std::copy_n(original + positions[first + k] * rows + row, kLanes,
+          std::copy_n(weights + positions[first + k] * rows + row, kLanes,
                       tile.data() + k * kLanes);
         grid.fit({positions[first], group, row}, columns, tile.data(), importance.data() + first);
       }
@@ -220,6 +239,8 @@ SweepResult sweep(const SweepTask<T>& task, Grid<T>& grid, const LaneKernels<T>&
   return result;
 }
 
+template at::Tensor expected_weights(const SweepTask<float>&);
+template at::Tensor expected_weights(const SweepTask<double>&);
 template void fit_static_groups(const SweepTask<float>&, Grid<float>&);
 template void fit_static_groups(const SweepTask<double>&, Grid<double>&);
 template SweepResult sweep(const SweepTask<float>&, Grid<float>&, const LaneKernels<float>&);

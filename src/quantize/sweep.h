@@ -35,10 +35,9 @@ struct SweepTask {
       {};               // (in) by position: weight of a column's error in a grid's search
   int64_t block = 128;  // columns of a lazy block; with dynamic groups see block_width
   int threads = 1;
-  double alpha = 0, alpha2 = 0;  // METHODS 3.2, 3.3
-  TargetParity parity = TargetParity::kNone;
-  bool within_block = true;  // false: an error reaches only the columns beyond its block (the
-                             // published code of BiLLM)
+  TargetOptions target = {};  // alpha, alpha2 (METHODS 3.2, 3.3), parity, fit
+  bool within_block = true;   // false: an error reaches only the columns beyond its block (the
+                              // published code of BiLLM)
 };
 
 struct SweepResult {
@@ -48,7 +47,14 @@ struct SweepResult {
   double difference = 0;  // |W0 - What|^2
 };
 
-// Fits every group to the original weights, columns in the file's order.
+// Where the sweep would find each weight if its grid held every value: a two-stream target moves
+// weights on the way, whatever is rounded. With P of METHODS 3.3 and G = alpha2 (P - diag(1 / U_jj)
+// striu(U)) that is w (I - alpha P + G) = w0 (I + G). The original weights where nothing drifts or
+// that solution is not finite.   -> (in, rows) T
+template <class T>
+at::Tensor expected_weights(const SweepTask<T>& task);
+
+// Fits every group to the expected or the original weights, columns in the file's order.
 template <class T>
 void fit_static_groups(const SweepTask<T>& task, Grid<T>& grid);
 

@@ -194,6 +194,12 @@ void add_target_keys(std::vector<RecipeKey>& keys) {
        {"org", TargetParity::kRounded},
        {"allw", TargetParity::kClamped}},
       [](auto& s) -> auto& { return s.linear.target.parity; }));
+  keys.push_back(word_key<TargetFit>(
+      "target.fit",
+      "static scales fitted to the weights as alpha will have moved them, or to the original ones "
+      "(published)",
+      {{"expected", TargetFit::kExpected}, {"original", TargetFit::kOriginal}},
+      [](auto& s) -> auto& { return s.linear.target.fit; }));
 }
 
 void add_transform_keys(std::vector<RecipeKey>& keys) {
@@ -213,7 +219,7 @@ void add_order_keys(std::vector<RecipeKey>& keys) {
       {{"natural", OrderKind::kNatural}, {"activation", OrderKind::kActivation}},
       [](auto& s) -> auto& { return s.linear.order.kind; }));
   keys.push_back(boolean_key(
-      "order.static_groups", "scales fitted to the original weights, before the sweep",
+      "order.static_groups", "scales fitted before the sweep, not when it gets there",
       [](auto& s) -> auto& { return s.linear.order.static_groups; }));
 }
 

@@ -201,22 +201,88 @@ TEST(Target, ExactStepwiseResidualIsFullPreShiftThenThePlainSweepCodeForCode) { 
   EXPECT_TRUE(fast.codes.equal(slow_stepwise(of, 0.01, fast)));
 }
 
+SweepTask<double> task_of(const DriftingLayer& of, const TargetOptions& target,
+                          const Grouping& grouping, int64_t block = 128) {
+  const Matrices m = matrices_of(of, 0.01);
+  return {.grouping = grouping,
+          .original = to_sweep_layout<double>(of.layer.weight, grouping.columns, 1),
+          .upper = m.upper,
+          .drift = m.drift,
+          .importance = std::vector<double>(grouping.columns.size(), 1),
+          .block = block,
+          .threads = 2,
+          .target = target};
+}
+
+// Holds every value, and keeps what it was asked to round.
+class EveryValue : public Grid<double> {
+ public:
+  explicit EveryValue(at::Tensor seen) : seen_(std::move(seen)) {}
+  void fit(Place, int64_t, const double*, const double*) override {}
+  void round(Place at, const double* weights, uint8_t*, double* values) override {
+    std::copy_n(weights, kLanes, values);
+    std::copy_n(weights, kLanes,
+                seen_.mutable_data_ptr<double>() + at.position * seen_.size(1) + at.row);
+  }
+  void store(QuantizedLinear&) const override {}
+
+ private:
+  at::Tensor seen_;  // (in, rows)
+};
+
+TEST(Target, ExpectedWeightsAreThoseThatASweepWithoutRoundingFinds) {
+  const DriftingLayer of = drifting_layer(32, 200);
+  const Grouping grouping = group_columns(file_order(200), 64, true);
+  for (const TargetOptions target :
+       {TargetOptions{.alpha = 0.25}, {.alpha = 1}, {.alpha = 0.5, .alpha2 = 0.25}}) {
+    const SweepTask<double> task = task_of(of, target, grouping);
+    const at::Tensor seen = at::zeros_like(task.original);
+    EveryValue recorder(seen);
+    sweep(task, recorder, lane_kernels<double>());
+    EXPECT_LT(relative(expected_weights(task), seen), kFloat64);
+    EXPECT_GT(relative(seen, task.original), 0.01);
+  }
+}
+
+TEST(Target, ExpectedWeightsAreTheOriginalOnesWhereNothingDriftsOrTheyAreNotFinite) {
+  DriftingLayer of = drifting_layer(16, 64);
+  const Grouping grouping = group_columns(file_order(64), 64, true);
+  SweepTask<double> task = task_of(of, {.alpha2 = 0.25}, grouping);
+  EXPECT_TRUE(expected_weights(task).equal(task.original));
+  task.target.alpha = 1;
+  task.drift = at::full_like(task.drift, 1e200).triu(1);
+  EXPECT_TRUE(expected_weights(task).equal(task.original));
+  task.drift.reset();
+  EXPECT_TRUE(expected_weights(task).equal(task.original));
+}
+
+TEST(Target, StaticScalesAreThoseOfTheExpectedOrTheOriginalWeights) {
+  const DriftingLayer of = drifting_layer(32, 96);
+  const auto scales = [&](const DriftingLayer& layer, TargetOptions target, TargetFit fit) {
+    target.fit = fit;
+    return layer.quantize(recipe_with(target)).quantized.scales;
+  };
+  const Grouping grouping = group_columns(file_order(96), 32, true);
+  const TargetOptions target{.alpha = 1, .alpha2 = 0.25};
+  const at::Tensor expected = expected_weights(task_of(of, target, grouping));
+  DriftingLayer moved = of;
+  moved.layer.weight = expected.t().contiguous();
+  const at::Tensor plain = scales(of, {}, TargetFit::kExpected);
+  EXPECT_LT(
+      relative(scales(of, target, TargetFit::kExpected), scales(moved, {}, TargetFit::kExpected)),
+      kFloat64);
+  EXPECT_TRUE(scales(of, target, TargetFit::kOriginal).equal(plain));
+  EXPECT_GT(relative(scales(of, target, TargetFit::kExpected), plain), 0.001);
+  TargetOptions published = target;
+  published.parity = TargetParity::kRounded;
+  EXPECT_TRUE(scales(of, published, TargetFit::kExpected).equal(plain));
+}
+
 // Codes of a sweep with lazy blocks of a given width.
 at::Tensor codes_by_block(const DriftingLayer& of, const TargetOptions& target, int64_t block) {
   const LaneKernels<double> kernels = lane_kernels<double>();
-  const Matrices m = matrices_of(of, 0.01);
   const Grouping grouping = group_columns(file_order(of.moment.size(0)), 128, true);
-  const SweepTask<double> task{
-      .grouping = grouping,
-      .original = to_sweep_layout<double>(of.layer.weight, grouping.columns, 1),
-      .upper = m.upper,
-      .drift = m.drift,
-      .importance = std::vector<double>(grouping.columns.size(), 1),
-      .block = block,
-      .threads = 2,
-      .alpha = target.alpha,
-      .alpha2 = target.alpha2,
-      .parity = target.parity};
+  const SweepTask<double> task = task_of(of, target, grouping, block);
   UniformGrid<double> grid(uniform_rule({.bits = 3}), kernels, grouping.groups,
                            task.original.size(1));
   fit_static_groups(task, grid);
@@ -232,9 +298,11 @@ TEST(Target, CodesDoNotDependOnTheBlocksWidthUnlessByParity) {  // identity 7
     const at::Tensor expected = codes_by_block(of, target, 128);
     for (const int64_t block : {1, 32, 100, 300})
       EXPECT_TRUE(codes_by_block(of, target, block).equal(expected)) << block;
+    target.fit = TargetFit::kOriginal;
+    const at::Tensor clean = codes_by_block(of, target, 128);
     target.parity = TargetParity::kRounded;
-    EXPECT_FALSE(codes_by_block(of, target, 128).equal(expected));
-    EXPECT_TRUE(codes_by_block(of, target, 300).equal(expected));
+    EXPECT_FALSE(codes_by_block(of, target, 128).equal(clean));
+    EXPECT_TRUE(codes_by_block(of, target, 300).equal(clean));
   }
 }
 
@@ -311,14 +379,16 @@ TEST(Target, ParityEqualsThePublishedUpdateBeyondABlockCodeForCode) {
       target.parity = parity;
       const QuantizedLinear fast = of.quantize(recipe_with(target, 2)).quantized;
       EXPECT_TRUE(fast.codes.equal(slow_parity(of, target, 128, fast)));
-      EXPECT_FALSE(fast.codes.equal(of.quantize(recipe_with(numbers, 2)).quantized.codes));
+      TargetOptions clean = numbers;
+      clean.fit = TargetFit::kOriginal;
+      EXPECT_FALSE(fast.codes.equal(of.quantize(recipe_with(clean, 2)).quantized.codes));
     }
   }
 }
 
 TEST(Target, ParityInsideOneBlockIsTheCleanForm) {
   const DriftingLayer of = drifting_layer(24, 128);
-  TargetOptions target{0.25, 0.25};
+  TargetOptions target{.alpha = 0.25, .alpha2 = 0.25, .fit = TargetFit::kOriginal};
   const at::Tensor clean = of.quantize(recipe_with(target)).quantized.codes;
   target.parity = TargetParity::kRounded;
   EXPECT_TRUE(of.quantize(recipe_with(target)).quantized.codes.equal(clean));
@@ -357,6 +427,7 @@ LinearRecipe recipe_of(const nlohmann::json& options) {
       options.value("act_order", false) ? OrderKind::kActivation : OrderKind::kNatural;
   recipe.order.static_groups = options.value("static_groups", false);
   // "outer": the published code's arithmetic beyond the block
+  recipe.target.fit = TargetFit::kOriginal;
   const std::string outer = options.value("outer", "");
   if (!outer.empty())
     recipe.target.parity = outer == "org" ? TargetParity::kRounded : TargetParity::kClamped;
