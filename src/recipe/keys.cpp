@@ -196,9 +196,9 @@ void add_target_keys(std::vector<RecipeKey>& keys) {
       [](auto& s) -> auto& { return s.linear.target.parity; }));
   keys.push_back(word_key<TargetFit>(
       "target.fit",
-      "static scales fitted to the weights as alpha will have moved them, or to the original ones "
-      "(published)",
-      {{"expected", TargetFit::kExpected}, {"original", TargetFit::kOriginal}},
+      "what static scales are fitted to: the original weights, or those as alpha will have moved "
+      "them",
+      {{"original", TargetFit::kOriginal}, {"expected", TargetFit::kExpected}},
       [](auto& s) -> auto& { return s.linear.target.fit; }));
 }
 

@@ -12,7 +12,7 @@ enum class LabelKind { kTruth, kSampled };
 enum class ScheduleKind { kOneShot, kBlockWise };
 enum class DampingReference { kMean, kMedian };
 enum class TargetParity { kNone, kRounded, kClamped };
-enum class TargetFit { kExpected, kOriginal };
+enum class TargetFit { kOriginal, kExpected };
 enum class GridKind { kUniform, kBilevel, kSplit, kBinary };
 enum class OutlierCodes { kUniform, kSignMagnitude };
 enum class BinaryMode { kColumns, kJoint, kParity };
@@ -66,13 +66,10 @@ struct TargetOptions {
   // What the columns beyond a lazy block take for a weight: the clean form, or the published code's
   // (quantize/sweep.h).
   TargetParity parity = TargetParity::kNone;
-  // What static groups are fitted to: the weights as alpha will have moved them, or the original
-  // ones, as in the published code (and with its `parity`).
-  TargetFit fit = TargetFit::kExpected;
+  // What static groups are fitted to: the original weights, or those as alpha will have moved them.
+  TargetFit fit = TargetFit::kOriginal;
 
-  bool fits_expected() const {
-    return alpha > 0 && fit == TargetFit::kExpected && parity == TargetParity::kNone;
-  }
+  bool fits_expected() const { return alpha > 0 && fit == TargetFit::kExpected; }
   bool needs_original_stream() const { return alpha > 0 || preshift > 0 || automatic; }
   bool needs_drift_matrix() const { return alpha > 0 || alpha2 > 0 || automatic; }
   bool operator==(const TargetOptions&) const = default;

@@ -273,9 +273,6 @@ TEST(Target, StaticScalesAreThoseOfTheExpectedOrTheOriginalWeights) {
       kFloat64);
   EXPECT_TRUE(scales(of, target, TargetFit::kOriginal).equal(plain));
   EXPECT_GT(relative(scales(of, target, TargetFit::kExpected), plain), 0.001);
-  TargetOptions published = target;
-  published.parity = TargetParity::kRounded;
-  EXPECT_TRUE(scales(of, published, TargetFit::kExpected).equal(plain));
 }
 
 // Codes of a sweep with lazy blocks of a given width.
@@ -298,11 +295,9 @@ TEST(Target, CodesDoNotDependOnTheBlocksWidthUnlessByParity) {  // identity 7
     const at::Tensor expected = codes_by_block(of, target, 128);
     for (const int64_t block : {1, 32, 100, 300})
       EXPECT_TRUE(codes_by_block(of, target, block).equal(expected)) << block;
-    target.fit = TargetFit::kOriginal;
-    const at::Tensor clean = codes_by_block(of, target, 128);
     target.parity = TargetParity::kRounded;
-    EXPECT_FALSE(codes_by_block(of, target, 128).equal(clean));
-    EXPECT_TRUE(codes_by_block(of, target, 300).equal(clean));
+    EXPECT_FALSE(codes_by_block(of, target, 128).equal(expected));
+    EXPECT_TRUE(codes_by_block(of, target, 300).equal(expected));
   }
 }
 
@@ -379,16 +374,14 @@ TEST(Target, ParityEqualsThePublishedUpdateBeyondABlockCodeForCode) {
       target.parity = parity;
       const QuantizedLinear fast = of.quantize(recipe_with(target, 2)).quantized;
       EXPECT_TRUE(fast.codes.equal(slow_parity(of, target, 128, fast)));
-      TargetOptions clean = numbers;
-      clean.fit = TargetFit::kOriginal;
-      EXPECT_FALSE(fast.codes.equal(of.quantize(recipe_with(clean, 2)).quantized.codes));
+      EXPECT_FALSE(fast.codes.equal(of.quantize(recipe_with(numbers, 2)).quantized.codes));
     }
   }
 }
 
 TEST(Target, ParityInsideOneBlockIsTheCleanForm) {
   const DriftingLayer of = drifting_layer(24, 128);
-  TargetOptions target{.alpha = 0.25, .alpha2 = 0.25, .fit = TargetFit::kOriginal};
+  TargetOptions target{0.25, 0.25};
   const at::Tensor clean = of.quantize(recipe_with(target)).quantized.codes;
   target.parity = TargetParity::kRounded;
   EXPECT_TRUE(of.quantize(recipe_with(target)).quantized.codes.equal(clean));
@@ -427,7 +420,6 @@ LinearRecipe recipe_of(const nlohmann::json& options) {
       options.value("act_order", false) ? OrderKind::kActivation : OrderKind::kNatural;
   recipe.order.static_groups = options.value("static_groups", false);
   // "outer": the published code's arithmetic beyond the block
-  recipe.target.fit = TargetFit::kOriginal;
   const std::string outer = options.value("outer", "");
   if (!outer.empty())
     recipe.target.parity = outer == "org" ? TargetParity::kRounded : TargetParity::kClamped;

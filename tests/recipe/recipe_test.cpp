@@ -328,7 +328,7 @@ alpha2 = 0.0
 preshift = 0.0
 auto = false
 parity = "none"
-fit = "expected"
+fit = "original"
 
 [grid]
 kind = "uniform"
