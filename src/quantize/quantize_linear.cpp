@@ -108,6 +108,8 @@ void require_parity(const LinearRecipe& recipe) {
 
 void require_target(const LinearRecipe& recipe) {
   const TargetOptions& target = recipe.target;
+  require(target.fit == TargetFit::kOriginal || target.alpha != 0 || target.automatic,
+          "target.fit = expected is about weights that target.alpha moves, but that is 0");
   require(
       target.preshift == 0 || target.alpha == 0,
       "target.preshift {} with target.alpha {}: both correct the same drift; set one of them to 0",

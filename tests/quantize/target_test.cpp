@@ -267,9 +267,9 @@ TEST(Target, StaticScalesAreThoseOfTheExpectedOrTheOriginalWeights) {
   const at::Tensor expected = expected_weights(task_of(of, target, grouping));
   DriftingLayer moved = of;
   moved.layer.weight = expected.t().contiguous();
-  const at::Tensor plain = scales(of, {}, TargetFit::kExpected);
+  const at::Tensor plain = scales(of, {}, TargetFit::kOriginal);
   EXPECT_LT(
-      relative(scales(of, target, TargetFit::kExpected), scales(moved, {}, TargetFit::kExpected)),
+      relative(scales(of, target, TargetFit::kExpected), scales(moved, {}, TargetFit::kOriginal)),
       kFloat64);
   EXPECT_TRUE(scales(of, target, TargetFit::kOriginal).equal(plain));
   EXPECT_GT(relative(scales(of, target, TargetFit::kExpected), plain), 0.001);
@@ -405,6 +405,8 @@ TEST(Target, RefusesWhatCannotBe) {
   };
   EXPECT_NE(refusal({.preshift = 0.5, .automatic = true}).find("auto chooses"), std::string::npos);
   EXPECT_NE(refusal({.parity = TargetParity::kRounded}).find("both are 0"), std::string::npos);
+  EXPECT_NE(refusal({.fit = TargetFit::kExpected}).find("target.alpha moves"), std::string::npos);
+  EXPECT_NO_THROW(require_options(recipe_with({.automatic = true, .fit = TargetFit::kExpected})));
   LinearRecipe bilevel = recipe_with({.alpha = 1, .parity = TargetParity::kClamped}, 3, 16);
   bilevel.grid.kind = GridKind::kBilevel;
   bilevel.grid.scale_bits = -1;
