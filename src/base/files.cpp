@@ -1,14 +1,18 @@
 #include "base/files.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <fstream>
+#include <vector>
 
 #include "base/error.h"
 
@@ -49,11 +53,23 @@ class Descriptor {
   size_t size_ = 0;
 };
 
-fs::path beside(const fs::path& path) {
+// Temporary names of an output: this and the number of a process.
+fs::path staging_prefix(const fs::path& path) {
   fs::path normal = path.lexically_normal();
   if (!normal.has_filename()) normal = normal.parent_path();
-  return normal.parent_path() /
-         fmt::format(".{}.partial-{}", normal.filename().string(), ::getpid());
+  return normal.parent_path() / fmt::format(".{}.partial-", normal.filename().string());
+}
+
+fs::path beside(const fs::path& path) {
+  return staging_prefix(path).string() + std::to_string(::getpid());
+}
+
+// Whether text is the number of a process that is no more.
+bool is_dead_process(std::string_view text) {
+  pid_t process = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), process);
+  if (error != std::errc() || end != text.data() + text.size() || process <= 0) return false;
+  return ::kill(process, 0) != 0 && errno == ESRCH;
 }
 
 void sync_folder(const fs::path& folder) {
@@ -187,6 +203,32 @@ void PendingOutput::commit() {
   committed_ = true;
   sync_folder(path_.parent_path());
   if (replaces) fs::remove_all(old, error);
+}
+
+void remove_abandoned(const fs::path& path) {
+  const fs::path prefix = staging_prefix(path);
+  const std::string name = prefix.filename().string();
+  std::error_code error;
+  std::vector<fs::path> abandoned;
+  const fs::path parent = prefix.has_parent_path() ? prefix.parent_path() : fs::path(".");
+  for (const auto& entry : fs::directory_iterator(parent, error)) {
+    const std::string found = entry.path().filename().string();
+    if (found.starts_with(name) && is_dead_process(std::string_view(found).substr(name.size())))
+      abandoned.push_back(entry.path());
+  }
+  for (const fs::path& folder : abandoned) fs::remove_all(folder, error);
+}
+
+FileLock::FileLock(const fs::path& path) : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  require(descriptor_ >= 0, "{}: cannot be opened: {}", shown(path), last_error());
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
+  const std::string cause = errno == EWOULDBLOCK ? "another process is at work here" : last_error();
+  ::close(descriptor_);
+  fail("{}: cannot be locked: {}", shown(path), cause);
+}
+
+FileLock::~FileLock() {
+  ::close(descriptor_);
 }
 
 size_t free_disk_bytes(const fs::path& path) {

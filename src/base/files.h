@@ -82,6 +82,24 @@ class PendingOutput {
   bool overwrite_, committed_ = false;
 };
 
+// Removes what processes that were killed have left of a PendingOutput at `path`: folders beside it
+// under a temporary name whose process is no more. What was at `path` before is never touched, nor
+// what such a process had moved aside to replace it.
+void remove_abandoned(const std::filesystem::path& path);
+
+// Held by one process at a time, until the end of the scope or of the process, however it ends.
+class FileLock {
+ public:
+  // path: an existing file. Error if another FileLock holds it.
+  explicit FileLock(const std::filesystem::path& path);
+  ~FileLock();
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
 // Free bytes on the file system that holds `path` (or its nearest existing parent).
 size_t free_disk_bytes(const std::filesystem::path& path);
 

@@ -183,6 +183,18 @@ void Calibration::leave(const Block& block, const Block& original) {
   if (streams_) stream_.leave(block, original);
 }
 
+void Calibration::pass(int64_t index, const std::function<void(Block&)>& replace) {
+  if (output_) output_->forget(index);
+  if (!streams_) return;
+  return_free_memory();
+  const Block original = model_.load_block(index, execution_, stream_.rope());
+  Block block = original;
+  replace(block);
+  for (int stage = 0; stage < model_.family().stages; ++stage)
+    stream_.measure(block, original, stage, {});
+  stream_.leave(block, original);
+}
+
 int64_t Calibration::dropped_sequences() const {
   return std::max(stream_.dropped_sequences(), backward_ ? backward_->dropped_sequences() : 0);
 }

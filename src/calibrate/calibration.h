@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <map>
 #include <optional>
@@ -42,6 +43,11 @@ class Calibration {
   StageStatistics measure(const Block& block, const Block& original, int stage);
   // After the block's last linear was replaced.
   void leave(const Block& block, const Block& original);
+
+  // In place of all that, for a block whose linears were quantized before (a resumed run): the
+  // sequences run through it and leave it as they would have. replace: puts the quantized weights
+  // in place.
+  void pass(int64_t index, const std::function<void(Block&)>& replace);
 
   // Left out of some statistic for numbers that are not finite.
   int64_t dropped_sequences() const;

@@ -116,6 +116,15 @@ LinearStatistics OutputStatistics::take(const LinearSlot& linear) {
   return statistics;
 }
 
+void OutputStatistics::forget(int64_t block) {
+  for (const LinearSlot& slot : model_.linears_of_block(block)) {
+    const auto found = kept_.find(slot.name);
+    if (found == kept_.end()) continue;
+    if (found->second.held_out >= 0) take_held_out(slot);
+    take(slot);
+  }
+}
+
 at::Tensor OutputStatistics::take_held_out(const LinearSlot& linear) {
   return store_.take(std::exchange(kept_.at(linear.name).held_out, -1));
 }

@@ -37,6 +37,8 @@ class OutputStatistics final : public GradientObserver {
   // ... and the rest, once: row energies, and with oac and diagonal the Hessian, with the cross
   // moment where drift was seen.
   LinearStatistics take(const LinearSlot& linear);
+  // Frees what a block's linears have waiting, if anything.
+  void forget(int64_t block);
 
  private:
   struct Sum {                                       // of the block at hand; one of the three

@@ -109,7 +109,7 @@ std::vector<LinearStatistics> Stream::measure(const Block& block, const Block& o
     if (original_) moments.emplace_back(in, execution_.device);
   }
   std::optional<HeldOutSums> held_out;
-  if (held_out_ > 0) held_out.emplace(in, execution_.device);
+  if (held_out_ > 0 && !weights.empty()) held_out.emplace(in, execution_.device);
   int64_t dropped = 0;
   for_each_batch([&](Batch& batch) {
     const at::Tensor x = input_of(block, batch.state), finite = finite_sequences(x);

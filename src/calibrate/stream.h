@@ -39,7 +39,8 @@ class Stream {
     return measure(block, original, stage, {at::Tensor()}).front();
   }
   // The same inputs summed up in several ways, one for each entry of `weights`: (sequences, length)
-  // float32 weights of the tokens, or undefined, all 1.
+  // float32 weights of the tokens, or undefined, all 1. Without any entry the sequences only move
+  // on.
   std::vector<LinearStatistics> measure(const Block& block, const Block& original, int stage,
                                         const std::vector<at::Tensor>& weights);
   // Computes the block's last stage; the stream then stands before the next block.

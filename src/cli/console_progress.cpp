@@ -33,6 +33,11 @@ size_t terminal_columns() {
 
 }  // namespace
 
+double seconds_at_this_rate(double seconds, int64_t done, int64_t before) {
+  return done > before ? seconds * static_cast<double>(done) / static_cast<double>(done - before)
+                       : seconds;
+}
+
 std::string progress_line(std::string_view step, int64_t done, int64_t total,
                           std::string_view detail, double seconds, int bar) {
   const double share =
@@ -59,6 +64,7 @@ void ConsoleProgress::begin(std::string_view step, int64_t total) {
   if (interrupt_requested()) throw Interrupted{};
   step_ = step;
   total_ = total;
+  before_ = 0;
   start_ = Clock::now();
   if (last_ == Clock::time_point{} || live_ || start_ - last_ >= kBetweenLines) draw(0, "");
 }
@@ -75,7 +81,8 @@ void ConsoleProgress::end() {
 
 void ConsoleProgress::draw(int64_t done, std::string_view detail) {
   last_ = Clock::now();
-  const double seconds = std::chrono::duration<double>(last_ - start_).count();
+  const double seconds =
+      seconds_at_this_rate(std::chrono::duration<double>(last_ - start_).count(), done, before_);
   const std::string line =
       progress_line(step_, done, total_, detail, seconds, live_ ? kBarColumns : 0);
   if (!live_) {

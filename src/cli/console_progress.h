@@ -14,6 +14,7 @@ class ConsoleProgress final : public Progress {
   ConsoleProgress();
   ~ConsoleProgress() override;
   void begin(std::string_view step, int64_t total) override;
+  void start_at(int64_t done) override { before_ = done; }
   void update(int64_t done, std::string_view detail) override;
   void end() override;
 
@@ -25,9 +26,12 @@ class ConsoleProgress final : public Progress {
   InterruptScope interrupts_;
   bool live_, drawn_ = false;
   std::string step_;
-  int64_t total_ = 0;
+  int64_t total_ = 0, before_ = 0;
   Clock::time_point start_, last_;
 };
+
+// What `done` units would have taken if those `before` had not been done already.
+double seconds_at_this_rate(double seconds, int64_t done, int64_t before);
 
 // "quantize [####----] 12/210, 3 min 20 s left, model.layers.0.mlp.up_proj"; without a bar if `bar`
 // is 0 columns wide.

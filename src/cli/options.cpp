@@ -108,10 +108,6 @@ void add_option_not_built(CLI::App& command, const std::string& name) {
       ->group(kNotBuiltGroup);
 }
 
-void add_flag_not_built(CLI::App& command, const std::string& name) {
-  command.add_flag_function(name, [name](int64_t) { not_built(name); })->group(kNotBuiltGroup);
-}
-
 void require_built_format(const std::string& format) {
   for (const std::string_view name : {"awq", "mlx", "gguf"})
     if (format == name) fail("--format {}: not built yet", name);

@@ -44,7 +44,6 @@ void add_text(CLI::App& command, std::string& target);
 
 // An option of the interface that does not exist yet: using it is an Error that says so.
 void add_option_not_built(CLI::App& command, const std::string& name);
-void add_flag_not_built(CLI::App& command, const std::string& name);
 
 // Error for formats of the interface that cannot be written yet.
 void require_built_format(const std::string& format);

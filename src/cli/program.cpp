@@ -28,7 +28,7 @@ constexpr const char* kFooter =
     "  halftone compare models/llama llama-w4 llama-w3 --text wiki.test.txt\n"
     "  halftone recipes gptq\n\n"
     "Exit status: 0 done; 1 the request failed; 2 the command line is wrong; 3 a --gate does not\n"
-    "hold or the output did not verify; 130 interrupted.";
+    "hold or the output did not verify; 130 interrupted (`quantize --resume` goes on).";
 
 constexpr auto kCommands = {add_quantize, add_evaluate, add_compare,
                             add_convert,  add_inspect,  add_tokenize,
@@ -91,8 +91,10 @@ int run_program(int argc, char** argv) {
   keep_freed_memory();
   try {
     return parse_and_run(argc, argv);
-  } catch (const Interrupted&) {
-    return complain(kInterrupted, "interrupted; nothing was written");
+  } catch (const Interrupted& interrupted) {
+    return complain(kInterrupted,
+                    fmt::format("interrupted; {}", interrupted.kept.empty() ? "nothing was written"
+                                                                            : interrupted.kept));
   } catch (const UsageError& error) {
     return complain(kWrongCommandLine, error.what());
   } catch (const VerificationError& error) {

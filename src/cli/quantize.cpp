@@ -11,6 +11,7 @@
 #include "cli/exit_status.h"
 #include "cli/options.h"
 #include "cli/recipe_choice.h"
+#include "pipeline/journal.h"
 #include "pipeline/quantize_model.h"
 #include "report/quantize_report.h"
 
@@ -33,7 +34,7 @@ struct Options {
   std::vector<std::string> settings;
   int64_t sequences = 128, length = 0, memory_limit = -1;
   uint64_t seed = 0;
-  bool overwrite = false;
+  bool overwrite = false, resume = false;
   ExecutionOptions execution;
 };
 
@@ -75,22 +76,32 @@ QuantizeRequest make_request(const Options& options) {
   request.threads = options.execution.threads;
   if (options.memory_limit >= 0) request.memory_limit = options.memory_limit * kGibibyte;
   request.overwrite = options.overwrite;
+  request.resume = options.resume;
   return request;
+}
+
+nlohmann::json quantize_with_progress(const QuantizeRequest& request) {
+  ConsoleProgress progress;
+  try {
+    return quantize_model(request, progress);
+  } catch (const Interrupted&) {
+    const std::filesystem::path journal = journal_folder(request.out);
+    if (!std::filesystem::exists(journal)) throw;
+    throw Interrupted{
+        fmt::format("{} keeps the blocks that are done: the same with --resume goes on",
+                    printable(journal.string(), 400))};
+  }
 }
 
 int quantize(const Options& options) {
   check_report_name(options.report);
-  const QuantizeRequest request = make_request(options);
-  nlohmann::json report;
-  {
-    ConsoleProgress progress;
-    report = quantize_model(request, progress);
-  }
+  const nlohmann::json report = quantize_with_progress(make_request(options));
   if (!options.report.empty()) {
     const bool html = std::filesystem::path(options.report).extension() == ".html";
     write_text(options.report, html ? quantize_html(report) : json_text(report));
   }
-  print_result(fmt::format("wrote {}\n{}", options.out, quantize_text(report)));
+  const char* verb = report.contains("seconds") ? "wrote" : "kept";  // what --resume found done
+  print_result(fmt::format("{} {}\n{}", verb, options.out, quantize_text(report)));
   return report.value("verified", false) ? kDone : kGateOrReadBackFailed;
 }
 
@@ -133,6 +144,8 @@ void add_output_options(CLI::App& command, Options& options) {
                   "compressed-tensors, gptq, gptq_v2, native or dense (the first that fits)")
       ->type_name("FORMAT");
   command.add_flag("--overwrite", options.overwrite, "replace what is at --out");
+  command.add_flag("--resume", options.resume,
+                   "go on with an interrupted run of the same request, kept in OUT.journal");
   command.add_option("--report", options.report, "what was done, as FILE.json or FILE.html")
       ->type_name("FILE");
 }
@@ -148,7 +161,6 @@ void add_quantize(CLI::App& program, Action& action) {
   add_recipe_options(command, *options);
   add_calibration_options(command, *options);
   add_execution_options(command, options->execution);
-  add_flag_not_built(command, "--resume");
   command.footer(kFooter);
   command.callback([options, &action] { action = [options] { return quantize(*options); }; });
 }

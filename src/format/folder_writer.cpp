@@ -57,7 +57,7 @@ void FolderWriter::finish(const nlohmann::json& report) {
   write_json("config.json", config);
   write_files();
   write_json("halftone.json", report);
-  copy_companions(plan_.source->folder(), folder_);
+  if (plan_.companions) copy_companions(plan_.source->folder(), folder_);
 }
 
 std::string FolderWriter::fingerprint(const QuantizedLinear& linear) const {

@@ -39,7 +39,8 @@ struct OutputPlan {
   at::ScalarType dtype = at::kFloat;   // of the model's weights: kBFloat16, kHalf or kFloat
   nlohmann::json config;               // in place of the source's config.json, unless null
   std::vector<LinearPlan> linears;
-  std::optional<OnlineRotation> online;                 // where a linear's plan has one
+  std::optional<OnlineRotation> online;  // where a linear's plan has one
+  bool companions = true;                // tokenizer, licence and the like come along
   std::string producer = "halftone:" HALFTONE_VERSION;  // NAME:VERSION, for config keys that ask
 };
 

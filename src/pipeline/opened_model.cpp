@@ -1,13 +1,39 @@
 #include "pipeline/opened_model.h"
 
+#include <ATen/ATen.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <span>
+
 #include "base/error.h"
+#include "base/sha256.h"
 
 namespace halftone {
+namespace {
+
+constexpr size_t kSampleBytes = 64 << 10;
+
+}  // namespace
 
 OpenedModel::OpenedModel(const std::filesystem::path& path)
     : folder(path), weights(open_model(path)), model(with_context(path.string(), [&] {
         return Model(weights, weights->checkpoint().names());
       })) {}
+
+std::string OpenedModel::fingerprint() const {
+  const Checkpoint& checkpoint = weights->checkpoint();
+  std::string description = checkpoint.config().dump();
+  for (const std::string& name : checkpoint.names()) {
+    const StoredTensor& stored = checkpoint.info(name);
+    const at::Tensor tensor = checkpoint.load(name).contiguous();
+    const auto* bytes = static_cast<const std::byte*>(tensor.const_data_ptr());
+    description += fmt::format("\n{} {} [{}] {}", name, stored.dtype, fmt::join(stored.shape, ","),
+                               sha256_hex({bytes, std::min(kSampleBytes, tensor.nbytes())}));
+    checkpoint.release(name);
+  }
+  return sha256_hex(std::as_bytes(std::span(description)));
+}
 
 Corpus read_corpus_for(const OpenedModel& opened, const std::filesystem::path& text) {
   const int64_t vocab = opened.model.config().vocab;

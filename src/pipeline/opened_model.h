@@ -21,6 +21,9 @@ struct OpenedModel {
   Model model;
 
   bool is_quantized() const { return !weights->linears().empty(); }
+  // Tells models apart at the cost of a look: SHA-256 of the config and of every tensor's name,
+  // type, shape and first 64 KiB.
+  std::string fingerprint() const;
 };
 
 // The text as this model's own tokenizer reads it. Errors: those of open_tokenizer and read_corpus.

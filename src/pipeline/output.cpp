@@ -34,7 +34,7 @@ const Format& choose_format(const std::string& name, const OutputPlan& plan) {
 
 // A lower bound of what the output takes: the grid's bits for the linears, everything else as it
 // is; of a source that is packed itself the linears alone.
-size_t expected_bytes(const OutputPlan& plan, bool dense) {
+size_t bytes_of_result(const OutputPlan& plan, bool dense) {
   const auto weight_of = [&](const LinearPlan& linear) -> const StoredTensor* {
     const std::string name = linear.name + ".weight";
     return plan.source->contains(name) ? &plan.source->info(name) : nullptr;
@@ -50,16 +50,29 @@ size_t expected_bytes(const OutputPlan& plan, bool dense) {
   return static_cast<size_t>(bytes * kDiskMargin);
 }
 
+size_t bytes_while_written(const OutputPlan& plan, bool dense) {
+  const size_t result = bytes_of_result(plan, dense);
+  return result + std::min(result, ShardedWriter::kShardBytes);
+}
+
 }  // namespace
+
+nlohmann::json written_totals(const std::filesystem::path& folder) {
+  const std::shared_ptr<const PackedModel> written = open_model(folder);
+  const Model model(written, written->checkpoint().names());
+  return {{"bits_per_weight", bits_of(*written, model)},
+          {"bytes", written->checkpoint().stored_bytes()}};
+}
 
 Output::Output(const std::filesystem::path& path, bool overwrite, const std::string& format,
                const OutputPlan& plan)
     : format_(choose_format(format, plan)),
-      pending_(path, PendingOutput::Kind::kFolder, overwrite) {
-  const size_t result = expected_bytes(plan, format_.name == "dense"), free = free_disk_bytes(path);
-  const size_t needed = result + std::min(result, ShardedWriter::kShardBytes);
-  require(free >= needed, "{}: the output takes about {} while it is written, the disk has {} free",
-          printable(path.string(), 400), human_bytes(static_cast<double>(needed)),
+      pending_(path, PendingOutput::Kind::kFolder, overwrite),
+      expected_bytes_(bytes_while_written(plan, format_.name == "dense")) {
+  const size_t free = free_disk_bytes(path);
+  require(free >= expected_bytes_,
+          "{}: the output takes about {} while it is written, the disk has {} free",
+          printable(path.string(), 400), human_bytes(static_cast<double>(expected_bytes_)),
           human_bytes(static_cast<double>(free)));
   writer_ = format_.open_writer(pending_.staging(), plan);
   if (format_.caution != nullptr) caution_ = format_.caution(plan);
@@ -80,10 +93,7 @@ nlohmann::json Output::verify_and_commit(const nlohmann::json& report) {
   } catch (const Error& error) {
     throw VerificationError(error.what());
   }
-  const std::shared_ptr<const PackedModel> written = open_model(pending_.staging());
-  const Model model(written, written->checkpoint().names());
-  nlohmann::json totals = {{"bits_per_weight", bits_of(*written, model)},
-                           {"bytes", written->checkpoint().stored_bytes()}};
+  nlohmann::json totals = written_totals(pending_.staging());
   if (!caution_.empty()) totals["caution"] = caution_;
   pending_.commit();
   return totals;

@@ -13,6 +13,9 @@
 
 namespace halftone {
 
+// What the files of a model folder hold: {bits_per_weight, bytes}.
+nlohmann::json written_totals(const std::filesystem::path& folder);
+
 class Output {
  public:
   // format: empty for the default. Errors, before anything is written: no such format; a linear
@@ -22,6 +25,7 @@ class Output {
          const OutputPlan& plan);
 
   const std::string& format() const { return format_.name; }
+  size_t expected_bytes() const { return expected_bytes_; }  // while it is written
   void add_linear(const std::string& name, const QuantizedLinear& linear);
   void add_tensor(const std::string& name, const at::Tensor& tensor);
 
@@ -34,6 +38,7 @@ class Output {
  private:
   const Format& format_;
   PendingOutput pending_;
+  size_t expected_bytes_;
   std::unique_ptr<ModelWriter> writer_;
   std::string caution_;
 };

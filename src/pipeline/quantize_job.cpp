@@ -234,22 +234,27 @@ void replace_weight(Block& block, const LinearSlot& linear, const QuantizedLinea
   weight = dequantize(quantized).to(weight.device(), weight.scalar_type());
 }
 
-RunReport::RunReport(const QuantizeJob& job, const std::string& format)
-    : start_(std::chrono::steady_clock::now()) {
-  const std::string recipe = to_toml(job.request().recipe);
-  report_ = {
-      {"halftone_version", HALFTONE_VERSION},
-      {"recipe",
-       {{"name", job.request().recipe.name}, {"toml", recipe}, {"sha256", text_sha256(recipe)}}},
-      {"format", format},
-      {"calibration", job.calibration_json()},
-      {"compute", job.calibrated() ? json(dtype_name(job.execution().dtype)) : json()},
-      {"threads", job.execution().threads},
-      {"linears", json::array()}};
+json QuantizeJob::identity() const {
+  const std::string recipe = to_toml(request_.recipe);
+  return {{"halftone_version", HALFTONE_VERSION},
+          {"model", {{"fingerprint", opened_.fingerprint()}}},
+          {"recipe",
+           {{"name", request_.recipe.name}, {"toml", recipe}, {"sha256", text_sha256(recipe)}}},
+          {"calibration", calibration_json()},
+          {"compute", calibrated() ? json(dtype_name(execution_.dtype)) : json()},
+          {"device", c10::DeviceTypeName(execution_.device.type(), /*lower_case=*/true)},
+          {"threads", execution_.threads},
+          {"seed", request_.seed}};
 }
 
-void RunReport::add(const LinearSlot& linear, const LinearRecipe& recipe,
-                    const LinearStatistics& statistics, const LinearOutcome& outcome) {
+RunReport::RunReport(const QuantizeJob& job, const std::string& format)
+    : start_(std::chrono::steady_clock::now()), report_(job.identity()) {
+  report_["format"] = format;
+  report_["linears"] = json::array();
+}
+
+const json& RunReport::add(const LinearSlot& linear, const LinearRecipe& recipe,
+                           const LinearStatistics& statistics, const LinearOutcome& outcome) {
   const ObjectiveOptions& objective = recipe.objective;
   report_["linears"].push_back({{"name", linear.name},
                                 {"objective", objective_name(objective.kind)},
@@ -259,7 +264,8 @@ void RunReport::add(const LinearSlot& linear, const LinearRecipe& recipe,
                                 {"outliers", outlier_share(outcome.quantized)},
                                 {"bits_per_weight", bits_per_weight(outcome.quantized)},
                                 {"damping", outcome.damping},
-                                {"fallback", outcome.fallback}});
+                                {"fallback", outcome.fallback},
+                                {"seconds", outcome.seconds}});
   json& row = report_["linears"].back();
   if (objective.kind != ObjectiveKind::kNone)
     row["skipped_sequences"] = statistics.skipped_sequences;
@@ -276,7 +282,12 @@ void RunReport::add(const LinearSlot& linear, const LinearRecipe& recipe,
     for (const TargetTrial& trial : outcome.trials)
       target["held_out_error"][trial.target] = trial.error;
   }
-  seconds_.push_back(outcome.seconds);
+  return row;
+}
+
+void RunReport::take_over(const json& row) {
+  report_["linears"].push_back(row);
+  ++taken_over_;
 }
 
 void RunReport::set_totals(const json& written) {
@@ -286,10 +297,16 @@ void RunReport::set_totals(const json& written) {
 
 json RunReport::with_times() const {
   json report = report_;
-  for (size_t i = 0; i < seconds_.size(); ++i) report["linears"][i]["seconds"] = seconds_[i];
+  if (taken_over_ > 0) report["resumed_linears"] = taken_over_;
   report["seconds"] =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   report["peak_rss_bytes"] = peak_resident_bytes();
+  return report;
+}
+
+json RunReport::without_times() const {
+  json report = report_;
+  for (json& row : report["linears"]) row.erase("seconds");
   return report;
 }
 

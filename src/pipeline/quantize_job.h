@@ -36,12 +36,15 @@ class QuantizeJob {
   CalibrationOptions calibration_options() const;
   at::Tensor weight(const LinearSlot& linear) const;       // (out, in), as stored or transformed
   at::Tensor other_tensor(const std::string& name) const;  // in the model's own dtype
-  // Corpus, sampling rule and hashes, as they go into the report; null without calibration.
-  nlohmann::json calibration_json() const;
+  // What decides the result, as it opens the report: version, model, recipe, calibration
+  // (null without), number type, device, threads. Two runs of the same identity give the same
+  // bytes on one machine.
+  nlohmann::json identity() const;
 
  private:
   void check_objectives() const;
-  int64_t held_out_sequences() const;  // for target.auto
+  nlohmann::json calibration_json() const;  // corpus, sampling rule and hashes
+  int64_t held_out_sequences() const;       // for target.auto
 
   QuantizeRequest request_;
   OpenedModel opened_;
@@ -82,18 +85,21 @@ void replace_weight(Block& block, const LinearSlot& linear, const QuantizedLinea
 class RunReport {
  public:
   RunReport(const QuantizeJob& job, const std::string& format);
-  void add(const LinearSlot& linear, const LinearRecipe& recipe, const LinearStatistics& statistics,
-           const LinearOutcome& outcome);
+  // Returns the linear's row.
+  const nlohmann::json& add(const LinearSlot& linear, const LinearRecipe& recipe,
+                            const LinearStatistics& statistics, const LinearOutcome& outcome);
+  // A row of the interrupted run that this one goes on with.
+  void take_over(const nlohmann::json& row);
   void set_dropped_sequences(int64_t count) { report_["calibration"]["dropped_sequences"] = count; }
   void set_totals(const nlohmann::json& written);
   int64_t linears() const { return static_cast<int64_t>(report_["linears"].size()); }
   nlohmann::json with_times() const;
-  nlohmann::json without_times() const { return report_; }
+  nlohmann::json without_times() const;
 
  private:
   std::chrono::steady_clock::time_point start_;
-  nlohmann::json report_;
-  std::vector<double> seconds_;  // of each linear
+  nlohmann::json report_;  // rows with the seconds of each linear
+  int64_t taken_over_ = 0;
 };
 
 }  // namespace halftone

@@ -2,6 +2,7 @@
 #include "pipeline/quantize_model.h"
 
 #include "calibrate/calibration.h"
+#include "pipeline/journal.h"
 #include "pipeline/quantize_job.h"
 #include "quantize/quantize_linear.h"
 
@@ -10,7 +11,9 @@ namespace halftone {
 nlohmann::json quantize_model(const QuantizeRequest& request, Progress& progress) {
   const QuantizeJob job(
       request);  // opens and checks everything; refuses what cannot work before any work starts
+  if (const auto finished = finished_report(job)) return *finished;
   Output output(request.out, request.overwrite, request.format, job.output_plan());
+  Journal journal(job, output.expected_bytes());
   RunReport report(job, output.format());
 
   for (const std::string& name : job.model().other_tensors())
@@ -21,11 +24,14 @@ nlohmann::json quantize_model(const QuantizeRequest& request, Progress& progress
     calibration.emplace(job.model(), job.calibration_ids(), job.execution(),
                         job.calibration_options(), progress);
 
+  const int64_t first = resume(journal, output, report, calibration, progress);
   progress.begin("quantize", job.linear_count());
-  for (int64_t index = 0; index < job.model().config().layers; ++index) {
+  progress.start_at(report.linears());
+  for (int64_t index = first; index < job.model().config().layers; ++index) {
     Block block;
     if (calibration) block = calibration->enter(index);
     const Block original = block;  // its linears are replaced below, these are not
+    journal.begin(index);
     for (int stage = 0; stage < job.model().family().stages; ++stage) {
       StageStatistics statistics;
       if (calibration) statistics = calibration->measure(block, original, stage);
@@ -35,16 +41,19 @@ nlohmann::json quantize_model(const QuantizeRequest& request, Progress& progress
         const LinearOutcome outcome = solvers.quantize(linear, recipe, job.weight(linear));
         output.add_linear(linear.name, outcome.quantized);
         if (calibration) replace_weight(block, linear, outcome.quantized);
-        report.add(linear, recipe, statistics[linear.name], outcome);
+        journal.add(linear.name, outcome.quantized,
+                    report.add(linear, recipe, statistics[linear.name], outcome));
         progress.update(report.linears(), linear.name);
       }
     }
+    journal.finish();
     if (calibration) calibration->leave(block, original);
   }
   progress.end();
 
   if (calibration) report.set_dropped_sequences(calibration->dropped_sequences());
   report.set_totals(output.verify_and_commit(report.without_times()));
+  journal.remove();
   return report.with_times();
 }
 

@@ -34,10 +34,13 @@ struct QuantizeRequest {
   // the output, with the same result. Absent: half of the machine's memory.
   std::optional<int64_t> memory_limit;
   bool overwrite = false;
+  bool resume = false;  // go on with what an interrupted run has left beside `out`, if anything
 };
 
 // Returns the report (INTERFACE, "JSON"), with times; the copy in the output folder has none. Every
-// error comes before the first output byte is in place; an exception leaves nothing behind.
+// error comes before the first output byte is in place. An exception leaves nothing behind but, if
+// a block was finished, the journal that `resume` goes on from (pipeline/journal.h), with the same
+// bytes in the end.
 // `report["verified"]` is true once every quantized weight, read back from the files, was bit for
 // bit what was calibrated.
 nlohmann::json quantize_model(const QuantizeRequest& request, Progress& progress);

@@ -129,6 +129,16 @@ std::string calibration_text(const Json& report) {
                      find_text(report, "compute"));
 }
 
+std::string time_text(const Json& report) {
+  const auto seconds = find_metric(report, "seconds");
+  if (!seconds) return "nothing: this output was finished before";
+  std::string text = fmt::format("{}, peak memory {}", human_duration(*seconds),
+                                 human_bytes(find_metric(report, "peak_rss_bytes").value_or(0)));
+  if (const auto resumed = find_metric(report, "resumed_linears"))
+    text += fmt::format("; {:.0f} linears taken over from the run before", *resumed);
+  return text;
+}
+
 }  // namespace
 
 const Json& linears_of(const Json& report) {
@@ -151,9 +161,7 @@ std::vector<std::pair<std::string, std::string>> quantize_totals(const Json& rep
       {"fallbacks", fallback_text(report)},
       {"read back", read_back_text(report)},
       {"caution", find_text(report, "caution")},
-      {"took",
-       fmt::format("{}, peak memory {}", human_duration(find_metric(report, "seconds").value_or(0)),
-                   human_bytes(find_metric(report, "peak_rss_bytes").value_or(0)))}};
+      {"took", time_text(report)}};
   std::erase_if(totals, [](const auto& row) { return row.second.empty(); });
   return totals;
 }

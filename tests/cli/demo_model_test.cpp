@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/files.h"
 #include "cli/run_program.h"
 #include "support/fixtures.h"
 
@@ -119,17 +120,41 @@ TEST_F(GoldenDemoModel, AnExistingOutputIsReplacedOnlyWhenAsked) {
   EXPECT_EQ(entries(), 1u);
 }
 
-TEST_F(GoldenDemoModel, AnInterruptedRunLeavesNothingBehind) {
+TEST_F(GoldenDemoModel, AnInterruptedRunLeavesAtMostItsJournal) {
   const std::string calibration = text("calibration.txt", 2000000);
   for (const int signal : {SIGINT, SIGTERM}) {
     const Outcome run = run_and_signal(
         {"quantize", model_, "--out", folder_ / "out", "--recipe", "gptq", "--group-size", "32",
-         "--calibration", calibration, "--sequences", "1024", "--length", "512"},
+         "--calibration", calibration, "--sequences", "1024", "--length", "512", "--overwrite"},
         3000, signal);
     EXPECT_EQ(run.status, 130) << run.err;
     EXPECT_EQ(run.out, "");
-    EXPECT_EQ(entries(), 1u) << "only the calibration text";
+    const bool kept = std::filesystem::exists(folder_ / "out.journal");
+    EXPECT_EQ(contains(run.err, "--resume goes on"), kept) << run.err;
+    EXPECT_EQ(contains(run.err, "nothing was written"), !kept) << run.err;
+    EXPECT_EQ(entries(), kept ? 2u : 1u) << "the calibration text, and the journal";
   }
+}
+
+TEST_F(GoldenDemoModel, AKilledRunIsResumedToTheSameBytes) {
+  const std::string calibration = text("calibration.txt", 400000);
+  const auto arguments = [&](const std::string& out) {
+    return Arguments{"quantize",      model_,      "--out",        folder_ / out,
+                     "--recipe",      "gptq",      "--group-size", "32",
+                     "--calibration", calibration, "--sequences",  "256",
+                     "--length",      "256",       "--threads",    "2"};
+  };
+  ASSERT_EQ(run_halftone(arguments("whole")).status, 0);
+  Arguments resumed = arguments("out");
+  resumed.push_back("--resume");
+  // wherever it stands when it is killed: before the first block, between two, or done
+  for (const int milliseconds : {1500, 2500, 3500}) run_and_signal(resumed, milliseconds, SIGKILL);
+  const Outcome last = run_halftone(resumed);
+  ASSERT_EQ(last.status, 0) << last.err;
+  for (const auto& file : std::filesystem::directory_iterator(folder_ / "whole"))
+    EXPECT_EQ(read_file(folder_ / "out" / file.path().filename()), read_file(file.path()))
+        << file.path();
+  EXPECT_EQ(entries(), 3u) << "the calibration text and two outputs";
 }
 
 TEST_F(GoldenDemoModel, AWriteThatFailsHalfwayLeavesNothingBehind) {

@@ -19,6 +19,14 @@ TEST(ProgressLine, ClaimsNoTimeWhereNoneIsKnown) {
   EXPECT_EQ(progress_line("load", 12, 10, "", 5, 4), "load [####] 12/10");
 }
 
+TEST(ProgressLine, TimeLeftGoesByTheWorkOfThisRun) {
+  EXPECT_EQ(seconds_at_this_rate(20, 50, 0), 20);
+  // 10 of 50 were done in these 20 s, the rest before
+  EXPECT_EQ(progress_line("quantize", 50, 100, "", seconds_at_this_rate(20, 50, 40), 0),
+            "quantize 50/100, 1 min 40 s left");
+  EXPECT_EQ(seconds_at_this_rate(3, 40, 40), 3);
+}
+
 TEST(ProgressLine, EscapesControlCharacters) {
   EXPECT_EQ(progress_line("s", 0, 1, "a\x1b[2J", 0, 0), "s 0/1, a\\x1b[2J");
 }

@@ -12,6 +12,7 @@
 
 #include "base/files.h"
 #include "checkpoint/checkpoint.h"
+#include "pipeline/demo_request.h"
 #include "pipeline/evaluate_model.h"
 #include "pipeline/quantize_job.h"
 #include "report/quantize_report.h"
@@ -21,42 +22,15 @@ namespace halftone {
 namespace {
 
 namespace fs = std::filesystem;
+using ::halftone::testing::contents;
+using ::halftone::testing::entries;
+using ::halftone::testing::example;
 using ::halftone::testing::message_of;
+using ::halftone::testing::recipe_named;
+using ::halftone::testing::request_for;
+using ::halftone::testing::run;
 using ::halftone::testing::TemporaryFolder;
 using nlohmann::json;
-
-fs::path example(const std::string& name) {
-  return fs::path(HALFTONE_SOURCE_DIR) / "examples" / name;
-}
-
-Recipe recipe_named(const std::string& wanted, int bits) {
-  for (const auto& [name, toml] : builtin_recipes()) {
-    if (name != wanted) continue;
-    Recipe recipe = parse_recipe(toml, name);
-    apply_setting(recipe, fmt::format("grid.bits={}", bits));
-    apply_setting(recipe, "grid.group_size=64");
-    return recipe;
-  }
-  throw std::logic_error("no such recipe");
-}
-
-QuantizeRequest request_for(const fs::path& out, const std::string& recipe, int bits) {
-  QuantizeRequest request;
-  request.model = example("stories260K");
-  request.out = out;
-  request.recipe = recipe_named(recipe, bits);
-  request.calibration = example("tinystories-calibration.txt");
-  request.sequences = 8;
-  request.length = 256;
-  request.format = "native";
-  request.threads = 2;
-  return request;
-}
-
-json run(const QuantizeRequest& request) {
-  SilentProgress progress;
-  return quantize_model(request, progress);
-}
 
 json evaluate(const fs::path& model, const std::string& reference = "stories260K") {
   EvaluateRequest request;
@@ -68,18 +42,6 @@ json evaluate(const fs::path& model, const std::string& reference = "stories260K
   request.threads = 2;
   SilentProgress progress;
   return evaluate_model(request, progress);
-}
-
-std::map<std::string, std::string> contents(const fs::path& folder) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : fs::directory_iterator(folder))
-    files[entry.path().filename().string()] = read_file(entry.path());
-  return files;
-}
-
-size_t entries(const fs::path& folder) {
-  return static_cast<size_t>(
-      std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
 }
 
 TEST(QuantizeModel, GptqBeatsRoundToNearestAtThreeBits) {
@@ -423,13 +385,6 @@ TEST(QuantizeModel, OverwriteReplacesTheWholeFolder) {
   EXPECT_FALSE(fs::exists(folder / "out" / "old.txt"));
   EXPECT_TRUE(fs::exists(folder / "out" / "config.json"));
   EXPECT_EQ(entries(folder.path()), 1u);
-}
-
-TEST(QuantizeModel, AnInterruptLeavesNothingBehind) {
-  const TemporaryFolder folder;
-  InterruptingProgress progress;
-  EXPECT_THROW(quantize_model(request_for(folder / "out", "gptq", 4), progress), Interrupted);
-  EXPECT_EQ(entries(folder.path()), 0u);
 }
 
 TEST(QuantizeModel, AFormatThatCannotHoldTheGridIsRefusedBeforeWork) {

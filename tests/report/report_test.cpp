@@ -186,6 +186,18 @@ TEST(QuantizeText, ACautionIsALineOfItsOwnAndOnlyWhereThereIsOne) {
   EXPECT_TRUE(contains(quantize_text(report), "caution          some reader refuses this\n"));
 }
 
+TEST(QuantizeText, SaysWhatOfItIsOfAnEarlierRun) {
+  json report = quantization();
+  report["resumed_linears"] = 1;
+  EXPECT_TRUE(
+      contains(quantize_text(report),
+               "took             3 min 20 s, peak memory 812 MiB; 1 linears taken over from the "
+               "run before\n"));
+  report.erase("seconds");
+  EXPECT_TRUE(contains(quantize_text(report),
+                       "took             nothing: this output was finished before\n"));
+}
+
 TEST(QuantizeText, ShowsBothCountsOfBitsAndTheShareOfOutliers) {
   json report = quantization();
   report["bits_per_weight"]["quoted"] = 4.125;

@@ -1,0 +1,83 @@
+// What an interrupted run leaves for the next one: the quantized linears of each block that was
+// finished, beside the output until the output is in its place.
+//
+//   OUT.journal/run.json       what was asked for (QuantizeJob::identity)
+//   OUT.journal/block-00007/   a `native` folder of the block's linears; its halftone.json holds
+//                              their rows of the report and the fingerprints of their weights
+//
+// A block appears complete or not at all. A run without calibration keeps no journal: it takes
+// little more than writing its output.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "pipeline/quantize_job.h"
+
+namespace halftone {
+
+// OUT.journal, whether or not there is one.
+std::filesystem::path journal_folder(const std::filesystem::path& out);
+
+struct JournaledLinear {
+  LinearSlot slot;
+  QuantizedLinear quantized;
+  nlohmann::json row;  // of the report
+};
+
+class Journal {
+ public:
+  // output_bytes: what the output takes on the same disk. Errors: a journal that the request
+  // neither resumes nor overwrites; one that another process is writing to; one of another run (the
+  // message says what differs); too little room on the disk.
+  Journal(const QuantizeJob& job, size_t output_bytes);
+  ~Journal();  // a journal without a single block is removed
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
+  // The blocks an interrupted run has finished: 0 .. blocks() - 1.
+  int64_t blocks() const { return blocks_; }
+  // The linears of one of them in the order in which they were quantized. Errors: files that are
+  // damaged or do not hold what was calibrated.
+  std::vector<JournaledLinear> read(int64_t block) const;
+
+  // One block after another: `begin`, `add` for each of its linears, `finish`.
+  void begin(int64_t block);
+  void add(const std::string& linear, const QuantizedLinear& quantized, const nlohmann::json& row);
+  void finish();
+
+  // The output is in its place.
+  void remove();
+
+ private:
+  std::filesystem::path block_folder(int64_t block) const;
+  std::filesystem::path run_file() const;
+  std::vector<LinearSlot> linears(int64_t block) const;
+  void open();    // what an interrupted run has left
+  void create();  // at the first block, so that a refusal leaves nothing
+
+  const QuantizeJob& job_;
+  std::filesystem::path folder_;  // empty: none is kept
+  OutputPlan plan_;
+  std::optional<FileLock> lock_;          // while the folder is there
+  int64_t blocks_ = 0;                    // taken over
+  std::optional<PendingOutput> pending_;  // the block at hand
+  std::unique_ptr<ModelWriter> writer_;
+  nlohmann::json rows_;
+};
+
+// Hands everything that the journal holds to the output, the report and the calibration, which then
+// stand where the interrupted run stood. Returns the first block that is left to do.
+int64_t resume(const Journal& journal, Output& output, RunReport& report,
+               std::optional<Calibration>& calibration, Progress& progress);
+
+// The report of the finished output that a resumed run finds in its place. None: there is none, or
+// it is not to be resumed. Error: the output of another run.
+std::optional<nlohmann::json> finished_report(const QuantizeJob& job);
+
+}  // namespace halftone
