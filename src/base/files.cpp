@@ -221,10 +221,10 @@ void remove_abandoned(const fs::path& path) {
 
 FileLock::FileLock(const fs::path& path) : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
   require(descriptor_ >= 0, "{}: cannot be opened: {}", shown(path), last_error());
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
-  const std::string cause = errno == EWOULDBLOCK ? "another process is at work here" : last_error();
+  // some file systems have no locks
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
   ::close(descriptor_);
-  fail("{}: cannot be locked: {}", shown(path), cause);
+  fail("{}: another process is at work here", shown(path));
 }
 
 FileLock::~FileLock() {

@@ -87,7 +87,8 @@ class PendingOutput {
 // what such a process had moved aside to replace it.
 void remove_abandoned(const std::filesystem::path& path);
 
-// Held by one process at a time, until the end of the scope or of the process, however it ends.
+// Held by one process at a time, until the end of the scope or of the process, however it ends (on
+// a file system that has no locks: by everyone).
 class FileLock {
  public:
   // path: an existing file. Error if another FileLock holds it.

@@ -78,6 +78,14 @@ size_t expected_bytes(const OutputPlan& plan) {
   return static_cast<size_t>(bits / 8 * kDiskMargin);
 }
 
+void require_room(const fs::path& folder, size_t needed) {
+  const size_t free = free_disk_bytes(folder);
+  require(free >= needed,
+          "{}: the run takes about {} for its output and this journal, the disk has {} free",
+          shown(folder), human_bytes(static_cast<double>(needed)),
+          human_bytes(static_cast<double>(free)));
+}
+
 }  // namespace
 
 fs::path journal_folder(const fs::path& out) {
@@ -92,20 +100,14 @@ Journal::Journal(const QuantizeJob& job, size_t output_bytes) : job_(job) {
   if (!job.calibrated()) return;
   folder_ = journal_folder(request.out);
   plan_ = job.output_plan();
-  plan_.online.reset();  // the linears' weights are what it says they are either way
   plan_.companions = false;
-  if (is_there(folder_)) {
-    require(request.resume || request.overwrite,
-            "{}: an interrupted run is kept here; --resume goes on with it, --overwrite starts "
-            "again",
-            shown(folder_));
-    open();
-  }
-  const size_t needed = output_bytes + expected_bytes(plan_), free = free_disk_bytes(folder_);
-  require(free >= needed,
-          "{}: the run takes about {} for its output and this journal, the disk has {} free",
-          shown(folder_), human_bytes(static_cast<double>(needed)),
-          human_bytes(static_cast<double>(free)));
+  plan_.online.reset();  // no network is run from a block's folder
+  require_room(folder_, output_bytes + expected_bytes(plan_));
+  if (!is_there(folder_)) return;
+  require(request.resume || request.overwrite,
+          "{}: an interrupted run is kept here; --resume goes on with it, --overwrite starts again",
+          shown(folder_));
+  open();
 }
 
 Journal::~Journal() {
