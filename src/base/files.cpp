@@ -219,7 +219,8 @@ void remove_abandoned(const fs::path& path) {
   for (const fs::path& folder : abandoned) fs::remove_all(folder, error);
 }
 
-FileLock::FileLock(const fs::path& path) : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+// for writing, because NFS gives no exclusive lock otherwise
+FileLock::FileLock(const fs::path& path) : descriptor_(::open(path.c_str(), O_RDWR | O_CLOEXEC)) {
   require(descriptor_ >= 0, "{}: cannot be opened: {}", shown(path), last_error());
   // some file systems have no locks
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;

@@ -45,8 +45,9 @@ class Calibration {
   void leave(const Block& block, const Block& original);
 
   // In place of all that, for a block whose linears were quantized before (a resumed run): the
-  // sequences run through it and leave it as they would have. replace: puts the quantized weights
-  // in place.
+  // sequences run through it and leave it as they would have. Its block-wise gradients are not
+  // computed again, so sequences that only they drop are not counted. replace: puts the quantized
+  // weights in place.
   void pass(int64_t index, const std::function<void(Block&)>& replace);
 
   // Left out of some statistic for numbers that are not finite.

@@ -35,7 +35,7 @@ size_t terminal_columns() {
 
 double seconds_at_this_rate(double seconds, int64_t done, int64_t before) {
   return done > before ? seconds * static_cast<double>(done) / static_cast<double>(done - before)
-                       : seconds;
+                       : -1;
 }
 
 std::string progress_line(std::string_view step, int64_t done, int64_t total,
@@ -48,7 +48,7 @@ std::string progress_line(std::string_view step, int64_t done, int64_t total,
     line += fmt::format(" [{:#<{}}{:-<{}}]", "", full, "", bar - full);
   }
   line += fmt::format(" {}/{}", done, total);
-  if (share > 0 && share < 1)
+  if (share > 0 && share < 1 && seconds >= 0)
     line += fmt::format(", {} left", human_duration(seconds / share * (1 - share)));
   if (!detail.empty()) line += fmt::format(", {}", printable(detail));
   return line;
@@ -67,6 +67,11 @@ void ConsoleProgress::begin(std::string_view step, int64_t total) {
   before_ = 0;
   start_ = Clock::now();
   if (last_ == Clock::time_point{} || live_ || start_ - last_ >= kBetweenLines) draw(0, "");
+}
+
+void ConsoleProgress::start_at(int64_t done) {
+  before_ = done;
+  if (live_) draw(done, "");
 }
 
 void ConsoleProgress::update(int64_t done, std::string_view detail) {

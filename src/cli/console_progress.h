@@ -14,7 +14,7 @@ class ConsoleProgress final : public Progress {
   ConsoleProgress();
   ~ConsoleProgress() override;
   void begin(std::string_view step, int64_t total) override;
-  void start_at(int64_t done) override { before_ = done; }
+  void start_at(int64_t done) override;
   void update(int64_t done, std::string_view detail) override;
   void end() override;
 
@@ -30,11 +30,12 @@ class ConsoleProgress final : public Progress {
   Clock::time_point start_, last_;
 };
 
-// What `done` units would have taken if those `before` had not been done already.
+// What `done` units would have taken if those `before` had not been done already; -1 where nothing
+// tells.
 double seconds_at_this_rate(double seconds, int64_t done, int64_t before);
 
 // "quantize [####----] 12/210, 3 min 20 s left, model.layers.0.mlp.up_proj"; without a bar if `bar`
-// is 0 columns wide.
+// is 0 columns wide, without a time if `seconds` is negative.
 std::string progress_line(std::string_view step, int64_t done, int64_t total,
                           std::string_view detail, double seconds, int bar);
 

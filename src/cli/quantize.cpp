@@ -86,7 +86,8 @@ nlohmann::json quantize_with_progress(const QuantizeRequest& request) {
     return quantize_model(request, progress);
   } catch (const Interrupted&) {
     const std::filesystem::path journal = journal_folder(request.out);
-    if (!std::filesystem::exists(journal)) throw;
+    std::error_code error;
+    if (!request.recipe.needs_calibration() || !std::filesystem::exists(journal, error)) throw;
     throw Interrupted{
         fmt::format("{} keeps the blocks that are done: the same with --resume goes on",
                     printable(journal.string(), 400))};

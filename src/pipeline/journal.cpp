@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "checkpoint/checkpoint.h"
 #include "format/verify.h"
-#include "report/human.h"
 
 namespace halftone {
 namespace {
@@ -53,7 +52,7 @@ std::string difference(const json& then, const json& now) {
 }
 
 // What of `identity` another run had otherwise; empty if nothing.
-std::string first_difference(const json& begun, const json& identity) {
+std::string first_change(const json& begun, const json& identity) {
   const json then = begun.flatten(), asked = identity.flatten();
   for (const auto& [key, now] : asked.items()) {
     const auto found = then.find(key);
@@ -63,27 +62,24 @@ std::string first_difference(const json& begun, const json& identity) {
   return "";
 }
 
-// Where the text lies and what the recipe's file is called change nothing.
+// Of an identity, or a report, what decides the result: where the text lies and what the recipe is
+// called change nothing.
 json comparable(json identity) {
+  if (!identity.is_object()) return json::object();
   if (identity["calibration"].is_object()) identity["calibration"].erase("text");
-  identity["recipe"].erase("sha256");
+  if (identity["recipe"].is_object()) identity["recipe"] = identity["recipe"]["toml"];
   return identity;
 }
 
-// A lower bound of what the linears take in the journal.
-size_t expected_bytes(const OutputPlan& plan) {
-  double bits = 0;
-  for (const LinearPlan& linear : plan.linears)
-    bits += static_cast<double>(linear.out * linear.in) * linear.recipe.grid.bits;
-  return static_cast<size_t>(bits / 8 * kDiskMargin);
-}
-
-void require_room(const fs::path& folder, size_t needed) {
-  const size_t free = free_disk_bytes(folder);
-  require(free >= needed,
-          "{}: the run takes about {} for its output and this journal, the disk has {} free",
-          shown(folder), human_bytes(static_cast<double>(needed)),
-          human_bytes(static_cast<double>(free)));
+// run.json goes last, so that what a kill leaves is still known as a journal, or is empty.
+void discard(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> blocks;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (entry.path().filename() != kRunFile) blocks.push_back(entry.path());
+  for (const fs::path& block : blocks) fs::remove_all(block, error);
+  fs::remove(folder / kRunFile, error);
+  fs::remove(folder, error);
 }
 
 }  // namespace
@@ -94,49 +90,58 @@ fs::path journal_folder(const fs::path& out) {
   return normal += ".journal";
 }
 
-Journal::Journal(const QuantizeJob& job, size_t output_bytes) : job_(job) {
-  const QuantizeRequest& request = job.request();
-  if (request.resume) remove_abandoned(request.out);
-  if (!job.calibrated()) return;
-  folder_ = journal_folder(request.out);
-  plan_ = job.output_plan();
+Journal::Journal(const QuantizeJob& job)
+    : job_(job), folder_(journal_folder(job.request().out)), plan_(job.output_plan()) {
   plan_.companions = false;
   plan_.online.reset();  // no network is run from a block's folder
-  require_room(folder_, output_bytes + expected_bytes(plan_));
-  if (!is_there(folder_)) return;
-  require(request.resume || request.overwrite,
-          "{}: an interrupted run is kept here; --resume goes on with it, --overwrite starts again",
-          shown(folder_));
-  open();
+  std::error_code error;
+  if (fs::is_directory(folder_, error) && fs::is_empty(folder_, error))
+    fs::remove(folder_, error);  // of a kill while it was removed
+  if (is_there(folder_)) open();
+  if (job.request().resume) remove_abandoned(job.request().out);
+  remove_abandoned(folder_);
 }
 
 Journal::~Journal() {
   writer_.reset();  // its files are in the pending folder
   pending_.reset();
-  if (lock_ && !is_there(block_folder(0))) remove();
+  if (started_ && !is_there(block_folder(0))) discard(folder_);
 }
 
 void Journal::open() {
+  const QuantizeRequest& request = job_.request();
+  require(request.resume || request.overwrite,
+          "{}: an interrupted run is kept here; --resume goes on with it, --overwrite starts again",
+          shown(folder_));
   const json begun = read_json(run_file());  // fails where the folder is none of ours
   require(begun.contains(kVersionKey), "{}: expected '{}'", shown(run_file()), kVersionKey);
   lock_.emplace(run_file());
-  if (!job_.request().resume) {
-    remove();
-    return;
-  }
-  const std::string changed = first_difference(begun, comparable(job_.identity()));
-  require(changed.empty(),
+  if (!request.resume) return;  // it is replaced when there is something to replace it
+  const std::string change = first_change(begun, comparable(job_.identity()));
+  require(change.empty(),
           "{}: belongs to another run ({}); ask for the same, or start again with --overwrite "
           "alone",
-          shown(folder_), changed);
+          shown(folder_), change);
+  started_ = true;
   while (blocks_ < job_.model().config().layers && is_there(block_folder(blocks_))) ++blocks_;
 }
 
-void Journal::create() {
+void Journal::start() {
+  if (lock_) discard(folder_);
   PendingOutput fresh(folder_, PendingOutput::Kind::kFolder, false);
   write_file_atomically(fresh.staging() / kRunFile, comparable(job_.identity()).dump(2) + "\n");
   fresh.commit();
   lock_.emplace(run_file());
+  started_ = true;
+}
+
+size_t Journal::expected_bytes() const {
+  if (!job_.calibrated()) return 0;
+  double bits = 0;
+  for (int64_t block = blocks_; block < job_.model().config().layers; ++block)
+    for (const LinearSlot& linear : job_.model().linears_of_block(block))
+      bits += static_cast<double>(linear.out * linear.in) * job_.recipe_for(linear).grid.bits;
+  return static_cast<size_t>(bits / 8 * kDiskMargin);
 }
 
 fs::path Journal::run_file() const {
@@ -155,8 +160,8 @@ std::vector<LinearSlot> Journal::linears(int64_t block) const {
 }
 
 void Journal::begin(int64_t block) {
-  if (folder_.empty()) return;
-  if (!lock_) create();
+  if (!job_.calibrated()) return;
+  if (!started_) start();
   OutputPlan plan = plan_;
   const std::vector<LinearSlot> slots = linears(block);
   std::erase_if(plan.linears, [&](const LinearPlan& linear) {
@@ -205,8 +210,7 @@ std::vector<JournaledLinear> Journal::read(int64_t block) const {
 }
 
 void Journal::remove() {
-  std::error_code error;
-  if (!folder_.empty()) fs::remove_all(folder_, error);
+  if (lock_) discard(folder_);
   lock_.reset();
 }
 
@@ -232,17 +236,22 @@ int64_t resume(const Journal& journal, Output& output, RunReport& report,
 }
 
 std::optional<json> finished_report(const QuantizeJob& job) {
-  const fs::path& out = job.request().out;
-  if (!job.request().resume || !is_there(out) || is_there(journal_folder(out))) return std::nullopt;
-  json report = read_json(out / kReportFile);
-  json identity = comparable(job.identity());
-  if (!job.request().format.empty()) identity["format"] = job.request().format;
-  const std::string changed = first_difference(report, identity);
-  require(changed.empty(),
+  const QuantizeRequest& request = job.request();
+  if (!request.resume || !is_there(request.out / kReportFile)) return std::nullopt;
+  const json identity = comparable(job.identity());
+  json report = read_json(request.out / kReportFile);
+  json wanted = identity;
+  if (!request.format.empty()) wanted["format"] = request.format;
+  const std::string change = first_change(comparable(report), wanted);
+  const fs::path journal = journal_folder(request.out);
+  if (!change.empty() && is_there(journal)) return std::nullopt;  // an output to be overwritten
+  require(change.empty(),
           "{}: the output of another run ({}); --overwrite without --resume replaces it",
-          shown(out), changed);
-  report.update(written_totals(out));
-  report["verified"] = true;  // it was read back before it was put here
+          shown(request.out), change);
+  if (is_there(journal / kRunFile) && first_change(read_json(journal / kRunFile), identity).empty())
+    discard(journal);  // killed after the output was put here
+  report.update(written_totals(request.out));
+  report["verified"] = true;  // or it would not be here
   return report;
 }
 

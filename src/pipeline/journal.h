@@ -32,14 +32,15 @@ struct JournaledLinear {
 
 class Journal {
  public:
-  // output_bytes: what the output takes on the same disk. Errors: a journal that the request
-  // neither resumes nor overwrites; one that another process is writing to; one of another run (the
-  // message says what differs); too little room on the disk.
-  Journal(const QuantizeJob& job, size_t output_bytes);
+  // Errors: a journal that the request neither resumes nor overwrites; one that another process is
+  // writing to; one of another run (the message says what differs). What a killed run has left of
+  // the output itself is removed with --resume.
+  explicit Journal(const QuantizeJob& job);
   ~Journal();  // a journal without a single block is removed
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
+  size_t expected_bytes() const;  // what the blocks that are left will take, at least
   // The blocks an interrupted run has finished: 0 .. blocks() - 1.
   int64_t blocks() const { return blocks_; }
   // The linears of one of them in the order in which they were quantized. Errors: files that are
@@ -58,12 +59,13 @@ class Journal {
   std::filesystem::path block_folder(int64_t block) const;
   std::filesystem::path run_file() const;
   std::vector<LinearSlot> linears(int64_t block) const;
-  void open();    // what an interrupted run has left
-  void create();  // at the first block, so that a refusal leaves nothing
+  void open();   // what an interrupted run has left
+  void start();  // at the first block, so that a refusal changes nothing
 
   const QuantizeJob& job_;
-  std::filesystem::path folder_;  // empty: none is kept
+  std::filesystem::path folder_;
   OutputPlan plan_;
+  bool started_ = false;                  // the folder is this run's
   std::optional<FileLock> lock_;          // while the folder is there
   int64_t blocks_ = 0;                    // taken over
   std::optional<PendingOutput> pending_;  // the block at hand

@@ -27,9 +27,11 @@ std::string OpenedModel::fingerprint() const {
   for (const std::string& name : checkpoint.names()) {
     const StoredTensor& stored = checkpoint.info(name);
     const at::Tensor tensor = checkpoint.load(name).contiguous();
-    const auto* bytes = static_cast<const std::byte*>(tensor.const_data_ptr());
-    description += fmt::format("\n{} {} [{}] {}", name, stored.dtype, fmt::join(stored.shape, ","),
-                               sha256_hex({bytes, std::min(kSampleBytes, tensor.nbytes())}));
+    const std::span bytes(static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes());
+    const size_t sample = std::min(kSampleBytes, bytes.size());
+    description += fmt::format("\n{} {} [{}]", name, stored.dtype, fmt::join(stored.shape, ","));
+    for (const size_t at : {size_t{0}, (bytes.size() - sample) / 2, bytes.size() - sample})
+      description += sha256_hex(bytes.subspan(at, sample));
     checkpoint.release(name);
   }
   return sha256_hex(std::as_bytes(std::span(description)));

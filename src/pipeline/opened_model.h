@@ -22,7 +22,7 @@ struct OpenedModel {
 
   bool is_quantized() const { return !weights->linears().empty(); }
   // Tells models apart at the cost of a look: SHA-256 of the config and of every tensor's name,
-  // type, shape and first 64 KiB.
+  // type, shape and first, middle and last 64 KiB.
   std::string fingerprint() const;
 };
 

@@ -65,14 +65,13 @@ nlohmann::json written_totals(const std::filesystem::path& folder) {
 }
 
 Output::Output(const std::filesystem::path& path, bool overwrite, const std::string& format,
-               const OutputPlan& plan)
+               const OutputPlan& plan, size_t bytes_beside)
     : format_(choose_format(format, plan)),
-      pending_(path, PendingOutput::Kind::kFolder, overwrite),
-      expected_bytes_(bytes_while_written(plan, format_.name == "dense")) {
+      pending_(path, PendingOutput::Kind::kFolder, overwrite) {
   const size_t free = free_disk_bytes(path);
-  require(free >= expected_bytes_,
-          "{}: the output takes about {} while it is written, the disk has {} free",
-          printable(path.string(), 400), human_bytes(static_cast<double>(expected_bytes_)),
+  const size_t needed = bytes_while_written(plan, format_.name == "dense") + bytes_beside;
+  require(free >= needed, "{}: the output takes about {} while it is written, the disk has {} free",
+          printable(path.string(), 400), human_bytes(static_cast<double>(needed)),
           human_bytes(static_cast<double>(free)));
   writer_ = format_.open_writer(pending_.staging(), plan);
   if (format_.caution != nullptr) caution_ = format_.caution(plan);

@@ -18,14 +18,13 @@ nlohmann::json written_totals(const std::filesystem::path& folder);
 
 class Output {
  public:
-  // format: empty for the default. Errors, before anything is written: no such format; a linear
-  // that the format cannot hold (the message names the formats that can); an existing output; too
-  // little room on the disk.
+  // format: empty for the default. bytes_beside: of what else the run writes to the same disk.
+  // Errors, before anything is written: no such format; a linear that the format cannot hold (the
+  // message names the formats that can); an existing output; too little room on the disk.
   Output(const std::filesystem::path& path, bool overwrite, const std::string& format,
-         const OutputPlan& plan);
+         const OutputPlan& plan, size_t bytes_beside = 0);
 
   const std::string& format() const { return format_.name; }
-  size_t expected_bytes() const { return expected_bytes_; }  // while it is written
   void add_linear(const std::string& name, const QuantizedLinear& linear);
   void add_tensor(const std::string& name, const at::Tensor& tensor);
 
@@ -38,7 +37,6 @@ class Output {
  private:
   const Format& format_;
   PendingOutput pending_;
-  size_t expected_bytes_;
   std::unique_ptr<ModelWriter> writer_;
   std::string caution_;
 };

@@ -12,8 +12,9 @@ nlohmann::json quantize_model(const QuantizeRequest& request, Progress& progress
   const QuantizeJob job(
       request);  // opens and checks everything; refuses what cannot work before any work starts
   if (const auto finished = finished_report(job)) return *finished;
-  Output output(request.out, request.overwrite, request.format, job.output_plan());
-  Journal journal(job, output.expected_bytes());
+  Journal journal(job);
+  Output output(request.out, request.overwrite, request.format, job.output_plan(),
+                journal.expected_bytes());
   RunReport report(job, output.format());
 
   for (const std::string& name : job.model().other_tensors())

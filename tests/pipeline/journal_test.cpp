@@ -135,6 +135,56 @@ TEST(Journal, ARunWithoutCalibrationKeepsNone) {
   EXPECT_EQ(entries(folder.path()), 0u);
 }
 
+TEST(Journal, OfACalibratedRunStandsInTheWayOfAnyOther) {
+  const TemporaryFolder folder;
+  interrupt(request_for(folder / "out", "gptq", 3), 17);
+  QuantizeRequest rtn = request_for(folder / "out", "rtn", 3);
+  EXPECT_NE(message_of([&] { run(rtn); }).find("an interrupted run is kept here"),
+            std::string::npos);
+  rtn.resume = true;
+  EXPECT_NE(message_of([&] { run(rtn); }).find("belongs to another run"), std::string::npos);
+  EXPECT_TRUE(fs::exists(folder / "out.journal" / "block-00001"));
+  rtn.resume = false;
+  rtn.overwrite = true;
+  run(rtn);
+  EXPECT_EQ(entries(folder.path()), 1u);
+}
+
+TEST(Journal, IsThereStillWhenARunThatWouldReplaceItIsRefusedOrStopsEarly) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "out", "gptq", 3);
+  interrupt(request, 17);
+  request.overwrite = true;
+  request.format = "compressed-tensors";  // cannot hold this
+  message_of([&] { run(request); });
+  EXPECT_TRUE(fs::exists(folder / "out.journal" / "block-00001"));
+  QuantizeRequest rtn = request_for(folder / "out", "rtn", 3);
+  rtn.overwrite = true;
+  interrupt(rtn, 17);
+  EXPECT_TRUE(fs::exists(folder / "out.journal" / "block-00001"));
+  resume_run(request_for(folder / "out", "gptq", 3), 21);
+}
+
+TEST(Journal, ThatAKillHasLeftBesideItsFinishedOutputIsRemoved) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "out", "gptq", 3);
+  interrupt(request, 17);
+  fs::copy(folder / "out.journal", folder / "copy", fs::copy_options::recursive);
+  resume_run(request, 21);
+  fs::rename(folder / "copy", folder / "out.journal");
+  request.resume = true;
+  StoppingProgress progress(1);  // work would throw Interrupted
+  EXPECT_TRUE(quantize_model(request, progress)["verified"].get<bool>());
+  EXPECT_EQ(entries(folder.path()), 1u);
+}
+
+TEST(Journal, ThatIsEmptyIsNone) {
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "out.journal");
+  run(request_for(folder / "out", "gptq", 3));
+  EXPECT_EQ(entries(folder.path()), 1u);
+}
+
 TEST(Journal, IsNeitherUsedNorReplacedUnasked) {
   const TemporaryFolder folder;
   QuantizeRequest request = request_for(folder / "out", "gptq", 3);

@@ -195,6 +195,7 @@ TEST(QuantizeText, SaysWhatOfItIsOfAnEarlierRun) {
                "run before\n"));
   report.erase("seconds");
   EXPECT_TRUE(contains(quantize_text(report),
+                       "read back        ok when it was written\n"
                        "took             nothing: this output was finished before\n"));
 }
 
