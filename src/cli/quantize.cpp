@@ -88,9 +88,8 @@ nlohmann::json quantize_with_progress(const QuantizeRequest& request) {
     const std::filesystem::path journal = journal_folder(request.out);
     std::error_code error;
     if (!request.recipe.needs_calibration() || !std::filesystem::exists(journal, error)) throw;
-    throw Interrupted{
-        fmt::format("{} keeps the blocks that are done: the same with --resume goes on",
-                    printable(journal.string(), 400))};
+    throw Interrupted{fmt::format("{} keeps the finished blocks: --resume goes on with them",
+                                  printable(journal.string(), 400))};
   }
 }
 

@@ -248,8 +248,10 @@ std::optional<json> finished_report(const QuantizeJob& job) {
   require(change.empty(),
           "{}: the output of another run ({}); --overwrite without --resume replaces it",
           shown(request.out), change);
-  if (is_there(journal / kRunFile) && first_change(read_json(journal / kRunFile), identity).empty())
-    discard(journal);  // killed after the output was put here
+  if (is_there(journal / kRunFile)) {  // killed after the output was put here
+    const FileLock lock(journal / kRunFile);
+    if (first_change(read_json(journal / kRunFile), identity).empty()) discard(journal);
+  }
   report.update(written_totals(request.out));
   report["verified"] = true;  // or it would not be here
   return report;

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "base/files.h"
-#include "pipeline/quantize_job.h"
+#include "pipeline/run_report.h"
 
 namespace halftone {
 
@@ -78,8 +78,8 @@ class Journal {
 int64_t resume(const Journal& journal, Output& output, RunReport& report,
                std::optional<Calibration>& calibration, Progress& progress);
 
-// The report of the finished output that a resumed run finds in its place. None: there is none, or
-// it is not to be resumed. Error: the output of another run.
+// The report of the finished output that a resumed run finds in its place. None: there is none, it
+// is not to be resumed, or a journal is about to replace it. Error: the output of another run.
 std::optional<nlohmann::json> finished_report(const QuantizeJob& job);
 
 }  // namespace halftone

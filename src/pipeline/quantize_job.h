@@ -1,10 +1,9 @@
-// The parts of a quantization run that are not its story: what is opened and checked before, what
-// is reported after.
+// The parts of a quantization run that are not its story: what is opened and checked before, and
+// how a stage's linears share their solvers.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
-#include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -17,6 +16,9 @@
 #include "quantize/quantize_linear.h"
 
 namespace halftone {
+
+// As recipes call it.
+std::string objective_name(ObjectiveKind kind);
 
 class QuantizeJob {
  public:
@@ -80,26 +82,5 @@ class StageSolvers {
 
 // Puts the quantized weight in place of the full-precision one, in the block's dtype.
 void replace_weight(Block& block, const LinearSlot& linear, const QuantizedLinear& quantized);
-
-// What a run did (INTERFACE, "JSON").
-class RunReport {
- public:
-  RunReport(const QuantizeJob& job, const std::string& format);
-  // Returns the linear's row.
-  const nlohmann::json& add(const LinearSlot& linear, const LinearRecipe& recipe,
-                            const LinearStatistics& statistics, const LinearOutcome& outcome);
-  // A row of the interrupted run that this one goes on with.
-  void take_over(const nlohmann::json& row);
-  void set_dropped_sequences(int64_t count) { report_["calibration"]["dropped_sequences"] = count; }
-  void set_totals(const nlohmann::json& written);
-  int64_t linears() const { return static_cast<int64_t>(report_["linears"].size()); }
-  nlohmann::json with_times() const;
-  nlohmann::json without_times() const;
-
- private:
-  std::chrono::steady_clock::time_point start_;
-  nlohmann::json report_;  // rows with the seconds of each linear
-  int64_t taken_over_ = 0;
-};
 
 }  // namespace halftone

@@ -4,6 +4,7 @@
 #include "calibrate/calibration.h"
 #include "pipeline/journal.h"
 #include "pipeline/quantize_job.h"
+#include "pipeline/run_report.h"
 #include "quantize/quantize_linear.h"
 
 namespace halftone {

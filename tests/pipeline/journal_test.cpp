@@ -173,6 +173,10 @@ TEST(Journal, ThatAKillHasLeftBesideItsFinishedOutputIsRemoved) {
   resume_run(request, 21);
   fs::rename(folder / "copy", folder / "out.journal");
   request.resume = true;
+  {
+    const FileLock other(folder / "out.journal" / "run.json");
+    EXPECT_NE(message_of([&] { run(request); }).find("another process"), std::string::npos);
+  }
   StoppingProgress progress(1);  // work would throw Interrupted
   EXPECT_TRUE(quantize_model(request, progress)["verified"].get<bool>());
   EXPECT_EQ(entries(folder.path()), 1u);
