@@ -5,6 +5,7 @@
 #   HALFTONE_YES=1       install missing packages without asking
 #   WERROR=1             warnings are errors
 #   JOBS=N  TEST_JOBS=N  compile, test with N processes
+#   ROOMS="kernels text" only the tests of these rooms (test, sanitize, debug)
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -21,9 +22,11 @@ OPTIONS := -DHALFTONE_WERROR=$(if $(filter-out 0,$(WERROR)),ON,OFF) \
   $(if $(LIBTORCH_ROOT),"-ULIBTORCH_*" "-DLIBTORCH_ROOT=$(abspath $(LIBTORCH_ROOT))")
 SOURCES = $(shell find src tests bench -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
-# $(call compile,PRESET,MORE OPTIONS)
-compile = $(CMAKE) --preset $(1) $(OPTIONS) $(2) --log-level=NOTICE && $(CMAKE) --build --preset $(1) --parallel $(JOBS)
+# $(call compile,PRESET,TARGETS,MORE OPTIONS)
+compile = $(CMAKE) --preset $(1) $(OPTIONS) $(3) --log-level=NOTICE && $(CMAKE) --build --preset $(1) --parallel $(JOBS) --target $(2)
 run_tests = $(CTEST) --test-dir build/$(1) --output-on-failure --no-tests=error -j$(TEST_JOBS)
+tested_rooms = $(if $(ROOMS),"-DHALFTONE_TEST_ROOMS=$(subst $(space),;,$(strip $(ROOMS)))",-UHALFTONE_TEST_ROOMS)
+space := $(subst ,, )
 
 .PHONY: help setup build demo test bench sanitize scalar debug crosscheck format format-check check-includes clean
 
@@ -35,7 +38,7 @@ setup:  ## install what is missing: system packages (apt) and libtorch (into .ve
 	@scripts/setup.sh
 
 build: setup  ## the program, at build/halftone
-	@$(call compile,release,-DHALFTONE_BUILD_BENCH=OFF)
+	@$(call compile,release,halftone)
 
 # several processes share the cores here: threads that wait by spinning would cost them most of their time
 demo test sanitize scalar debug: export OMP_WAIT_POLICY ?= passive
@@ -43,25 +46,26 @@ demo test sanitize scalar debug: export OMP_WAIT_POLICY ?= passive
 demo: build  ## quantize the small model in examples/ and print one table
 	@scripts/demo.sh
 
-test: build  ## build and run the test suite
+test: setup  ## build and run the test suite, the portable kernels included
+	@$(call compile,release,halftone halftone_tests,$(tested_rooms))
 	@$(call run_tests,release)
 
 bench: setup  ## build and run the benchmarks
-	@$(call compile,release,-DHALFTONE_BUILD_BENCH=ON)
+	@$(call compile,release,halftone_benches,-DHALFTONE_BUILD_BENCH=ON)
 	@scripts/bench.sh build/release/bench
 
 sanitize: export ASAN_OPTIONS ?= detect_leaks=0
 sanitize: export UBSAN_OPTIONS ?= print_stacktrace=1
 sanitize: setup  ## the test suite under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(call compile,$@)
+	@$(call compile,$@,halftone_tests,$(tested_rooms))
 	@$(call run_tests,$@)
 
-scalar: setup  ## the test suite with the portable kernels only
-	@$(call compile,$@)
-	@$(call run_tests,$@)
+scalar: setup  ## only the tests of the portable kernels and of what stands on them
+	@$(call compile,release,halftone_tests,-UHALFTONE_TEST_ROOMS)
+	@$(call run_tests,release) -L portable
 
 debug: setup  ## the test suite without optimization
-	@$(call compile,$@)
+	@$(call compile,$@,halftone_tests,$(tested_rooms))
 	@$(call run_tests,$@)
 
 crosscheck: build  ## compare written and read folders with the field's own libraries

@@ -52,12 +52,12 @@ function(halftone_room name)
   endif()
 endfunction()
 
-# src/kernels/cpu: FILE_avx2.cpp and FILE_avx512.cpp get their instruction set; without them (other processors, the
-# `scalar` preset) FILE_no_x86.cpp stands in.
+# src/kernels/cpu: FILE_avx2.cpp and FILE_avx512.cpp get their instruction set; on other processors than x86 FILE_no_x86.cpp
+# stands in for them and for FILE_x86.cpp.
 function(halftone_kernel_sources list_name)
   set(sources ${${list_name}})
-  if(HALFTONE_PORTABLE_KERNELS OR NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-    list(FILTER sources EXCLUDE REGEX "(_avx2|_avx512|[^o]_x86)\\.cpp$")
+  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    halftone_only_portable(sources)
   else()
     list(FILTER sources EXCLUDE REGEX "_no_x86\\.cpp$")
     foreach(source ${sources})
@@ -70,4 +70,17 @@ function(halftone_kernel_sources list_name)
     endforeach()
   endif()
   set(${list_name} ${sources} PARENT_SCOPE)
+endfunction()
+
+macro(halftone_only_portable list_name)
+  list(FILTER ${list_name} EXCLUDE REGEX "(_avx2|_avx512|[^o]_x86)\\.cpp$")
+endmacro()
+
+# The kernels as other processors have them. Linked whole and first, they take the place of halftone_kernels: a test
+# program of the portable path is the same object files once more.
+function(halftone_portable_kernels)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/kernels/*.cpp")
+  halftone_only_portable(sources)
+  add_library(halftone_kernels_portable STATIC EXCLUDE_FROM_ALL ${sources})
+  target_link_libraries(halftone_kernels_portable PUBLIC halftone_flags)
 endfunction()
