@@ -54,7 +54,8 @@ std::string progress_line(std::string_view step, int64_t done, int64_t total,
   return line;
 }
 
-ConsoleProgress::ConsoleProgress() : live_(is_terminal()) {}
+ConsoleProgress::ConsoleProgress(std::function<std::string()> abandon)
+    : interrupts_(std::move(abandon)), live_(is_terminal()) {}
 
 ConsoleProgress::~ConsoleProgress() {
   clear();

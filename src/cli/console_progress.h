@@ -11,7 +11,8 @@ namespace halftone {
 
 class ConsoleProgress final : public Progress {
  public:
-  ConsoleProgress();
+  // abandon: as in InterruptScope.
+  explicit ConsoleProgress(std::function<std::string()> abandon = {});
   ~ConsoleProgress() override;
   void begin(std::string_view step, int64_t total) override;
   void start_at(int64_t done) override;

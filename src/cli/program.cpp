@@ -92,9 +92,8 @@ int run_program(int argc, char** argv) {
   try {
     return parse_and_run(argc, argv);
   } catch (const Interrupted& interrupted) {
-    return complain(kInterrupted,
-                    fmt::format("interrupted; {}", interrupted.kept.empty() ? "nothing was written"
-                                                                            : interrupted.kept));
+    print_note(interrupted_note(interrupted.kept));
+    return kInterrupted;
   } catch (const UsageError& error) {
     return complain(kWrongCommandLine, error.what());
   } catch (const VerificationError& error) {
