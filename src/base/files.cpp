@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/place.h"
 
 namespace halftone {
 namespace fs = std::filesystem;
@@ -24,6 +25,7 @@ std::string shown(const fs::path& path) {
   return printable(path.string(), 400);
 }
 
+// Of a call before: beside it, in the same argument list, it may be evaluated first.
 std::string last_error() {
   return std::strerror(errno);
 }
@@ -34,7 +36,8 @@ class Descriptor {
   explicit Descriptor(const fs::path& path) : value_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     require(value_ >= 0, "{}: cannot be opened: {}", shown(path), last_error());
     struct stat info {};
-    require(::fstat(value_, &info) == 0, "{}: {}", shown(path), last_error());
+    const bool known = ::fstat(value_, &info) == 0;
+    require(known, "{}: {}", shown(path), last_error());
     if (!S_ISREG(info.st_mode)) {
       ::close(value_);
       fail("{}: expected a file, found {}", shown(path),
@@ -55,9 +58,8 @@ class Descriptor {
 
 // Temporary names of an output: this and the number of a process.
 fs::path staging_prefix(const fs::path& path) {
-  fs::path normal = path.lexically_normal();
-  if (!normal.has_filename()) normal = normal.parent_path();
-  return normal.parent_path() / fmt::format(".{}.partial-", normal.filename().string());
+  const fs::path place = place_of(path);
+  return place.parent_path() / fmt::format(".{}.partial-", place.filename().string());
 }
 
 fs::path beside(const fs::path& path) {
@@ -155,25 +157,31 @@ void OutputFile::write(std::span<const std::byte> bytes) {
 }
 
 void OutputFile::close() {
-  require(::fsync(descriptor_) == 0, "{}: cannot be written: {}", shown(path_), last_error());
+  const bool synced = ::fsync(descriptor_) == 0;
+  require(synced, "{}: cannot be written: {}", shown(path_), last_error());
   const int result = ::close(descriptor_);
   descriptor_ = -1;
   require(result == 0, "{}: cannot be written: {}", shown(path_), last_error());
 }
 
 PendingOutput::PendingOutput(fs::path path, Kind kind, bool overwrite)
-    : path_(path.lexically_normal()), staging_(beside(path)), overwrite_(overwrite) {
-  if (!path_.has_filename()) path_ = path_.parent_path();
+    : path_(place_of(path)), staging_(beside(path)), overwrite_(overwrite) {
+  require(path_.has_filename(), "{}: expected the name of something to write", shown(path));
   std::error_code error;
-  const fs::path parent = path_.has_parent_path() ? path_.parent_path() : fs::path(".");
+  const fs::path parent = parent_of(path_);
   require(fs::is_directory(parent, error), "{}: the folder {} does not exist", shown(path_),
           shown(parent));
-  require(overwrite_ || !fs::exists(fs::symlink_status(path_, error)),
-          "{}: already exists; --overwrite replaces it", shown(path_));
+  const PlaceKind found = kind_at(path_);
+  require(overwrite_ || found == PlaceKind::kNothing, "{}: already exists; --overwrite replaces it",
+          shown(path_));
+  const PlaceKind own = kind == Kind::kFolder ? PlaceKind::kFolder : PlaceKind::kFile;
+  require(found == PlaceKind::kNothing || found == own, "{}: expected {}, found {}", shown(path_),
+          name_of(own), name_of(found));
   fs::remove_all(staging_, error);
   if (kind == Kind::kFolder) {
-    require(fs::create_directory(staging_, error), "{}: cannot be created: {}", shown(staging_),
-            error.message());
+    const bool created = fs::create_directory(staging_, error);
+    require(created, "{}: cannot be created: {}", shown(staging_),
+            error ? error.message() : "something is there");
   }
 }
 
