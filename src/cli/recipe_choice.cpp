@@ -26,17 +26,24 @@ std::string recipe_names() {
   return fmt::format("{}", fmt::join(names(), ", "));
 }
 
-Recipe find_recipe(const std::string& name_or_file) {
+std::optional<std::filesystem::path> recipe_file(const std::string& name_or_file) {
   for (const auto& [name, text] : builtin_recipes())
-    if (name == name_or_file) return parse_recipe(text, name);
+    if (name == name_or_file) return std::nullopt;
   const std::filesystem::path path = name_or_file;
   std::error_code error;
   const bool is_file = path.extension() == ".toml" || path.has_parent_path() ||
                        std::filesystem::is_regular_file(path, error);
-  if (!is_file)
+  return is_file ? std::optional(path) : std::nullopt;
+}
+
+Recipe find_recipe(const std::string& name_or_file) {
+  for (const auto& [name, text] : builtin_recipes())
+    if (name == name_or_file) return parse_recipe(text, name);
+  const std::optional<std::filesystem::path> file = recipe_file(name_or_file);
+  if (!file)
     fail("recipe {}: unknown{}; known are {}, or a .toml file", printable(name_or_file),
          did_you_mean(name_or_file, names()), recipe_names());
-  return parse_recipe(read_file(path, kLargestRecipe), path.stem().string());
+  return parse_recipe(read_file(*file, kLargestRecipe), file->stem().string());
 }
 
 }  // namespace halftone

@@ -26,6 +26,8 @@ FolderWriter::FolderWriter(std::filesystem::path folder, const OutputPlan& plan,
   require(plan.source != nullptr, "{}: no source model to take the config from", folder_.string());
   for (const LinearPlan& linear : plan_.linears)
     require(planned_.emplace(linear.name, &linear).second, "{}: planned twice", linear.name);
+  // before any work, which a file that cannot be read would make worthless
+  if (plan_.companions) copy_companions(plan_.source->folder(), folder_);
 }
 
 void FolderWriter::add_linear(const std::string& name, const QuantizedLinear& linear) {
@@ -57,7 +59,6 @@ void FolderWriter::finish(const nlohmann::json& report) {
   write_json("config.json", config);
   write_files();
   write_json("halftone.json", report);
-  if (plan_.companions) copy_companions(plan_.source->folder(), folder_);
 }
 
 std::string FolderWriter::fingerprint(const QuantizedLinear& linear) const {

@@ -5,6 +5,7 @@
 #include "pipeline/online_rotation.h"
 #include "pipeline/opened_model.h"
 #include "pipeline/output.h"
+#include "pipeline/output_place.h"
 
 namespace halftone {
 namespace {
@@ -22,6 +23,8 @@ OutputPlan plan_for(const OpenedModel& source) {
 }  // namespace
 
 nlohmann::json convert_model(const ConvertRequest& request, Progress& progress) {
+  require_output_folder(request.out, request.overwrite ? Existing::kReplace : Existing::kRefuse,
+                        files_of_model(request.model));
   const OpenedModel source(request.model);
   require(source.is_quantized(), "{}: is not quantized: there is no grid to convert",
           request.model.string());

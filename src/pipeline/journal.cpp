@@ -6,8 +6,10 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/place.h"
 #include "checkpoint/checkpoint.h"
 #include "format/verify.h"
+#include "pipeline/output_place.h"
 
 namespace halftone {
 namespace {
@@ -17,8 +19,6 @@ using nlohmann::json;
 
 constexpr double kDiskMargin = 1.02;  // headers
 constexpr const char* kRunFile = "run.json";
-constexpr const char* kReportFile = "halftone.json";
-constexpr const char* kVersionKey = "halftone_version";
 
 std::string shown(const fs::path& path) {
   return printable(path.string(), 400);
@@ -85,9 +85,7 @@ void discard(const fs::path& folder) {
 }  // namespace
 
 fs::path journal_folder(const fs::path& out) {
-  fs::path normal = out.lexically_normal();
-  if (!normal.has_filename()) normal = normal.parent_path();
-  return normal += ".journal";
+  return place_of(out) += ".journal";
 }
 
 Journal::Journal(const QuantizeJob& job)

@@ -8,6 +8,7 @@
 #include "checkpoint/safetensors.h"
 #include "format/verify.h"
 #include "pipeline/bits.h"
+#include "pipeline/output_place.h"
 #include "pipeline/quantize_model.h"
 #include "report/human.h"
 
@@ -66,7 +67,8 @@ nlohmann::json written_totals(const std::filesystem::path& folder) {
 
 Output::Output(const std::filesystem::path& path, bool overwrite, const std::string& format,
                const OutputPlan& plan, size_t bytes_beside)
-    : format_(choose_format(format, plan)),
+    : path_(path),
+      format_(choose_format(format, plan)),
       pending_(path, PendingOutput::Kind::kFolder, overwrite) {
   const size_t free = free_disk_bytes(path);
   const size_t needed = bytes_while_written(plan, format_.name == "dense") + bytes_beside;
@@ -94,6 +96,7 @@ nlohmann::json Output::verify_and_commit(const nlohmann::json& report) {
   }
   nlohmann::json totals = written_totals(pending_.staging());
   if (!caution_.empty()) totals["caution"] = caution_;
+  require_replaceable(path_);  // still, after the hours that this may have taken
   pending_.commit();
   return totals;
 }

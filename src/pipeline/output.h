@@ -20,7 +20,8 @@ class Output {
  public:
   // format: empty for the default. bytes_beside: of what else the run writes to the same disk.
   // Errors, before anything is written: no such format; a linear that the format cannot hold (the
-  // message names the formats that can); an existing output; too little room on the disk.
+  // message names the formats that can); an existing output; too little room on the disk; a file
+  // beside the weights that cannot be read.
   Output(const std::filesystem::path& path, bool overwrite, const std::string& format,
          const OutputPlan& plan, size_t bytes_beside = 0);
 
@@ -35,6 +36,7 @@ class Output {
   nlohmann::json verify_and_commit(const nlohmann::json& report);
 
  private:
+  std::filesystem::path path_;
   const Format& format_;
   PendingOutput pending_;
   std::unique_ptr<ModelWriter> writer_;

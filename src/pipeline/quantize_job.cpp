@@ -4,8 +4,11 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/place.h"
 #include "base/sha256.h"
+#include "pipeline/journal.h"
 #include "pipeline/online_rotation.h"
+#include "pipeline/output_place.h"
 #include "transform/rotated_weights.h"
 
 namespace halftone {
@@ -22,20 +25,23 @@ TokenWindows draw_windows(const QuantizeRequest& request, const Corpus& corpus,
   require(request.sequences > 0 && request.sequences <= kMostSequences,
           "--sequences {}: expected a number from 1 to {}", request.sequences, kMostSequences);
   const int64_t length = checked_length(request.length, config);
-  return with_context(request.calibration->string(), [&] {
-    return random_windows(corpus, request.sequences, length, request.seed);
-  });
-}
-
-// The folder in which a path lies, whether or not it ends in a slash.
-std::filesystem::path parent_of(const std::filesystem::path& path) {
-  std::filesystem::path normal = path.lexically_normal();
-  if (!normal.has_filename()) normal = normal.parent_path();
-  return normal.has_parent_path() ? normal.parent_path() : std::filesystem::path(".");
+  return with_path(*request.calibration,
+                   [&] { return random_windows(corpus, request.sequences, length, request.seed); });
 }
 
 std::string text_sha256(const std::string& text) {
   return sha256_hex(std::as_bytes(std::span(text.data(), text.size())));
+}
+
+// Where the run may write is looked at before anything is opened.
+QuantizeRequest placed(const QuantizeRequest& request) {
+  const Existing existing = request.overwrite ? Existing::kReplace
+                            : request.resume  ? Existing::kResume
+                                              : Existing::kRefuse;
+  const std::vector<std::filesystem::path> inputs = inputs_of(request);
+  require_output_folder(request.out, existing, inputs);
+  require_apart(journal_folder(request.out), inputs);
+  return request;
 }
 
 // GPTQ v1 files store zero - 1, which most readers take back without wrapping: zeros start at 1
@@ -63,8 +69,15 @@ std::string objective_name(ObjectiveKind kind) {
   return "";
 }
 
+std::vector<std::filesystem::path> inputs_of(const QuantizeRequest& request) {
+  std::vector<std::filesystem::path> inputs = files_of_model(request.model);
+  for (const auto& file : {request.recipe_file, request.calibration})
+    if (file) inputs.push_back(*file);
+  return inputs;
+}
+
 QuantizeJob::QuantizeJob(const QuantizeRequest& request)
-    : request_(fitted_to_format(request)),
+    : request_(fitted_to_format(placed(request))),
       opened_(request.model),
       execution_(choose_execution(request.device, request.compute, request.threads, true)),
       weights_(opened_.weights) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/progress.h"
@@ -22,6 +23,7 @@ class VerificationError : public Error {
 struct QuantizeRequest {
   std::filesystem::path model, out;
   Recipe recipe;
+  std::optional<std::filesystem::path> recipe_file;  // where `recipe` came from, if from a file
   std::optional<std::filesystem::path> calibration;  // absent only if the recipe needs none
   int64_t sequences = 128;
   int64_t length = 0;  // tokens a sequence; 0 = 2048, or the model's context where that is shorter
@@ -36,6 +38,9 @@ struct QuantizeRequest {
   bool overwrite = false;
   bool resume = false;  // go on with what an interrupted run has left beside `out`, if anything
 };
+
+// What a run reads.
+std::vector<std::filesystem::path> inputs_of(const QuantizeRequest& request);
 
 // Returns the report (INTERFACE, "JSON"), with times; the copy in the output folder has none. Every
 // error comes before the first output byte is in place. An exception leaves nothing behind but, if

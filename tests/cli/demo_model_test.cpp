@@ -106,9 +106,9 @@ TEST_F(GoldenDemoModel, ComparisonsPutTheReferenceFirst) {
 }
 
 TEST_F(GoldenDemoModel, AnExistingOutputIsReplacedOnlyWhenAsked) {
-  std::filesystem::create_directory(folder_ / "out");
-  std::ofstream(folder_ / "out" / "precious") << "x";
   const Arguments rtn = {"--recipe", "rtn", "--group-size", "32"};
+  ASSERT_EQ(quantize("out", rtn).status, 0);
+  std::ofstream(folder_ / "out" / "precious") << "x";
   const Outcome refused = quantize("out", rtn);
   EXPECT_EQ(refused.status, 1);
   EXPECT_TRUE(contains(refused.err, "--overwrite")) << refused.err;
@@ -176,13 +176,14 @@ TEST_F(GoldenDemoModel, AFullDiskIsOneClearLineAndKeepsWhatWasThere) {
     GTEST_SKIP() << "this system lets nobody mount a small disk";
   const Outcome run =
       run_shell("unshare --user --map-root-user --mount sh -c \"" + mount + " && mkdir '" + disk +
-                "/out' && echo x > '" + disk + "/out/precious' && $halftone quantize '" + model_ +
+                "/out' && echo '{\\\"halftone_version\\\": 1}' > '" + disk +
+                "/out/halftone.json' && $halftone quantize '" + model_ +
                 "' --recipe rtn --group-size 32 --overwrite --out '" + disk +
                 "/out'; status=\\$?; ls -A '" + disk + "' '" + disk + "/out'; exit \\$status\"");
   EXPECT_EQ(run.status, 1);
   EXPECT_TRUE(contains(run.err, "disk/out: the output takes about ")) << run.err;
   EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
-  EXPECT_EQ(run.out, disk + ":\nout\n\n" + disk + "/out:\nprecious\n");
+  EXPECT_EQ(run.out, disk + ":\nout\n\n" + disk + "/out:\nhalftone.json\n");
 }
 
 TEST_F(GoldenDemoModel, ASpillThatFillsTheDiskIsOneClearLineAndLeavesNothing) {

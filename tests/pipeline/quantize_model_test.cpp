@@ -377,9 +377,10 @@ TEST(QuantizeModel, AnExistingOutputIsRefusedAndUntouched) {
 
 TEST(QuantizeModel, OverwriteReplacesTheWholeFolder) {
   const TemporaryFolder folder;
-  fs::create_directory(folder / "out");
+  QuantizeRequest request = request_for(folder / "out", "rtn", 3);
+  run(request);
   std::ofstream(folder / "out" / "old.txt") << "old";
-  QuantizeRequest request = request_for(folder / "out", "rtn", 4);
+  request = request_for(folder / "out", "rtn", 4);
   request.overwrite = true;
   run(request);
   EXPECT_FALSE(fs::exists(folder / "out" / "old.txt"));

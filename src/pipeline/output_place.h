@@ -1,0 +1,32 @@
+// Where a command may write: never onto, around or into what it reads, and in the place of nothing
+// but its own.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+namespace halftone {
+
+inline constexpr const char* kReportFile = "halftone.json";  // of every output
+inline constexpr const char* kVersionKey = "halftone_version";
+
+// A model folder, and the files that its links lead to.
+std::vector<std::filesystem::path> files_of_model(const std::filesystem::path& model);
+
+// Error: `output` is, holds or lies inside one of the others.
+void require_apart(const std::filesystem::path& output,
+                   const std::vector<std::filesystem::path>& others);
+
+// Error: something is at `out` that is neither an output of this program without other models in
+// it, nor an empty folder; or it cannot be moved aside.
+void require_replaceable(const std::filesystem::path& out);
+
+enum class Existing { kRefuse, kReplace, kResume };  // what is at the place of an output
+
+// Before any work; nothing is changed. Errors: a name that is none ("", "/"), the folder that the
+// command runs in, or one above it; those of the functions above; what exists and is not to be
+// replaced; a place where nothing can be written.
+void require_output_folder(const std::filesystem::path& out, Existing existing,
+                           const std::vector<std::filesystem::path>& inputs);
+
+}  // namespace halftone
