@@ -8,6 +8,7 @@
 #include "cli/console_progress.h"
 #include "cli/exit_status.h"
 #include "cli/options.h"
+#include "cli/text_target.h"
 #include "pipeline/evaluate_model.h"
 #include "report/evaluation_report.h"
 
@@ -42,12 +43,13 @@ int compare(const Options& options) {
     throw UsageError(
         "compare: expected two models or more, found one; `halftone evaluate` is for one");
   for (const std::string& model : options.models) require_readable_kind(model);
-  check_target(options.json);
+  const std::vector<std::filesystem::path> models(options.models.begin(), options.models.end());
+  const EvaluateRequest request = make_request(options);
+  const TextTarget json(options.json, inputs_of(models, request));
   ConsoleProgress progress;
-  const std::vector<nlohmann::json> evaluations = compare_models(
-      {options.models.begin(), options.models.end()}, make_request(options), progress);
-  if (!options.json.empty()) write_text(options.json, json_text(evaluations));
-  if (options.json != "-") print_result(comparison_text(evaluations));
+  const std::vector<nlohmann::json> evaluations = compare_models(models, request, progress);
+  if (!json.is_stdout()) print_result(comparison_text(evaluations));
+  json.write(json_text(evaluations));
   return kDone;
 }
 
@@ -62,8 +64,7 @@ void add_compare(CLI::App& program, Action& action) {
   add_length(command, options->length);
   add_windows(command, options->windows);
   add_execution_options(command, options->execution);
-  command.add_option("--json", options->json, "a list of evaluations as JSON; - is stdout")
-      ->type_name("FILE");
+  add_target(command, {"--json", "a list of evaluations as JSON; - is stdout"}, options->json);
   command.footer(kFooter);
   command.callback([options, &action] { action = [options] { return compare(*options); }; });
 }

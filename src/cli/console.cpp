@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "base/files.h"
 
 namespace halftone {
 namespace {
@@ -28,21 +27,6 @@ void print_note(std::string_view line) {
 
 std::string json_text(const nlohmann::json& json) {
   return json.dump(kIndent, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
-}
-
-void write_text(const std::string& target, std::string_view text) {
-  if (target == "-") return print_result(text);
-  write_file_atomically(target, text);
-}
-
-void check_target(const std::string& target) {
-  if (target.empty() || target == "-") return;
-  std::error_code error;
-  const std::filesystem::path parent = std::filesystem::path(target).parent_path();
-  require(parent.empty() || std::filesystem::is_directory(parent, error),
-          "{}: the folder {} does not exist", target, parent.string());
-  require(!std::filesystem::is_directory(target, error), "{}: expected a file, found a folder",
-          target);
 }
 
 }  // namespace halftone

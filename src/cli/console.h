@@ -1,7 +1,6 @@
 // Where the program's output goes: results to stdout, everything else to stderr.
 #pragma once
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -16,12 +15,5 @@ void print_note(std::string_view line);
 
 // Indented, with a newline at the end; bytes that are not UTF-8 are replaced.
 std::string json_text(const nlohmann::json& json);
-
-// The target of --json and --report: "-" is stdout, else a file that appears complete or not at
-// all.
-void write_text(const std::string& target, std::string_view text);
-
-// Before long work: Error if the target's folder does not exist or the target is a folder.
-void check_target(const std::string& target);
 
 }  // namespace halftone

@@ -54,7 +54,8 @@ void add_convert(CLI::App& program, Action& action) {
       .add_option("--format", options->format, "compressed-tensors, gptq, gptq_v2, native or dense")
       ->required()
       ->type_name("FORMAT");
-  command.add_flag("--overwrite", options->overwrite, "replace what is at --out");
+  command.add_flag("--overwrite", options->overwrite,
+                   "replace the output of this program at --out");
   command.footer(kFooter);
   command.callback([options, &action] { action = [options] { return convert(*options); }; });
 }

@@ -9,6 +9,7 @@
 #include "cli/console_progress.h"
 #include "cli/exit_status.h"
 #include "cli/options.h"
+#include "cli/text_target.h"
 #include "pipeline/evaluate_model.h"
 #include "report/evaluation_report.h"
 #include "report/gate.h"
@@ -71,15 +72,15 @@ bool all_hold(const std::vector<Gate>& gates, const nlohmann::json& evaluation) 
 
 int evaluate(const Options& options) {
   const std::vector<Gate> gates = gates_of(options);
-  check_target(options.json);
   const EvaluateRequest request = make_request(options);
+  const TextTarget json(options.json, inputs_of({request.model}, request));
   nlohmann::json evaluation;
   {
     ConsoleProgress progress;
     evaluation = evaluate_model(request, progress);
   }
-  if (!options.json.empty()) write_text(options.json, json_text(evaluation));
-  if (options.json != "-") print_result(evaluation_text(evaluation));
+  if (!json.is_stdout()) print_result(evaluation_text(evaluation));
+  json.write(json_text(evaluation));
   return all_hold(gates, evaluation) ? kDone : kGateOrReadBackFailed;
 }
 
@@ -96,8 +97,7 @@ void add_evaluate(CLI::App& program, Action& action) {
   add_length(command, options->length);
   add_windows(command, options->windows);
   add_execution_options(command, options->execution);
-  command.add_option("--json", options->json, "the numbers as JSON; - is stdout")
-      ->type_name("FILE");
+  add_target(command, {"--json", "the numbers as JSON; - is stdout"}, options->json);
   command
       .add_option("--gate", options->gate,
                   "conditions such as \"kl.mean<0.05\"; exit 3 if one fails")

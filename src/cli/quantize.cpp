@@ -11,6 +11,7 @@
 #include "cli/exit_status.h"
 #include "cli/options.h"
 #include "cli/recipe_choice.h"
+#include "cli/text_target.h"
 #include "pipeline/journal.h"
 #include "pipeline/quantize_model.h"
 #include "report/quantize_report.h"
@@ -49,12 +50,15 @@ Recipe chosen_recipe(const Options& options) {
   return recipe;
 }
 
-void check_report_name(const std::string& report) {
+TextTarget report_target(const std::string& report, const QuantizeRequest& request) {
   const std::string type = std::filesystem::path(report).extension().string();
   if (!report.empty() && type != ".json" && type != ".html")
     throw UsageError(
         fmt::format("--report: expected FILE.json or FILE.html, found {}", printable(report)));
-  check_target(report);
+  std::vector<std::filesystem::path> apart_from = inputs_of(request);
+  for (const auto& written : {request.out, journal_folder(request.out)})
+    apart_from.push_back(written);
+  return {report, apart_from};
 }
 
 QuantizeRequest make_request(const Options& options) {
@@ -64,6 +68,7 @@ QuantizeRequest make_request(const Options& options) {
   request.model = options.model;
   request.out = options.out;
   request.recipe = chosen_recipe(options);
+  request.recipe_file = recipe_file(options.recipe);
   if (!options.calibration.empty()) request.calibration = options.calibration;
   if (request.recipe.needs_calibration() && !request.calibration)
     throw UsageError(fmt::format("--calibration: recipe {} needs a text", request.recipe.name));
@@ -94,14 +99,13 @@ nlohmann::json quantize_with_progress(const QuantizeRequest& request) {
 }
 
 int quantize(const Options& options) {
-  check_report_name(options.report);
-  const nlohmann::json report = quantize_with_progress(make_request(options));
-  if (!options.report.empty()) {
-    const bool html = std::filesystem::path(options.report).extension() == ".html";
-    write_text(options.report, html ? quantize_html(report) : json_text(report));
-  }
+  const QuantizeRequest request = make_request(options);
+  const TextTarget target = report_target(options.report, request);
+  const nlohmann::json report = quantize_with_progress(request);
   const char* verb = report.contains("seconds") ? "wrote" : "kept";  // what --resume found done
   print_result(fmt::format("{} {}\n{}", verb, options.out, quantize_text(report)));
+  const bool html = std::filesystem::path(options.report).extension() == ".html";
+  target.write(html ? quantize_html(report) : json_text(report));
   return report.value("verified", false) ? kDone : kGateOrReadBackFailed;
 }
 
@@ -143,11 +147,10 @@ void add_output_options(CLI::App& command, Options& options) {
       .add_option("--format", options.format,
                   "compressed-tensors, gptq, gptq_v2, native or dense (the first that fits)")
       ->type_name("FORMAT");
-  command.add_flag("--overwrite", options.overwrite, "replace what is at --out");
+  command.add_flag("--overwrite", options.overwrite, "replace the output of this program at --out");
   command.add_flag("--resume", options.resume,
                    "go on with an interrupted run of the same request, kept in OUT.journal");
-  command.add_option("--report", options.report, "what was done, as FILE.json or FILE.html")
-      ->type_name("FILE");
+  add_target(command, {"--report", "what was done, as FILE.json or FILE.html"}, options.report);
 }
 
 }  // namespace

@@ -12,6 +12,8 @@
 #include "cli/console.h"
 #include "cli/exit_status.h"
 #include "cli/options.h"
+#include "cli/text_target.h"
+#include "pipeline/output_place.h"
 #include "text/corpus.h"
 #include "text/tokenizer.h"
 
@@ -98,16 +100,17 @@ int tokenize(const Options& options) {
   require_readable_kind(options.model);
   const std::string type = std::filesystem::path(options.text).extension().string();
   if (type == ".tokens") fail("{}: holds tokens already, expected text", options.text);
-  check_target(options.json);
+  std::vector<std::filesystem::path> inputs = files_of_model(options.model);
+  inputs.emplace_back(options.text);
+  const TextTarget target(options.json.empty() ? "-" : options.json, inputs);
   const auto tokenizer = open_tokenizer(options.model);
-  const std::string target = options.json.empty() ? "-" : options.json;
   if (type == ".jsonl") {
-    write_text(target, tokenized_lines(*tokenizer, options.text));
+    target.write(tokenized_lines(*tokenizer, options.text));
     return kDone;
   }
   const std::string text = read_text(options.text);
-  write_text(target, options.json.empty() ? whole_text_lines(*tokenizer, text)
-                                          : whole_text_json(*tokenizer, text));
+  target.write(options.json.empty() ? whole_text_lines(*tokenizer, text)
+                                    : whole_text_json(*tokenizer, text));
   return kDone;
 }
 
@@ -118,7 +121,7 @@ void add_tokenize(CLI::App& program, Action& action) {
   const auto options = std::make_shared<Options>();
   command.add_option("MODEL", options->model, "model folder or tokenizer file")->required();
   add_text(command, options->text);
-  command.add_option("--json", options->json, "as JSON; - is stdout")->type_name("FILE");
+  add_target(command, {"--json", "as JSON; - is stdout"}, options->json);
   command.footer(kFooter);
   command.callback([options, &action] { action = [options] { return tokenize(*options); }; });
 }

@@ -4,15 +4,34 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/place.h"
 #include "evaluate/score.h"
 #include "evaluate/statistics.h"
 #include "pipeline/bits.h"
 #include "pipeline/opened_model.h"
+#include "pipeline/output_place.h"
 
 namespace halftone {
 namespace {
 
 using nlohmann::json;
+
+// Steps carry the model's name where several take their turn.
+class NamedProgress final : public Progress {
+ public:
+  NamedProgress(Progress& progress, std::string name)
+      : progress_(progress), name_(std::move(name)) {}
+  void begin(std::string_view step, int64_t total) override {
+    progress_.begin(fmt::format("{} {}", step, name_), total);
+  }
+  void start_at(int64_t done) override { progress_.start_at(done); }
+  void update(int64_t done, std::string_view detail) override { progress_.update(done, detail); }
+  void end() override { progress_.end(); }
+
+ private:
+  Progress& progress_;
+  std::string name_;
+};
 
 json to_json(const Estimate& estimate) {
   json error = nullptr;
@@ -48,8 +67,8 @@ json evaluate(const EvaluateRequest& request, Progress& progress, ReferenceState
             "{} and {} turn {} into different tokens: their distributions cannot be compared",
             request.model.string(), request.reference->string(), request.text.string());
   }
-  const TokenWindows windows = with_context(
-      request.text.string(), [&] { return disjoint_windows(corpus, length, request.windows); });
+  const TokenWindows windows =
+      with_path(request.text, [&] { return disjoint_windows(corpus, length, request.windows); });
   Scores scores = score_windows(opened.model, reference ? &reference->model : nullptr, windows,
                                 execution, progress, kept);
 
@@ -82,6 +101,15 @@ json evaluate(const EvaluateRequest& request, Progress& progress, ReferenceState
 
 }  // namespace
 
+std::vector<std::filesystem::path> inputs_of(const std::vector<std::filesystem::path>& models,
+                                             const EvaluateRequest& request) {
+  std::vector<std::filesystem::path> inputs = {request.text}, all = models;
+  if (request.reference) all.push_back(*request.reference);
+  for (const std::filesystem::path& model : all)
+    for (const std::filesystem::path& file : files_of_model(model)) inputs.push_back(file);
+  return inputs;
+}
+
 json evaluate_model(const EvaluateRequest& request, Progress& progress) {
   return evaluate(request, progress, nullptr);
 }
@@ -98,7 +126,8 @@ std::vector<json> compare_models(const std::vector<std::filesystem::path>& model
       one.reference = models.front();
       one.length = evaluations.front().at("protocol").at("length").get<int64_t>();
     }
-    evaluations.push_back(evaluate(one, progress, &reference));
+    NamedProgress named(progress, printable(last_name(model)));
+    evaluations.push_back(evaluate(one, named, &reference));
   }
   return evaluations;
 }

@@ -23,6 +23,10 @@ struct EvaluateRequest {
   int threads = 0;
 };
 
+// What evaluating the models reads.
+std::vector<std::filesystem::path> inputs_of(const std::vector<std::filesystem::path>& models,
+                                             const EvaluateRequest& request);
+
 // One object as INTERFACE "JSON" lists it, plus `compute`, `format`, `bytes` (of all weight files)
 // and `protocol.ids_sha256`, `protocol.tokenizer`, `protocol.round_trip`.
 nlohmann::json evaluate_model(const EvaluateRequest& request, Progress& progress);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "base/place.h"
 #include "report/bits_text.h"
 #include "report/human.h"
 #include "report/metric.h"
@@ -67,18 +68,12 @@ void add_divergence_rows(const Json& json, TextTable& table) {
   table.add_row({"same top token", top1(json)});
 }
 
-std::string last_part(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  const std::string name = std::filesystem::path(path).filename().string();
-  return name.empty() ? path : name;
-}
-
 // The last part of each model's path, or the whole path of all where two would look the same.
 std::vector<std::string> model_labels(const std::vector<Json>& evaluations) {
   std::vector<std::string> whole, short_ones;
   for (const Json& json : evaluations) {
     whole.push_back(find_text(json, "model"));
-    short_ones.push_back(last_part(whole.back()));
+    short_ones.push_back(last_name(whole.back()));
   }
   std::vector<std::string> sorted = short_ones;
   std::sort(sorted.begin(), sorted.end());

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "report/metric.h"
+#include "report/own_report.h"
 #include "report/quantize_report.h"
 #include "report/quantize_totals.h"
 
@@ -98,14 +99,13 @@ std::string quantize_html(const Json& report) {
   for (const auto& [label, text] : quantize_totals(report))
     totals += fmt::format("<tr><td>{}</td><td>{}</td></tr>\n", label, escaped(text));
   return fmt::format(
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-      "<title>Halftone report</title><style>{}</style></head><body>\n"
+      "{}<style>{}</style></head><body>\n"
       "<h1>Halftone report</h1>\n<table class=\"totals\">\n{}</table>\n{}"
       "<h2>Linears</h2>\n<table>\n<tr><th>name</th><th>objective</th><th>relative error</th>"
       "<th>loss</th><th>of "
       "rounding's</th><th>bits/weight</th><th>damping</th><th>fallback</th><th>seconds</th></tr>\n"
       "{}</table>\n<h2>Recipe</h2>\n<pre>{}</pre>\n</body></html>\n",
-      kStyle, totals, chart(linears_of(report)), linear_rows(linears_of(report)),
+      kHtmlHead, kStyle, totals, chart(linears_of(report)), linear_rows(linears_of(report)),
       escaped(find_text(report, "recipe.toml")));
 }
 
