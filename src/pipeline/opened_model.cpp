@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <span>
 
-#include "base/error.h"
+#include "base/place.h"
 #include "base/sha256.h"
 
 namespace halftone {
@@ -17,9 +17,9 @@ constexpr size_t kSampleBytes = 64 << 10;
 }  // namespace
 
 OpenedModel::OpenedModel(const std::filesystem::path& path)
-    : folder(path), weights(open_model(path)), model(with_context(path.string(), [&] {
-        return Model(weights, weights->checkpoint().names());
-      })) {}
+    : folder(path),
+      weights(open_model(path)),
+      model(with_path(path, [&] { return Model(weights, weights->checkpoint().names()); })) {}
 
 std::string OpenedModel::fingerprint() const {
   const Checkpoint& checkpoint = weights->checkpoint();

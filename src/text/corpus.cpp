@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/place.h"
 #include "base/random.h"
 #include "base/sha256.h"
 #include "base/utf8.h"
@@ -81,7 +82,7 @@ void require_ids_below(const std::vector<TokenId>& ids, int64_t vocabulary_size)
 }  // namespace
 
 std::string read_text(const std::filesystem::path& path) {
-  return with_context(path.string(), [&] {
+  return with_path(path, [&] {
     const MappedFile file(path);
     require_utf8(file.text());
     std::string text =
@@ -96,7 +97,7 @@ Corpus read_corpus(const std::filesystem::path& path, const Tokenizer* tokenizer
   Corpus corpus;
   corpus.name = path.filename().string();
   const std::string text = path.extension() == ".tokens" ? "" : read_text(path);
-  with_context(path.string(), [&] {
+  with_path(path, [&] {
     if (path.extension() == ".tokens") {
       corpus.ids = read_token_file(path);
       corpus.description = "token ids";
@@ -114,9 +115,9 @@ TokenWindows random_windows(const Corpus& corpus, int64_t count, int64_t length,
   const auto size = static_cast<int64_t>(corpus.ids.size());
   require(count > 0 && length > 0, "{} windows of {} tokens: both must be positive", count, length);
   require(length <= size && count <= 2 * size / length,
-          "{}: {} windows of {} tokens are wanted, but its {} tokens hold only {}: at least half "
-          "as many are needed",
-          corpus.name, count, length, size, size / length);
+          "{} windows of {} tokens are wanted, but its {} tokens hold only {}: at least half as "
+          "many are needed",
+          count, length, size, size / length);
   TokenWindows windows{count, length, {}};
   windows.ids.reserve(static_cast<size_t>(count * length));
   Random random(seed);
@@ -135,8 +136,7 @@ TokenWindows disjoint_windows(const Corpus& corpus, int64_t length, int64_t limi
   const auto size = static_cast<int64_t>(corpus.ids.size());
   require(length > 0 && limit >= 0, "windows of {} tokens, at most {}: not possible", length,
           limit);
-  require(length <= size, "{}: its {} tokens hold not one window of {} tokens", corpus.name, size,
-          length);
+  require(length <= size, "its {} tokens hold not one window of {} tokens", size, length);
   const int64_t count = limit == 0 ? size / length : std::min(limit, size / length);
   const auto end = corpus.ids.begin() + static_cast<ptrdiff_t>(count * length);
   return {count, length, {corpus.ids.begin(), end}};

@@ -11,8 +11,7 @@ namespace {
 
 constexpr const char* kEndOfText = "<|endoftext|>";
 
-Json read_merges_file(const std::filesystem::path& path) {
-  const std::string text = read_file(path);
+Json parse_merges(const std::string& text) {
   require(first_invalid_utf8(text) == text.size(), "not UTF-8 at byte {}",
           first_invalid_utf8(text));
   Json merges = Json::array();
@@ -44,9 +43,10 @@ Json special_tokens(const Json& vocabulary, const TokenizerSettings& settings) {
 
 Json read_gpt2_files(const std::filesystem::path& folder, const TokenizerSettings& settings) {
   Json model = {{"type", "BPE"}};
-  with_context("vocab.json",
-               [&] { model["vocab"] = parse_json(read_file(folder / "vocab.json")); });
-  with_context("merges.txt", [&] { model["merges"] = read_merges_file(folder / "merges.txt"); });
+  const std::string vocabulary = read_file(folder / "vocab.json");
+  with_context("vocab.json", [&] { model["vocab"] = parse_json(vocabulary); });
+  const std::string merges = read_file(folder / "merges.txt");
+  with_context("merges.txt", [&] { model["merges"] = parse_merges(merges); });
   const Json added = special_tokens(model["vocab"], settings);
   return {
       {"model", std::move(model)},

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/place.h"
 #include "text/bpe_tokenizer.h"
 #include "text/gpt2_files.h"
 #include "text/sentencepiece_tokenizer.h"
@@ -43,14 +44,14 @@ std::unique_ptr<const Tokenizer> open_gpt2_files(const fs::path& folder,
 }  // namespace
 
 std::unique_ptr<const Tokenizer> open_tokenizer(const fs::path& path) {
-  const fs::path file = with_context(path.string(), [&] {
+  const fs::path file = with_path(path, [&] {
     require(fs::exists(path), "no such file or folder");
     return fs::is_directory(path) ? tokenizer_file(path) : path;
   });
   const fs::path folder = file.parent_path();
   const TokenizerSettings settings = read_tokenizer_settings(folder);
   const bool is_pair = file.filename() == "vocab.json";
-  return with_context((is_pair ? folder : file).string(), [&] {
+  return with_path(is_pair ? folder : file, [&] {
     return is_pair ? open_gpt2_files(folder, settings) : open_file(file, settings);
   });
 }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/place.h"
 
 namespace halftone {
 namespace {
@@ -56,7 +57,7 @@ TokenizerSettings parse_settings(const Json& config) {
 TokenizerSettings read_tokenizer_settings(const std::filesystem::path& folder) {
   const auto path = folder / "tokenizer_config.json";
   if (!std::filesystem::exists(path)) return {};
-  return with_context(path.string(), [&] { return parse_settings(parse_json(read_file(path))); });
+  return with_path(path, [&] { return parse_settings(parse_json(read_file(path))); });
 }
 
 }  // namespace halftone

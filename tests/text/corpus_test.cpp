@@ -162,9 +162,10 @@ TEST(RandomWindows, TooShortTextsAreErrorsThatSayHowManyWindowsTheyHold) {
   const auto message = [](TokenId size, int64_t count, int64_t length) {
     return message_of([&] { random_windows(counting_corpus(size), count, length, 0); });
   };
-  EXPECT_EQ(message(49, 10, 10),
-            "count.txt: 10 windows of 10 tokens are wanted, but its 49 tokens hold only 4: at "
-            "least half as many are needed");
+  EXPECT_EQ(
+      message(49, 10, 10),
+      "10 windows of 10 tokens are wanted, but its 49 tokens hold only 4: at least half as many "
+      "are needed");
   EXPECT_NE(message(9, 1, 10).find("hold only 0"), std::string::npos);
   EXPECT_NE(message(9, INT64_MAX, 3).find("hold only 3"), std::string::npos);
   EXPECT_NE(message(9, 0, 3).find("must be positive"), std::string::npos);
