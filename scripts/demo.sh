@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Quantizes the small model in examples/ with RTN and GPTQ at 4, 3 and 2 bits, calibrated on one half of the sample
-# stories, and prints one table measured on the other half. Writes below build/demo; `make demo` builds first.
+# Quantizes the small model in examples/ with RTN, GPTQ and halftone, the recipe we recommend, at 4, 3 and 2 bits,
+# calibrated on one half of the sample stories, and prints one table measured on the other half. Writes below build/demo; `make demo` builds first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,7 +10,7 @@ readonly program=build/halftone model=examples/stories260K out=build/demo
 mkdir -p "$out"
 outputs=()
 for bits in 4 3 2; do
-  for recipe in rtn gptq; do
+  for recipe in rtn gptq halftone; do
     # 172 columns are no multiple of 32 or 64: of all formats only the native one holds such rows
     options=(--recipe "$recipe" --bits "$bits" --group-size 64 --format native)
     [[ $recipe == rtn ]] || options+=(--calibration examples/tinystories-calibration.txt)
