@@ -98,7 +98,7 @@ void add_model(CLI::App& command, std::string& target) {
 }
 
 void add_text(CLI::App& command, std::string& target) {
-  command.add_option("--text", target, "UTF-8 text, .jsonl with a text field, or .tokens")
+  command.add_option("--text", target, "UTF-8 text, .jsonl or .json with a text field, or .tokens")
       ->required()
       ->type_name("FILE");
 }

@@ -126,8 +126,9 @@ void add_recipe_options(CLI::App& command, Options& options) {
 
 void add_calibration_options(CLI::App& command, Options& options) {
   command
-      .add_option("--calibration", options.calibration,
-                  "UTF-8 text, .jsonl with a text field, or .tokens; none for data-free recipes")
+      .add_option(
+          "--calibration", options.calibration,
+          "UTF-8 text, .jsonl or .json with a text field, or .tokens; none for data-free recipes")
       ->type_name("FILE");
   add_integer(command, {"--sequences", "calibration windows (128)", 1, kMostSequences},
               options.sequences);

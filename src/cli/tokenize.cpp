@@ -15,6 +15,7 @@
 #include "cli/text_target.h"
 #include "pipeline/output_place.h"
 #include "text/corpus.h"
+#include "text/text_rows.h"
 #include "text/tokenizer.h"
 
 namespace halftone {
@@ -23,8 +24,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kFooter =
-    "A .jsonl file gives one line out per line in: {\"ids\": [...], \"ids_special\": [...],\n"
-    "\"decoded\": \"...\"}.\n\n"
+    "A .jsonl, .ndjson or .json file gives one line out per row: {\"ids\": [...],\n"
+    "\"ids_special\": [...], \"decoded\": \"...\"}.\n\n"
     "Examples:\n"
     "  halftone tokenize models/llama --text wiki.test.txt | head\n"
     "  halftone tokenize models/llama --text questions.jsonl --json -";
@@ -44,27 +45,13 @@ Json tokens_json(const Tokenizer& tokenizer, std::string_view text) {
           {"decoded", tokenizer.decode(ids, false)}};
 }
 
-std::string text_field(std::string_view line) {
-  const Json json = Json::parse(line, nullptr, false);
-  require(!json.is_discarded(), "not JSON");
-  const auto text = json.is_object() ? json.find("text") : json.end();
-  require(json.is_object() && text != json.end() && text->is_string(),
-          "expected an object with a string \"text\"");
-  return text->get<std::string>();
-}
-
-std::string tokenized_lines(const Tokenizer& tokenizer, const std::string& path) {
-  const std::string content = read_file(path);
-  std::string out;
-  int64_t number = 0;
-  for (std::string_view rest = content; !rest.empty();) {
-    const size_t end = std::min(rest.find('\n'), rest.size());
-    const std::string place = fmt::format("{}: line {}", path, ++number);
-    with_context(place,
-                 [&] { out += dumped(tokens_json(tokenizer, text_field(rest.substr(0, end)))); });
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return out;
+std::string tokenized_rows(const Tokenizer& tokenizer, const std::string& path, TextFileKind kind) {
+  return with_context(path, [&] {
+    std::string out;
+    for (const std::string& text : parse_text_rows(read_file(path), kind))
+      out += dumped(tokens_json(tokenizer, text));
+    return out;
+  });
 }
 
 std::vector<std::string> pieces_of(const Tokenizer& tokenizer, const std::vector<TokenId>& ids) {
@@ -98,14 +85,14 @@ std::string whole_text_lines(const Tokenizer& tokenizer, std::string_view text) 
 
 int tokenize(const Options& options) {
   require_readable_kind(options.model);
-  const std::string type = std::filesystem::path(options.text).extension().string();
-  if (type == ".tokens") fail("{}: holds tokens already, expected text", options.text);
+  const TextFileKind kind = text_file_kind(options.text);
+  if (kind == TextFileKind::kTokens) fail("{}: holds tokens already, expected text", options.text);
   std::vector<std::filesystem::path> inputs = files_of_model(options.model);
   inputs.emplace_back(options.text);
   const TextTarget target(options.json.empty() ? "-" : options.json, inputs);
   const auto tokenizer = open_tokenizer(options.model);
-  if (type == ".jsonl") {
-    target.write(tokenized_lines(*tokenizer, options.text));
+  if (holds_rows(kind)) {
+    target.write(tokenized_rows(*tokenizer, options.text, kind));
     return kDone;
   }
   const std::string text = read_text(options.text);

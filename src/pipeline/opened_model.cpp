@@ -39,7 +39,7 @@ std::string OpenedModel::fingerprint() const {
 
 Corpus read_corpus_for(const OpenedModel& opened, const std::filesystem::path& text) {
   const int64_t vocab = opened.model.config().vocab;
-  if (text.extension() == ".tokens") return read_corpus(text, nullptr, vocab);
+  if (holds_tokens(text)) return read_corpus(text, nullptr, vocab);
   const auto tokenizer = open_tokenizer(opened.folder);
   return read_corpus(text, tokenizer.get(), vocab);
 }

@@ -1,5 +1,7 @@
 #include "text/corpus.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -9,7 +11,7 @@
 #include "base/random.h"
 #include "base/sha256.h"
 #include "base/utf8.h"
-#include "text/json_fields.h"
+#include "text/text_rows.h"
 
 namespace halftone {
 namespace {
@@ -21,22 +23,8 @@ void require_utf8(std::string_view text) {
   require(invalid == text.size(), "not UTF-8 at byte {}", invalid);
 }
 
-std::string join_json_lines(std::string_view lines) {
-  std::string text;
-  size_t number = 0;
-  bool has_text = false;
-  while (!lines.empty()) {
-    const size_t end = std::min(lines.find('\n'), lines.size());
-    const std::string_view line = lines.substr(0, end);
-    lines.remove_prefix(std::min(end + 1, lines.size()));
-    ++number;
-    if (line.find_first_not_of(" \t\r") == line.npos) continue;
-    with_context(fmt::format("line {}", number), [&] {
-      text.append(has_text ? kBlankLine : "").append(string_field(parse_json(line), "text"));
-    });
-    has_text = true;
-  }
-  return text;
+std::string join_rows(std::string_view content, TextFileKind kind) {
+  return fmt::format("{}", fmt::join(parse_text_rows(content, kind), kBlankLine));
 }
 
 struct Around {
@@ -60,6 +48,14 @@ void tokenize(const std::string& text, const Tokenizer& tokenizer, Corpus& corpu
   corpus.round_trip = tokenizer.decode(inner, false) == text;
 }
 
+// The upper halves of int64 ids are 0; of a text no second token is always the same.
+bool are_wider(const std::vector<TokenId>& ids) {
+  constexpr size_t kFewest = 16;
+  bool wider = ids.size() >= kFewest && ids.size() % 2 == 0;
+  for (size_t i = 1; wider && i < ids.size(); i += 2) wider = ids[i] == 0;
+  return wider;
+}
+
 std::vector<TokenId> read_token_file(const std::filesystem::path& path) {
   const MappedFile file(path);
   const auto bytes = file.bytes();
@@ -68,44 +64,54 @@ std::vector<TokenId> read_token_file(const std::filesystem::path& path) {
           "expected 4 bytes a token id, found {} bytes, which 4 does not divide", bytes.size());
   std::vector<TokenId> ids(bytes.size() / sizeof(TokenId));
   std::memcpy(ids.data(), bytes.data(), bytes.size());
+  require(!are_wider(ids),
+          "expected little-endian int32 ids, found 0 for every second of {}: these are int64?",
+          ids.size());
   return ids;
 }
 
-void require_ids_below(const std::vector<TokenId>& ids, int64_t vocabulary_size) {
+void require_ids_below(const std::vector<TokenId>& ids, int64_t vocabulary_size,
+                       const char* cause) {
   for (size_t i = 0; i < ids.size(); ++i)
     require(ids[i] >= 0 && ids[i] < vocabulary_size,
-            "token {} has id {}, but the model's vocabulary has {} tokens: tokenizer and model do "
-            "not belong together?",
-            i, ids[i], vocabulary_size);
+            "token {} has id {}, but the model's vocabulary has {} tokens: {}", i, ids[i],
+            vocabulary_size, cause);
 }
 
 }  // namespace
 
 std::string read_text(const std::filesystem::path& path) {
+  const TextFileKind kind = text_file_kind(path);
   return with_path(path, [&] {
     const MappedFile file(path);
     require_utf8(file.text());
-    std::string text =
-        path.extension() == ".jsonl" ? join_json_lines(file.text()) : std::string(file.text());
+    std::string text = holds_rows(kind) ? join_rows(file.text(), kind) : std::string(file.text());
     require(!text.empty(), "there is no text in this file");
     return text;
   });
+}
+
+bool holds_tokens(const std::filesystem::path& path) {
+  return text_file_kind(path) == TextFileKind::kTokens;
 }
 
 Corpus read_corpus(const std::filesystem::path& path, const Tokenizer* tokenizer,
                    int64_t vocabulary_size) {
   Corpus corpus;
   corpus.name = path.filename().string();
-  const std::string text = path.extension() == ".tokens" ? "" : read_text(path);
+  const bool tokens = holds_tokens(path);
+  const std::string text = tokens ? "" : read_text(path);
   with_path(path, [&] {
-    if (path.extension() == ".tokens") {
+    if (tokens) {
       corpus.ids = read_token_file(path);
       corpus.description = "token ids";
     } else {
       require(tokenizer != nullptr, "this is text, but there is no tokenizer");
       tokenize(text, *tokenizer, corpus);
     }
-    require_ids_below(corpus.ids, vocabulary_size);
+    require_ids_below(corpus.ids, vocabulary_size,
+                      tokens ? "made with another tokenizer, or not little-endian int32?"
+                             : "tokenizer and model do not belong together?");
   });
   corpus.ids_sha256 = sha256_hex(std::as_bytes(std::span(corpus.ids)));
   return corpus;

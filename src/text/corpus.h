@@ -11,9 +11,13 @@
 
 namespace halftone {
 
-// A text file as one string: UTF-8 text as it is, or the `text` fields of a .jsonl joined by a
-// blank line. Errors: empty, not UTF-8 (with the offset), a line that is not JSON or has no `text`.
+// A text file as one string: UTF-8 text as it is, or the texts of a file of rows (text_rows.h)
+// joined by a blank line. Errors: empty, not UTF-8 (with the offset), a row that is not JSON or has
+// no `text`, a kind of file that holds no text.
 std::string read_text(const std::filesystem::path& path);
+
+// The file is one of token ids (.tokens). Error: a kind of file that holds neither text nor ids.
+bool holds_tokens(const std::filesystem::path& path);
 
 struct Corpus {
   std::vector<TokenId> ids;
@@ -25,7 +29,8 @@ struct Corpus {
 };
 
 // Tokenizes a text once, with special tokens as the tokenizer gives them; a .tokens file holds
-// little-endian int32 ids. Errors: ids outside [0, vocabulary_size), plus those of read_text.
+// little-endian int32 ids. Errors: ids outside [0, vocabulary_size), ids that look like int64, plus
+// those of read_text.
 // `tokenizer` may be null for .tokens.
 Corpus read_corpus(const std::filesystem::path& path, const Tokenizer* tokenizer,
                    int64_t vocabulary_size);

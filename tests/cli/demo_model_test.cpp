@@ -224,7 +224,7 @@ TEST_F(GoldenDemoModel, LinesOfJsonlAreTokenizedOneByOne) {
   std::ofstream(path) << "{\"text\": \"a\"}\nno json\n";
   const Outcome broken = run_halftone({"tokenize", model_, "--text", path});
   EXPECT_EQ(broken.status, 1);
-  EXPECT_TRUE(contains(broken.err, "line 2: not JSON")) << broken.err;
+  EXPECT_TRUE(contains(broken.err, "line 2: not valid JSON")) << broken.err;
 }
 
 TEST_F(GoldenDemoModel, TextsAreTokenizedWithTheirPieces) {

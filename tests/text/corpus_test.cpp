@@ -37,6 +37,59 @@ TEST(ReadText, JsonLinesAreJoinedByABlankLine) {
   EXPECT_EQ(read_text(folder / "a.jsonl"), "one\n\n\ntwo");
 }
 
+TEST(ReadText, RowsAreReadByWhateverEndingTheyHave) {
+  const TemporaryFolder folder;
+  for (const char* name : {"a.jsonl", "a.JSONL", "a.ndjson", "a.json", "a.Json"}) {
+    write_text(folder / name, "{\"text\": \"one\"}\n{\"text\": \"two\", \"url\": \"x\"}\n");
+    EXPECT_EQ(read_text(folder / name), "one\n\ntwo") << name;
+  }
+}
+
+TEST(ReadText, JsonFilesMayBeOneDocument) {
+  const TemporaryFolder folder;
+  const auto text = [&](std::string_view content) {
+    write_text(folder / "a.json", content);
+    return read_text(folder / "a.json");
+  };
+  EXPECT_EQ(text("[{\"text\": \"one\"},\n {\"text\": \"two\"}]\n"), "one\n\ntwo");
+  EXPECT_EQ(text("\n[{\"text\": \"one\"}]"), "one");
+  EXPECT_EQ(text("{\n  \"text\": \"one\"\n}\n"), "one");
+  EXPECT_NE(
+      message_of([&] { text("[{\"text\": \"one\"},\n {}]"); }).find("row 1: \"text\" is missing"),
+      std::string::npos);
+  EXPECT_NE(message_of([&] { text("[1"); }).find("a.json: not valid JSON"), std::string::npos);
+  EXPECT_NE(message_of([&] { text("{\"text\": \"a\"}\n{"); }).find("line 2: not valid JSON"),
+            std::string::npos);
+  EXPECT_NE(message_of([&] { text("{\"data\": []}"); }).find("\"text\" is missing"),
+            std::string::npos);
+}
+
+TEST(ReadText, ConversationsAreRefusedWithWhatToDo) {
+  const TemporaryFolder folder;
+  for (const char* key : {"messages", "conversations"}) {
+    write_text(folder / "a.jsonl",
+               Json{{key, Json::array({{{"role", "user"}, {"content", "x"}}})}}.dump());
+    const std::string message = message_of([&] { read_text(folder / "a.jsonl"); });
+    EXPECT_NE(
+        message.find(
+            "line 1: expected a \"text\", found a conversation: apply the model's chat template"),
+        std::string::npos)
+        << message;
+  }
+  write_text(folder / "a.jsonl", "{\"text\": \"one\", \"messages\": []}");
+  EXPECT_EQ(read_text(folder / "a.jsonl"), "one");
+}
+
+TEST(ReadText, FilesThatHoldNoTextAreRefusedByTheirEnding) {
+  const TemporaryFolder folder;
+  for (const char* name : {"a.csv", "a.TSV", "a.parquet", "a.txt.gz", "a.zst", "a.npy", "a.pt"}) {
+    write_text(folder / name, "text\n\"a b\"\n");
+    const std::string message = message_of([&] { read_text(folder / name); });
+    EXPECT_NE(message.find(std::string(name) + ": a ."), std::string::npos) << message;
+    EXPECT_EQ(message_of([&] { read_corpus(folder / name, nullptr, 512); }), message);
+  }
+}
+
 TEST(ReadText, WhatCannotBeReadIsAnErrorThatSaysWhere) {
   const TemporaryFolder folder;
   const auto message = [&](const char* name, std::string_view content) {
@@ -125,6 +178,25 @@ TEST(ReadCorpus, BrokenTokenFilesAreErrors) {
             std::string::npos);
   write_text(folder / "a.txt", "text");
   EXPECT_NE(message_of([&] { read_corpus(folder / "a.txt", nullptr, 512); }).find("no tokenizer"),
+            std::string::npos);
+}
+
+TEST(ReadCorpus, IdsOf64BitsAreRefused) {
+  const TemporaryFolder folder;
+  Ids ids;
+  for (TokenId id = 1; id <= 8; ++id) ids.insert(ids.end(), {id, 0});
+  write_ids(folder / "a.TOKENS", ids);
+  EXPECT_NE(message_of([&] {
+              read_corpus(folder / "a.TOKENS", nullptr, 512);
+            }).find("found 0 for every second of 16: these are int64?"),
+            std::string::npos);
+  ids.back() = 1;
+  write_ids(folder / "a.TOKENS", ids);
+  EXPECT_EQ(read_corpus(folder / "a.TOKENS", nullptr, 512).ids, ids);
+  write_text(folder / "b.tokens", std::string("\x05\x01\x07\x02", 4));  // uint16
+  EXPECT_NE(message_of([&] {
+              read_corpus(folder / "b.tokens", nullptr, 512);
+            }).find("not little-endian int32?"),
             std::string::npos);
 }
 
