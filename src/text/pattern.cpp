@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "text/oniguruma.h"
 #include "text/word_scanners.h"
 
 namespace halftone {
@@ -72,10 +73,10 @@ class IcuPattern final : public Pattern {
   explicit IcuPattern(const std::string& expression) : expression_(expression) {
     UErrorCode status = U_ZERO_ERROR;
     UParseError place{};
-    const auto wide = icu::UnicodeString::fromUTF8(expression_);
+    const auto wide = icu::UnicodeString::fromUTF8(icu_expression(expression_));
     pattern_.reset(icu::RegexPattern::compile(wide, 0, place, status));
-    require(U_SUCCESS(status), "not a valid regular expression: {} ({} at character {})",
-            printable(expression_), u_errorName(status), place.offset);
+    require(U_SUCCESS(status), "not a valid regular expression: {} ({})", printable(expression_),
+            u_errorName(status));
   }
 
   std::vector<TextSpan> find_all(std::string_view text) const override {
@@ -89,7 +90,9 @@ class IcuPattern final : public Pattern {
     while (U_SUCCESS(status) && matcher->find(status)) {
       const TextSpan match{static_cast<size_t>(matcher->start64(status)),
                            static_cast<size_t>(matcher->end64(status))};
-      if (match.begin < match.end) matches.push_back(match);
+      const bool is_empty = match.begin == match.end;
+      const bool adjoins = !matches.empty() && matches.back().end == match.begin;
+      if (!is_empty || !adjoins) matches.push_back(match);
     }
     require(U_SUCCESS(status), "the regular expression {} fails on a text of {} bytes: {}",
             printable(expression_), text.size(), u_errorName(status));

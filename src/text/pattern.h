@@ -1,5 +1,5 @@
-// What a tokenizer searches text for: a literal string, or a regular expression (ICU; the
-// best-known expressions have hand-written scanners).
+// What a tokenizer searches text for: a literal string, or a regular expression (ICU, behind
+// oniguruma.h; the best-known expressions have hand-written scanners).
 #pragma once
 
 #include <cstddef>
@@ -19,14 +19,14 @@ struct TextSpan {
 class Pattern {
  public:
   virtual ~Pattern() = default;
-  // The matches in valid UTF-8, in order, without overlap, none of them empty. Error: the
-  // expression needs too many steps on this text.
+  // The matches in valid UTF-8, in order, without overlap; an empty one (of a lookaround) lies
+  // nowhere at the end of another. Error: the expression needs too many steps on this text.
   virtual std::vector<TextSpan> find_all(std::string_view text) const = 0;
 };
 
 std::unique_ptr<const Pattern> literal_pattern(std::string literal);
 
-// Error: not a valid expression.
+// Error: not a valid expression, or one that means something else to ICU.
 std::unique_ptr<const Pattern> regex_pattern(const std::string& expression);
 
 // The same by ICU alone, also for expressions that have a scanner.

@@ -61,6 +61,7 @@ std::vector<TextSpan> split_at(const std::vector<TextSpan>& matches, size_t size
     else
       pieces.push_back(parts[i].span);
   }
+  std::erase_if(pieces, [](TextSpan piece) { return piece.begin == piece.end; });
   return pieces;
 }
 

@@ -57,6 +57,11 @@ TEST(Split, JoinsMatchesAsItsBehaviorSays) {
   EXPECT_EQ(ends(SplitBehavior::kContiguous), (Ends{1, 3, 4, 5, 6}));
 }
 
+TEST(Split, CutsAtEmptyMatchesAndKeepsNoEmptyPiece) {
+  EXPECT_EQ(split_at({{0, 0}, {2, 2}}, 4, SplitBehavior::kIsolated, false).size(), 2U);
+  EXPECT_EQ(split_at({{4, 4}}, 4, SplitBehavior::kRemoved, false).size(), 1U);
+}
+
 TEST(ByteLevel, SpellsEveryByteAndReadsItBack) {
   std::string bytes;
   for (int byte = 0; byte < 256; ++byte) bytes += static_cast<char>(byte);
