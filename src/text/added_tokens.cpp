@@ -3,6 +3,8 @@
 #include <unicode/uchar.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "base/error.h"
 #include "text/characters.h"
@@ -49,6 +51,7 @@ AddedToken parse_token(const Json& description) {
   token.lstrip = bool_field(description, "lstrip", false);
   token.rstrip = bool_field(description, "rstrip", false);
   token.normalized = bool_field(description, "normalized", !token.special);
+  token.numbered = bool_field(description, "numbered", false);
   return token;
 }
 
@@ -60,6 +63,49 @@ void check_against(const Vocabulary& vocabulary, const AddedToken& token) {
   require(other == nullptr, "token \"{}\" has id {}, which is \"{}\" in the vocabulary",
           printable(token.content), token.id, printable(other == nullptr ? "" : *other));
 }
+
+std::set<std::string> contents_of(const Json& tokens) {
+  std::set<std::string> contents;
+  for (const Json& token : tokens) contents.insert(token["content"]);
+  return contents;
+}
+
+class JoinedTokens {
+ public:
+  JoinedTokens(Json tokens, const Vocabulary& vocabulary)
+      : tokens_(std::move(tokens)), vocabulary_(vocabulary), next_id_(vocabulary.size()) {
+    for (size_t i = 0; i < tokens_.size(); ++i) {
+      places_.emplace(string_field(tokens_[i], "content"), i);
+      const int64_t id = integer_field(tokens_[i], "id");
+      if (id < INT32_MAX) next_id_ = std::max(next_id_, id + 1);
+    }
+  }
+
+  bool has(const std::string& content) const { return places_.contains(content); }
+
+  // `numbered`: nobody gives an id to a token that is new.
+  void set(Json token, bool numbered) {
+    const std::string content = token["content"];
+    const auto [at, is_new] = places_.try_emplace(content, tokens_.size());
+    const auto id = vocabulary_.find(content);
+    if (!is_new) {
+      token["id"] = tokens_[at->second]["id"];
+      tokens_[at->second] = std::move(token);
+      return;
+    }
+    token["numbered"] = numbered && !id;
+    token["id"] = id ? int64_t{*id} : next_id_++;
+    tokens_.push_back(std::move(token));
+  }
+
+  const Json& tokens() const { return tokens_; }
+
+ private:
+  Json tokens_;
+  const Vocabulary& vocabulary_;
+  int64_t next_id_;
+  std::map<std::string, size_t> places_;  // by content, in tokens_
+};
 
 }  // namespace
 
@@ -113,12 +159,9 @@ std::vector<TextSegment> TokenMatcher::split(std::string_view text) const {
   return segments;
 }
 
-AddedTokens::AddedTokens(const Json* description, const Vocabulary& vocabulary,
+AddedTokens::AddedTokens(const Json& description, const Vocabulary& vocabulary,
                          const Normalizers& normalizers) {
-  if (description == nullptr) return;
-  require(description->is_array(), "\"added_tokens\": expected an array, found {}",
-          description->type_name());
-  for (const Json& entry : *description) {
+  for (const Json& entry : description) {
     AddedToken token = parse_token(entry);
     check_against(vocabulary, token);
     ids_.add(token.content, token.id);
@@ -138,6 +181,33 @@ const AddedToken* AddedTokens::find(int64_t id) const {
 const AddedToken* AddedTokens::find(std::string_view content) const {
   const auto id = ids_.find(content);
   return id ? find(*id) : nullptr;
+}
+
+TokenId AddedTokens::require_role(const char* role, const std::optional<std::string>& named,
+                                  const std::string& usual) const {
+  const AddedToken* token = find(std::string_view(named.value_or(usual)));
+  require(named || token != nullptr, "tokenizer_config.json adds {}, but does not say which it is",
+          role);
+  require(token != nullptr && !token->numbered,
+          "tokenizer_config.json adds {} \"{}\", which is not in the vocabulary", role,
+          printable(*named));
+  return token->id;
+}
+
+Json join_added_tokens(const Json* description, const TokenizerSettings& settings,
+                       const Vocabulary& vocabulary) {
+  require(description == nullptr || description->is_array(),
+          "\"added_tokens\": expected an array, found {}",
+          description == nullptr ? "" : description->type_name());
+  JoinedTokens joined(description == nullptr ? Json::array() : *description, vocabulary);
+  const std::set<std::string> special = contents_of(settings.special_tokens);
+  for (Json token : settings.added_tokens) {
+    if (special.contains(token["content"])) token["special"] = true;
+    joined.set(token, false);
+  }
+  for (const Json& token : settings.special_tokens)
+    if (!joined.has(token["content"])) joined.set(token, true);
+  return joined.tokens();
 }
 
 }  // namespace halftone

@@ -13,7 +13,9 @@ BpeTokenizer::BpeTokenizer(const Json& description, const TokenizerSettings& set
       bpe_(with_context(
           "model",
           [&] { return Bpe(require_field(description, "model"), pre_tokenizers_.spell_bytes()); })),
-      added_(find_field(description, "added_tokens"), bpe_.vocabulary(), normalizers_),
+      added_(
+          join_added_tokens(find_field(description, "added_tokens"), settings, bpe_.vocabulary()),
+          bpe_.vocabulary(), normalizers_),
       decoders_(find_field(description, "decoder")),
       around_(parse_post_processor(find_field(description, "post_processor"))) {
   apply(settings);
@@ -22,24 +24,16 @@ BpeTokenizer::BpeTokenizer(const Json& description, const TokenizerSettings& set
       with_context("post_processor", [&, id = id] { return piece(id); });
 }
 
-// add_bos_token stands for the whole template, as transformers' Llama and GPT-NeoX classes rebuild
-// it.
+// Where the class makes its own template it replaces that of the file.
 void BpeTokenizer::apply(const TokenizerSettings& settings) {
-  if (!settings.add_bos) return;
-  const bool add_eos = settings.add_eos.value_or(false);
+  if (!settings.usual_bos) return;
+  const bool says_nothing = !settings.bos && !settings.add_bos && !settings.add_eos;
+  if (says_nothing && added_.find(std::string_view(settings.usual_bos_token)) == nullptr) return;
   around_ = {};
-  if (*settings.add_bos) around_.before = special_id("bos_token", settings.bos);
-  if (add_eos) around_.after = special_id("eos_token", settings.eos);
-}
-
-std::vector<TokenId> BpeTokenizer::special_id(const char* name,
-                                              const std::optional<std::string>& text) const {
-  require(text.has_value(), "tokenizer_config.json adds {}, but does not say which it is", name);
-  if (const AddedToken* added = added_.find(*text)) return {added->id};
-  const auto id = bpe_.vocabulary().find(*text);
-  require(id.has_value(), "tokenizer_config.json adds {} \"{}\", which is not in the vocabulary",
-          name, printable(*text));
-  return {*id};
+  if (settings.add_bos.value_or(*settings.usual_bos))
+    around_.before = {added_.require_role("bos_token", settings.bos, settings.usual_bos_token)};
+  if (settings.add_eos.value_or(false))
+    around_.after = {added_.require_role("eos_token", settings.eos, settings.usual_eos_token)};
 }
 
 std::vector<TokenId> BpeTokenizer::encode(std::string_view text, bool special) const {

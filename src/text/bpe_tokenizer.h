@@ -30,7 +30,6 @@ class BpeTokenizer final : public Tokenizer {
   void encode_ordinary(std::string_view text, bool at_start, BpeScratch& scratch,
                        std::vector<TokenId>& ids) const;
   void apply(const TokenizerSettings& settings);
-  std::vector<TokenId> special_id(const char* name, const std::optional<std::string>& text) const;
 
   Normalizers normalizers_;
   PreTokenizers pre_tokenizers_;

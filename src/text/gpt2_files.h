@@ -12,4 +12,8 @@ namespace halftone {
 // two tokens.
 Json read_gpt2_files(const std::filesystem::path& folder, const TokenizerSettings& settings);
 
+// What counts of the settings beside these files: add_bos_token puts BOS in front, add_eos_token
+// changes nothing, and the class of Qwen2 takes neither.
+TokenizerSettings gpt2_settings(TokenizerSettings settings);
+
 }  // namespace halftone

@@ -13,7 +13,7 @@ enum ModelField { kPieces = 1, kTrainerSpec = 2, kNormalizerSpec = 3 };
 enum PieceField { kPieceText = 1, kPieceType = 3 };
 enum TrainerField { kWhitespaceAsSuffix = 24 };
 enum NormalizerField { kCharsMap = 2, kAddDummyPrefix = 3, kEscapeWhitespaces = 5 };
-constexpr uint64_t kNormalPiece = 1;
+constexpr uint64_t kNormalPiece = 1, kUserDefinedPiece = 4;
 
 struct ProtoField {
   uint64_t number = 0;
@@ -120,6 +120,21 @@ size_t SentencePieceCuts::part_end(std::string_view text, size_t begin) const {
     if (single && before < 128 && known_[before]) return at;
   }
   return text.size();
+}
+
+std::set<std::string> user_defined_pieces(std::string_view model) {
+  std::set<std::string> pieces;
+  for_each_field(model, [&](const ProtoField& field) {
+    if (field.number != kPieces) return;
+    std::string_view text;
+    uint64_t type = kNormalPiece;
+    for_each_field(field.bytes, [&](const ProtoField& inner) {
+      if (inner.number == kPieceText) text = inner.bytes;
+      if (inner.number == kPieceType) type = inner.value;
+    });
+    if (type == kUserDefinedPiece) pieces.emplace(text);
+  });
+  return pieces;
 }
 
 }  // namespace halftone

@@ -10,6 +10,8 @@
 #pragma once
 
 #include <bitset>
+#include <set>
+#include <string>
 #include <string_view>
 
 namespace halftone {
@@ -29,5 +31,9 @@ class SentencePieceCuts {
   std::bitset<128> known_;  // ASCII characters that are pieces
   bool knows_space_ = false, possible_ = true;
 };
+
+// The pieces that whoever trained the model asked for ("user defined"), which are found in a text
+// before it is cut into pieces.
+std::set<std::string> user_defined_pieces(std::string_view model);
 
 }  // namespace halftone

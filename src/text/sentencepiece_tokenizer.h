@@ -9,8 +9,8 @@
 
 namespace halftone {
 
-// BOS is added unless `settings` say otherwise or the model has none. Error: the library refuses
-// the file.
+// BOS is added unless `settings` say otherwise or the model has none, by whatever class. Errors:
+// the library refuses the file; a token to be put around texts is none.
 std::unique_ptr<const Tokenizer> open_sentencepiece(const std::filesystem::path& path,
                                                     const TokenizerSettings& settings);
 

@@ -38,7 +38,7 @@ std::unique_ptr<const Tokenizer> open_file(const fs::path& path,
 
 std::unique_ptr<const Tokenizer> open_gpt2_files(const fs::path& folder,
                                                  const TokenizerSettings& settings) {
-  return std::make_unique<BpeTokenizer>(read_gpt2_files(folder, settings), settings);
+  return std::make_unique<BpeTokenizer>(read_gpt2_files(folder, settings), gpt2_settings(settings));
 }
 
 }  // namespace

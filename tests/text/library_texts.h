@@ -35,6 +35,13 @@ inline std::vector<std::string> pieces_of(const Tokenizer& tokenizer, const Ids&
   return pieces;
 }
 
+// The sentencepiece library spells out what transformers takes for one token (library_folders).
+inline bool spells_special_tokens(const std::string& text) {
+  for (const char* token : {"<s>", "</s>", "<unk>"})
+    if (text.find(token) != text.npos) return true;
+  return false;
+}
+
 // {"text", "ids", "decoded"}; "tokens" may be left out, "ids_special" (with special tokens) and
 // "decoded_skipping" (without them) where they are the same.
 inline void expect_library_result(const Tokenizer& tokenizer, const Json& row) {
