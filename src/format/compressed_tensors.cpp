@@ -230,6 +230,7 @@ Format compressed_tensors_format() {
           .refusal = refusal,
           .on_request = any_dense,
           .open_writer = open_writer,
+          .scale_type = [](const OutputPlan& plan) { return plan.dtype; },
           .caution = nullptr,
           .open_reader = open_reader};
 }

@@ -80,6 +80,7 @@ Format dense_format() {
           .refusal = common_refusal,
           .on_request = always,
           .open_writer = open_writer,
+          .scale_type = [](const OutputPlan&) { return at::kFloat; },
           .caution = nullptr,
           .open_reader = open_reader};
 }

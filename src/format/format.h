@@ -76,6 +76,8 @@ struct Format {
   bool (*on_request)(const OutputPlan& plan);
   std::unique_ptr<ModelWriter> (*open_writer)(const std::filesystem::path& folder,
                                               const OutputPlan& plan);
+  // The type its files hold scales in; float32: as wide a one as they need.
+  at::ScalarType (*scale_type)(const OutputPlan& plan);
   // Which reader refuses what this format holds: one line, empty if none is known to. May be null.
   std::string (*caution)(const OutputPlan& plan);
   // The linears of a folder in this format; null if the folder is in another one.

@@ -202,6 +202,7 @@ Format entry(std::string name, std::string summary) {
                             const OutputPlan& plan) -> std::unique_ptr<ModelWriter> {
             return std::make_unique<GptqWriter>(folder, plan, v2);
           },
+          .scale_type = [](const OutputPlan&) { return at::kHalf; },
           .caution = v2 ? nullptr : caution_of_v1,
           .open_reader =
               [](std::shared_ptr<const Checkpoint> checkpoint) {

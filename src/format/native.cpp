@@ -291,6 +291,7 @@ Format native_format() {
           .refusal = common_refusal,
           .on_request = nullptr,
           .open_writer = open_writer,
+          .scale_type = [](const OutputPlan&) { return at::kFloat; },
           .caution = nullptr,
           .open_reader = open_reader};
 }

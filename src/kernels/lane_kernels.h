@@ -16,6 +16,16 @@ namespace halftone {
 
 inline constexpr int64_t kLanes = 16;
 
+// What a scale may be: at least the smallest subnormal of float16, or the smallest normal number of
+// bfloat16 and float32. Where all weights are 0 it means nothing and is 2^-14.
+inline constexpr double kLeastFloat16Scale = 0x1p-24, kLeastNormalFloat16 = 0x1p-14;
+inline constexpr double kLeastWideScale = 0x1p-126;
+inline constexpr double kScaleOfZeros = 0x1p-14;
+
+constexpr double least_scale(bool float16) {
+  return float16 ? kLeastFloat16Scale : kLeastWideScale;
+}
+
 // A uniform grid's rules, the same for every group of a linear (METHODS 4.1).
 struct UniformRule {
   int top = 15;            // greatest code, 2^bits - 1
@@ -24,6 +34,7 @@ struct UniformRule {
   int scale_bits = 8;      // significant bits of a scale; 0 = all that a float32 has (METHODS 4.6)
   int candidates = 1;      // ranges tried: 1 - i / 100 of the full one, i < candidates
   double clip_norm = 2.4;  // exponent of the error that chooses among them
+  bool float16_scales = false;  // a scale is a float16 number, else one of float32's range
 };
 
 // A min-max grid without stored numbers: its range is all there is to it (METHODS 4.1).
@@ -34,7 +45,8 @@ struct RangeRule {
 
 template <class T>  // float or double: the type of the weights
 struct LaneKernels {
-  // Fits one group: a scale (a float32's value, at least 2^-14) and an integer zero for each lane.
+  // Fits one group: a scale (a float32's value, at least least_scale) and an integer zero for each
+  // lane.
   // tile: (columns, 16); importance: (columns), weight of a column's error; scales, zeros: (16)
   void (*fit_uniform)(const UniformRule& rule, int64_t columns, const T* tile, const T* importance,
                       T* scales, T* zeros);

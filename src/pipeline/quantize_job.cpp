@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/place.h"
 #include "base/sha256.h"
+#include "kernels/lane_kernels.h"
 #include "pipeline/journal.h"
 #include "pipeline/online_rotation.h"
 #include "pipeline/output_place.h"
@@ -98,6 +99,7 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
   check_objectives();
   for (const LinearSlot& linear : model().linears())
     with_context(linear.name, [&] { require_options(recipe_for(linear)); });
+  float16_scales_ = scale_type() == at::kHalf;
   if (!request.recipe.needs_calibration()) return;
   require(
       request.calibration.has_value(),
@@ -105,6 +107,13 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
       request.recipe.name);
   corpus_ = read_corpus_for(opened_, *request.calibration);
   windows_ = draw_windows(request, *corpus_, model().config());
+}
+
+at::ScalarType QuantizeJob::scale_type() const {
+  const OutputPlan plan = output_plan();
+  const Format& format =
+      request_.format.empty() ? default_format(plan) : find_format(request_.format);
+  return format.scale_type(plan);
 }
 
 at::Tensor QuantizeJob::calibration_ids() const {
@@ -130,7 +139,9 @@ std::vector<LinearSlot> QuantizeJob::linears(int64_t block, int stage) const {
 }
 
 LinearRecipe QuantizeJob::recipe_for(const LinearSlot& linear) const {
-  return request_.recipe.for_linear(linear.name);
+  LinearRecipe recipe = request_.recipe.for_linear(linear.name);
+  recipe.grid.float16_scales = float16_scales_;
+  return recipe;
 }
 
 int64_t QuantizeJob::held_out_sequences() const {
@@ -224,6 +235,7 @@ json QuantizeJob::identity() const {
           {"recipe",
            {{"name", request_.recipe.name}, {"toml", recipe}, {"sha256", text_sha256(recipe)}}},
           {"calibration", calibration_json()},
+          {"least_scale", least_scale(float16_scales_)},
           {"compute", calibrated() ? json(dtype_name(execution_.dtype)) : json()},
           {"device", c10::DeviceTypeName(execution_.device.type(), /*lower_case=*/true)},
           {"threads", execution_.threads},

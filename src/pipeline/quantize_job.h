@@ -39,7 +39,7 @@ class QuantizeJob {
   at::Tensor weight(const LinearSlot& linear) const;       // (out, in), as stored or transformed
   at::Tensor other_tensor(const std::string& name) const;  // in the model's own dtype
   // What decides the result, as it opens the report: version, model, recipe, calibration
-  // (null without), number type, device, threads, seed. Two runs of the same identity give the
+  // (null without), least scale, number type, device, threads, seed. Two runs of the same identity give the
   // same bytes on one machine, as far as a sample of the weights tells models apart.
   nlohmann::json identity() const;
 
@@ -47,6 +47,7 @@ class QuantizeJob {
   void check_objectives() const;
   nlohmann::json calibration_json() const;  // corpus, sampling rule and hashes
   int64_t held_out_sequences() const;       // for target.auto
+  at::ScalarType scale_type() const;        // of the output's format
 
   QuantizeRequest request_;
   OpenedModel opened_;
@@ -55,6 +56,7 @@ class QuantizeJob {
   std::optional<Model> transformed_;
   std::optional<Corpus> corpus_;
   std::optional<TokenWindows> windows_;
+  bool float16_scales_ = false;
 };
 
 // Solvers of one stage: linears with the same recipe and the same Hessian (X^T X of the stage's

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "kernels/lane_kernels.h"
 #include "quantize/row_groups.h"
+#include "quantize/scale_floor.h"
 #include "quantize/weight_distribution.h"
 
 namespace halftone {
@@ -252,6 +253,8 @@ LinearOutcome LinearSolver::quantize(const at::Tensor& weight,
   LinearOutcome outcome = exact ? prepared_->solve<double>(numbers, row_energies)
                                 : prepared_->solve<float>(numbers, row_energies);
   outcome.weight_divergence = weight_divergence(numbers, outcome.quantized);
+  const std::string floor = scale_floor(numbers, outcome.quantized, prepared_->recipe().grid);
+  if (!floor.empty()) outcome.fallback += (outcome.fallback.empty() ? "" : "; ") + floor;
   outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return outcome;
 }

@@ -30,7 +30,8 @@ struct LinearOutcome {
   // groups and beside the same outliers, on a sample of 32 rows; 0: not taken (no objective)
   double loss_ratio_to_rtn = 0;
   double damping = 0;    // share of the reference diagonal that the factorization needed
-  std::string fallback;  // empty, or the steps of METHODS 7.6 that were taken, oldest first
+  std::string fallback;  // empty, or the steps of METHODS 7.6 that were taken, oldest first, and
+                         // where weights were too small for their scales (scale_floor.h)
   std::string target;    // of target.auto: the trial that was kept; else empty
   std::vector<TargetTrial> trials;  // of target.auto, in the order tried
   double seconds = 0;

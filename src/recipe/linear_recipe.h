@@ -85,6 +85,7 @@ struct GridOptions {
   double clip_norm = 2.4;    // exponent of that error
   int zero_min = 0;          // least zero point of an asymmetric grid (gptq v1 files: 1)
   int scale_bits = -1;  // significant bits of a scale; -1 = by METHODS 4.6, 0 = unrounded float32
+  bool float16_scales = false;  // no key: the output format's; else scales have float32's range
   // bilevel: scales and zeros are on grids of their own (METHODS 4.2)
   int64_t run_size = 16;    // consecutive rows that share such a grid: 2, 4, 8 or 16
   int scale_code_bits = 3;  // bits of a scale's code

@@ -33,6 +33,19 @@ TEST(Formats, TheDefaultIsTheFirstThatHoldsTheGridUnasked) {
   EXPECT_EQ(default_for({.scale_bits = 0}), "native");
 }
 
+TEST(Formats, SayWhichTypeTheirScalesHave) {
+  const SourceModel source;
+  OutputPlan plan = plan_for(source, {{"a", {}}});
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
+    plan.dtype = dtype;
+    EXPECT_EQ(find_format("compressed-tensors").scale_type(plan), dtype);
+    for (const char* gptq : {"gptq", "gptq_v2"})
+      EXPECT_EQ(find_format(gptq).scale_type(plan), at::kHalf);
+    for (const char* wide : {"native", "dense"})
+      EXPECT_EQ(find_format(wide).scale_type(plan), at::kFloat);
+  }
+}
+
 TEST(Formats, AnUnknownNameListsTheKnownOnes) {
   const std::string message = message_of([] { find_format("gguf2"); });
   for (const Format& format : formats())

@@ -102,6 +102,59 @@ TYPED_TEST(LaneKernelsOf, MinMaxFitsAndRoundingAgreeOnEveryInstructionSet) {
   }
 }
 
+// Weights 2^-k times as large have scales 2^-k times as large, far below the subnormals of float16.
+TYPED_TEST(LaneKernelsOf, ScalesFollowTheWeightsDownToWhatTheirTypeHolds) {
+  using T = TypeParam;
+  const auto tile = normal<T>(kColumns * kLanes, 1, 0.05);
+  for (UniformRule rule : rules())
+    for (const int candidates : {1, 80}) {
+      if (candidates > 1 && rule.scale_bits == 0) continue;
+      rule.candidates = candidates;
+      for (const InstructionSet set : sets()) {
+        const Fit<T> expected = fit<T>(set, rule, tile);
+        for (const int k : {7, 20, 60, 100}) {
+          std::vector<T> small = tile;
+          for (T& weight : small) weight = std::ldexp(weight, -k);
+          Fit<T> found = fit<T>(set, rule, small);
+          for (T& scale : found.scales) scale = std::ldexp(scale, k);
+          EXPECT_EQ(found.scales, expected.scales) << name_of(set) << " 2^-" << k;
+          EXPECT_EQ(found.zeros, expected.zeros) << name_of(set) << " 2^-" << k;
+        }
+      }
+    }
+}
+
+TYPED_TEST(LaneKernelsOf, Float16ScalesAreMultiplesOfTheLeastWhereTheyAreSmall) {
+  using T = TypeParam;
+  for (const UniformRule& wide : rules()) {
+    if (wide.scale_bits == 0) continue;
+    UniformRule rule = wide;
+    rule.float16_scales = true;
+    for (const double size : {1.0, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-9, 0.0}) {
+      const auto tile = normal<T>(kColumns * kLanes, 1, size == 0 ? 1 : size);
+      const std::vector<T> zeros(tile.size(), 0);
+      for (const InstructionSet set : sets()) {
+        const Fit<T> found = fit<T>(set, rule, size == 0 ? zeros : tile);
+        const Fit<T> free = fit<T>(set, wide, size == 0 ? zeros : tile);
+        for (int lane = 0; lane < kLanes; ++lane) {
+          const double scale = found.scales[lane], unbounded = free.scales[lane];
+          if (size == 0) {
+            EXPECT_EQ(scale, 0x1p-14);
+          } else if (unbounded >= 0x1p-14) {
+            EXPECT_EQ(scale, unbounded);
+          } else {
+            EXPECT_GE(scale, 0x1p-24);
+            EXPECT_EQ(scale * 0x1p24, std::nearbyint(scale * 0x1p24));
+            // asymmetric: the zero follows from the rounded scale, and may widen it
+            if (rule.zero_min == 0 && unbounded > 0x1p-24)
+              EXPECT_NEAR(scale, unbounded, 0x1p-25);
+          }
+        }
+      }
+    }
+  }
+}
+
 TYPED_TEST(LaneKernelsOf, ClipSearchFindsTheFirstLeastErrorOfDoublePrecision) {
   using T = TypeParam;
   for (const double norm : {1.0, 2.0, 2.4, 4.0})

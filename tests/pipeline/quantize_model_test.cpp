@@ -538,6 +538,46 @@ fs::path spoiled_model(const TemporaryFolder& folder, float value) {
   return path;
 }
 
+// The demo model with one linear's weights made small.
+fs::path model_with_small_weights(const TemporaryFolder& folder, double factor) {
+  const fs::path path = folder / "small";
+  fs::copy(example("stories260K"), path, fs::copy_options::recursive);
+  const Checkpoint source(example("stories260K"));
+  std::map<std::string, at::Tensor> tensors;
+  for (const std::string& name : source.names()) tensors[name] = source.load(name).clone();
+  tensors["model.layers.1.self_attn.q_proj.weight"].mul_(factor);
+  fs::permissions(path / "model.safetensors", fs::perms::owner_all);
+  write_safetensors(path / "model.safetensors", tensors, {{"format", "pt"}});
+  return path;
+}
+
+TEST(QuantizeModel, SmallWeightsAreHeldAsFarAsTheFormatGoesAndReportedBeyond) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "out", "rtn", 8);
+  request.overwrite = true;
+  apply_setting(request.recipe, "grid.symmetric=true");
+  const auto row = [&](double factor, const std::string& format) -> json {
+    fs::remove_all(folder / "small");
+    request.model = model_with_small_weights(folder, factor);
+    request.format = format;
+    const json report = run(request);
+    EXPECT_TRUE(report["verified"].get<bool>());
+    for (const json& linear : report["linears"])
+      if (linear["name"] == "model.layers.1.self_attn.q_proj") return linear;
+    return {};
+  };
+  const double usual = row(1, "native")["relative_error"];
+  for (const char* format : {"native", "compressed-tensors", "gptq", "gptq_v2", "dense"}) {
+    const bool float16 = std::string(format).starts_with("gptq");
+    for (const double factor : {1e-2, 1e-3, 1e-9}) {
+      const json found = row(factor, format);
+      const bool enough = !float16 || factor == 1e-2;
+      EXPECT_EQ(found["fallback"].get<std::string>().empty(), enough) << format << factor;
+      if (enough) EXPECT_NEAR(found["relative_error"].get<double>(), usual, 0.3 * usual);
+    }
+  }
+}
+
 TEST(QuantizeModel, NanAndInfiniteWeightsAreAnErrorThatNamesTheLinear) {
   for (const float value :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {

@@ -9,8 +9,7 @@
 
 namespace halftone::cpu {
 
-inline constexpr double kFar = 3e38;                // beyond every weight
-inline constexpr double kLeastScale = 1.0 / 16384;  // 2^-14, the smallest normal float16
+inline constexpr double kFar = 3e38;  // beyond every weight
 
 template <class T, int kBytes>
 struct UniformLanes {
@@ -35,33 +34,40 @@ struct UniformLanes {
     }
   };
 
-  // Keeps `bits` significant bits (0: those of a float32), to nearest, half to even; at least
-  // 2^-14.
-  static Reals round_scale(Reals scale, int bits) {
-    const int drop = Bits<T>::mantissa + 1 - (bits == 0 ? 24 : bits);
+  // Keeps the rule's significant bits (0: those of a float32), to nearest, half to even, and makes
+  // it a scale that the file can hold. All-zero weights: 2^-14.
+  static Reals round_scale(const UniformRule& rule, Reals scale) {
+    const Integers zeros = scale == 0;
+    const int drop = Bits<T>::mantissa + 1 - (rule.scale_bits == 0 ? 24 : rule.scale_bits);
     if (drop > 0) {
       const auto raw = V::bits_of(scale);
       const auto one = static_cast<typename V::Integer>(1);
       const auto odd = (raw >> drop) & one;
       scale = V::reals_of((raw + ((one << (drop - 1)) - one) + odd) & ~((one << drop) - one));
     }
-    return V::larger(scale, V::all(static_cast<T>(kLeastScale)));
+    if (rule.float16_scales) {  // subnormals are multiples of the least
+      const T least = static_cast<T>(kLeastFloat16Scale);
+      const Reals multiple = V::rint(V::smaller(scale / least, V::all(1024))) * least;
+      scale = V::select(scale < static_cast<T>(kLeastNormalFloat16), multiple, scale);
+    }
+    scale = V::larger(scale, V::all(static_cast<T>(least_scale(rule.float16_scales))));
+    return V::select(zeros, V::all(static_cast<T>(kScaleOfZeros)), scale);
   }
 
   static Grid grid_of(const UniformRule& rule, Range range) {
     const T top = static_cast<T>(rule.top);
     if (rule.symmetric) {
       const Reals reach = V::larger(V::magnitude(range.low), V::magnitude(range.high));
-      return {round_scale((reach + reach) / top, rule.scale_bits), V::all((top + 1) / 2)};
+      return {round_scale(rule, (reach + reach) / top), V::all((top + 1) / 2)};
     }
     const Reals low = V::smaller(range.low, Reals{}), high = V::larger(range.high, Reals{});
-    Grid grid{round_scale((high - low) / top, rule.scale_bits), {}};
+    Grid grid{round_scale(rule, (high - low) / top), {}};
     grid.zero = V::rint(V::smaller(-low / grid.scale, V::all(top)));
     if (rule.zero_min >
         0) {  // codes below the least zero are lost to positive weights: widen the steps
       const T least = static_cast<T>(rule.zero_min);
       const Integers raise = grid.zero < least;
-      const Reals wider = round_scale(high / (top - least), rule.scale_bits);
+      const Reals wider = round_scale(rule, high / (top - least));
       grid.scale = V::select(raise, V::larger(wider, grid.scale), grid.scale);
       grid.zero = V::select(raise, V::all(least), grid.zero);
     }
@@ -71,7 +77,7 @@ struct UniformLanes {
   // Replaces the grid of lanes whose weights are all the same number v: scale |v|, one code hits v.
   static Grid constant_grid(const UniformRule& rule, Range range, Grid grid) {
     const Integers constant = (range.low == range.high) & (range.low != 0);
-    const Reals scale = round_scale(V::magnitude(range.low), rule.scale_bits);
+    const Reals scale = round_scale(rule, V::magnitude(range.low));
     grid.scale = V::select(constant, scale, grid.scale);
     if (rule.symmetric) return grid;
     const Reals least = V::all(static_cast<T>(rule.zero_min));

@@ -20,6 +20,7 @@ UniformRule uniform_rule(const GridOptions& options) {
   rule.scale_bits = options.scale_bits < 0 ? default_scale_bits(options) : options.scale_bits;
   rule.candidates = options.clip_search ? 80 : 1;
   rule.clip_norm = options.clip_norm;
+  rule.float16_scales = options.float16_scales;
   return rule;
 }
 
