@@ -110,6 +110,17 @@ nlohmann::json make_groups(const OutputPlan& plan) {
   return json;
 }
 
+bool has_one_grid(const OutputPlan& plan) {
+  return std::all_of(plan.linears.begin(), plan.linears.end(), [&](const LinearPlan& linear) {
+    return grid_of(linear) == grid_of(plan.linears.front());
+  });
+}
+
+bool has_zero_points(const OutputPlan& plan) {
+  return std::any_of(plan.linears.begin(), plan.linears.end(),
+                     [](const LinearPlan& linear) { return !linear.recipe.grid.symmetric; });
+}
+
 bool is_input_embedding(const std::string& layer) {
   for (const char* name : {"embed_tokens", "embed_positions", "embed_in", "wte", "wpe"})
     if (layer == name || layer.ends_with(std::string(".") + name)) return true;
@@ -128,6 +139,12 @@ std::vector<CompressedGrid> CompressedConfig::allowed(const std::string& linear)
     if (std::find(targets.begin(), targets.end(), linear) != targets.end()) add_new(named, grid);
   }
   return named.empty() ? all : named;
+}
+
+std::string compressed_caution(const OutputPlan& plan) {
+  if (!has_zero_points(plan) || has_one_grid(plan)) return "";
+  return "transformers 5.24 opens no compressed-tensors folder of several grids with zero points: "
+         "grid.symmetric = true loads there";
 }
 
 CompressedConfig parse_compressed_config(const QuantizationConfig& config,
@@ -154,11 +171,13 @@ nlohmann::json make_compressed_config(const OutputPlan& plan,
   nlohmann::json ignore = nlohmann::json::array({"lm_head"});
   for (const std::string& layer : unquantized)
     if (layer != "lm_head" && !is_input_embedding(layer)) ignore.push_back(layer);
-  return {{"quant_method", "compressed-tensors"},
-          {"format", "pack-quantized"},
-          {"quantization_status", "compressed"},
-          {"ignore", ignore},
-          {"config_groups", make_groups(plan)}};
+  nlohmann::json config = {{"quant_method", "compressed-tensors"},
+                           {"format", "pack-quantized"},
+                           {"quantization_status", "compressed"},
+                           {"ignore", ignore},
+                           {"config_groups", make_groups(plan)}};
+  if (has_zero_points(plan) && has_one_grid(plan)) config["dequantize"] = true;
+  return config;
 }
 
 }  // namespace halftone

@@ -231,7 +231,7 @@ Format compressed_tensors_format() {
           .on_request = any_dense,
           .open_writer = open_writer,
           .scale_type = [](const OutputPlan& plan) { return plan.dtype; },
-          .caution = nullptr,
+          .caution = compressed_caution,
           .open_reader = open_reader};
 }
 

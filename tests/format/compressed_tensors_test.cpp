@@ -35,6 +35,28 @@ TEST(CompressedTensors, ConfigIsTheSetThatEveryLibraryVersionParses) {
       "strategy": "group", "group_size": 32, "dynamic": false, "actorder": null}}}})"));
 }
 
+// transformers 5.24 opens zero points so, and takes one grid for all linears then.
+TEST(CompressedTensors, OneGridWithZeroPointsAsksToBeDequantized) {
+  const LinearCase symmetric{}, asymmetric{.symmetric = false};
+  EXPECT_EQ(written_config({{"a", asymmetric}, {"b", asymmetric}}).value("dequantize", false),
+            true);
+  EXPECT_FALSE(written_config({{"a", symmetric}}).contains("dequantize"));
+  const std::vector<NamedCase> several[] = {
+      {{"a", asymmetric}, {"b", symmetric}},
+      {{"a", asymmetric}, {"b", {.bits = 8, .symmetric = false}}},
+      {{"a", asymmetric}, {"b", {.group_size = 16, .symmetric = false}}}};
+  const SourceModel source;
+  const Format& format = find_format("compressed-tensors");
+  for (const auto& cases : several) {
+    EXPECT_FALSE(written_config(cases).contains("dequantize"));
+    EXPECT_NE(format.caution(plan_for(source, cases)).find("grid.symmetric = true"),
+              std::string::npos);
+  }
+  for (const auto& cases : {std::vector<NamedCase>{{"a", symmetric}, {"b", {.bits = 8}}},
+                            std::vector<NamedCase>{{"a", asymmetric}}})
+    EXPECT_EQ(format.caution(plan_for(source, cases)), "");
+}
+
 TEST(CompressedTensors, WholeRowsAreStrategyChannel) {
   const auto weights =
       written_config({{"a", {.group_size = 0}}})["config_groups"]["group_0"]["weights"];
