@@ -98,6 +98,7 @@ int main(int argc, char** argv) {
   };
   keep_freed_memory();  // as the program does
   at::set_num_threads(static_cast<int>(argument(2, 2)));
+  print_products();
   const auto checkpoint = std::make_shared<const Checkpoint>(argv[1]);
   const Model model(checkpoint, checkpoint->names());
   const int64_t sequences = argument(3, 4), length = argument(4, 2048);

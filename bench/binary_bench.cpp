@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   const int threads = argc > 2 ? std::atoi(argv[2]) : 2;
   const int repetitions = argc > 3 ? std::atoi(argv[3]) : 3;
   at::set_num_threads(threads);
+  print_products();
   at::manual_seed(0);
   const int64_t rows = (in + kLanes - 1) / kLanes * kLanes;
   const at::Tensor block_weights = at::randn({kBlock, rows}).mul_(0.02);

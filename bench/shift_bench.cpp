@@ -78,6 +78,7 @@ int main(int argc, char** argv) {
   }
   keep_freed_memory();  // as the program does
   at::set_num_threads(threads);
+  print_products();
   at::manual_seed(0);
   double sweeps = 0, shifts = 0;
   for (const Input& input :

@@ -2,7 +2,7 @@
 // plain torch loop on the same shapes. A plain program: each case runs for seconds, so it repeats
 // few times and prints the least.
 //
-//   solve_bench [columns] [threads] [repetitions]
+//   solve_bench [columns] [threads] [repetitions] [products: auto, float32, bfloat16, two-part]
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
@@ -13,6 +13,7 @@
 
 #include "base/memory.h"
 #include "kernels/instruction_set.h"
+#include "model/compute.h"
 #include "quantize/factor.h"
 #include "quantize/quadratic_form.h"
 #include "quantize/quantize_linear.h"
@@ -90,12 +91,16 @@ int main(int argc, char** argv) {
   const int threads = argc > 2 ? std::atoi(argv[2]) : 2;
   const int repetitions = argc > 3 ? std::atoi(argv[3]) : 3;
   keep_freed_memory();  // as the program does
-  at::set_num_threads(threads);
+  // sets torch's threads; auto: by what is faster here
+  const Products chosen = choose_execution("cpu", Compute::kFloat32, threads, true,
+                                           parse_products(argc > 4 ? argv[4] : "auto"))
+                              .products;
   at::manual_seed(0);
   const at::Tensor weight = at::randn({in, in}).mul_(0.02);
   const LinearStatistics statistics{correlated_hessian(in), 2 * in};
-  std::printf("one linear %lld x %lld, %d threads, %s, least of %d\n", static_cast<long long>(in),
-              static_cast<long long>(in), threads, instruction_set().c_str(), repetitions);
+  std::printf("one linear %lld x %lld, %d threads, %s, products %s, least of %d\n",
+              static_cast<long long>(in), static_cast<long long>(in), threads,
+              instruction_set().c_str(), std::string(name_of(chosen)).c_str(), repetitions);
 
   LinearRecipe recipe;  // 4 bits, groups of 128, natural order, no clip search
   std::unique_ptr<LinearSolver> solver;

@@ -6,8 +6,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdio>
 #include <functional>
+#include <string>
 #include <vector>
+
+#include "kernels/products.h"
 
 namespace halftone {
 
@@ -15,6 +19,11 @@ using Clock = std::chrono::steady_clock;
 
 inline double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// What large matrices are multiplied with here; chosen now, for the threads there are.
+inline void print_products() {
+  std::printf("products %s\n", std::string(name_of(products())).c_str());
 }
 
 inline double least_seconds(int repetitions, const std::function<void()>& work) {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "kernels/mixed_product.h"
 #include "matrix/two_part_matrix.h"
 
 namespace halftone {
@@ -26,8 +25,8 @@ SymmetricSum::SymmetricSum(int64_t width, at::Device device)
     : sum_(at::zeros({width, width}, at::device(device).dtype(at::kFloat))) {}
 
 void SymmetricSum::add(const at::Tensor& rows) {
-  const int64_t all = sum_.size(0), step = panel_width(all, has_mixed_product());
   const TwoPartMatrix split(rows);
+  const int64_t all = sum_.size(0), step = panel_width(all, split.is_bfloat16());
   for (int64_t begin = 0; begin < all; begin += step) {
     const int64_t width = std::min(step, all - begin);
     add_product(sum_.narrow(0, begin, width).narrow(1, begin, all - begin),

@@ -37,6 +37,7 @@ struct Options {
   uint64_t seed = 0;
   bool overwrite = false, resume = false;
   ExecutionOptions execution;
+  std::optional<Products> products;
 };
 
 Recipe chosen_recipe(const Options& options) {
@@ -78,6 +79,7 @@ QuantizeRequest make_request(const Options& options) {
   request.format = options.format;
   request.device = options.execution.device;
   request.compute = options.execution.compute;
+  request.products = options.products;
   request.threads = options.execution.threads;
   if (options.memory_limit >= 0) request.memory_limit = options.memory_limit * kGibibyte;
   request.overwrite = options.overwrite;
@@ -140,6 +142,15 @@ void add_calibration_options(CLI::App& command, Options& options) {
                0, kMostGibibytes},
               options.memory_limit);
   add_seed(command, options.seed);
+  const auto set_products = [&options](const std::string& text) {
+    options.products = as_usage_error("--products", [&] { return parse_products(text); });
+  };
+  command
+      .add_option_function<std::string>(
+          "--products", set_products,
+          "auto, float32, bfloat16 or two-part: how large matrices are multiplied; auto measures "
+          "(auto)")
+      ->type_name("KIND");
 }
 
 void add_output_options(CLI::App& command, Options& options) {

@@ -37,8 +37,7 @@ bool adds_in_float32() {
 }  // namespace
 
 bool has_mixed_product() {
-  static const bool answer =
-      cblas_gemm_bf16bf16f32 != nullptr && cpu_multiplies_bfloat16() && adds_in_float32();
+  static const bool answer = cblas_gemm_bf16bf16f32 != nullptr && adds_in_float32();
   return answer;
 }
 

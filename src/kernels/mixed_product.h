@@ -1,5 +1,6 @@
 // The library's product of bfloat16 matrices: products are exact in float32, sums are float32, at
-// several times the float32 rate on AMX and AVX512-BF16.
+// several times the float32 rate on AMX, and below it on some processors (kernels/products.h says
+// where it is used).
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,7 @@
 
 namespace halftone {
 
-// Whether the library has it and this processor is fast at it.
+// Whether the library has it, fast or not.
 bool has_mixed_product();
 
 // Rows lie `stride` numbers apart. `transposed`: the matrix meant is the transpose of the one that

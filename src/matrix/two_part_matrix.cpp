@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "kernels/mixed_product.h"
+#include "kernels/products.h"
 #include "kernels/row_kernels.h"
 
 namespace halftone {
@@ -27,8 +28,9 @@ MixedOperand operand(const at::Tensor& x, bool transposed) {
 
 TwoPartMatrix::TwoPartMatrix(const at::Tensor& x, double multiple)
     : whole_(x), multiple_(multiple) {
-  if (!x.is_cpu() || x.numel() == 0 || !has_mixed_product()) return;
+  if (!x.is_cpu() || x.numel() == 0 || products() == Products::kFloat32) return;
   if (x.scalar_type() == at::kBFloat16) high_ = x;
+  if (products() != Products::kTwoParts) return;
   const int64_t rows = x.size(0), count = x.size(1), stride = x.stride(0);
   const bool pays = rows * count * std::max(rows, count) >= kLeastMultiplied;
   if (x.scalar_type() != at::kFloat || !pays) return;

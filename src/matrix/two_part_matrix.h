@@ -1,7 +1,7 @@
-// Large products by way of the library's bfloat16 ones (kernels/mixed_product.h), where the
-// processor is made for those. A bfloat16 matrix goes as it is: its products are exact in float32.
-// A float32 matrix goes as the sum of two bfloat16 ones, and of four products of parts the three
-// that count are summed in float32, in little more than half the time of the float32 product.
+// Large products by way of the library's bfloat16 ones (kernels/mixed_product.h), where
+// kernels/products.h has chosen those. A bfloat16 matrix goes as it is: its products are exact in
+// float32. A float32 matrix goes as the sum of two bfloat16 ones, and of four products of parts the
+// three that count are summed in float32, in little more than half the time of the float32 product.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,6 +20,7 @@ class TwoPartMatrix {
   TwoPartMatrix t() const;
   int64_t size(int64_t dim) const { return whole_.size(dim); }
   at::TensorOptions options() const { return whole_.options(); }
+  bool is_bfloat16() const { return high_.defined(); }  // in one part or two
 
  private:
   TwoPartMatrix() = default;

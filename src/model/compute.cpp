@@ -1,18 +1,47 @@
 #include "model/compute.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/Parallel.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <chrono>
 #include <thread>
 
 #include "base/error.h"
-#include "kernels/bfloat16.h"
+#include "kernels/mixed_product.h"
 
 namespace halftone {
 namespace {
 
-bool multiplies_bfloat16(const at::Device& device) {
-  return device.is_cuda() || cpu_multiplies_bfloat16();
+double seconds_of_linear(const at::Tensor& x, const at::Tensor& weight) {
+  const auto start = std::chrono::steady_clock::now();
+  (void)at::linear(x, weight);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// tokens, and width of input and output
+LinearTimes measure_linear(int64_t tokens, int64_t width, int repetitions) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor x = at::ones({tokens, width}), weight = at::ones({width, width});
+  const at::Tensor half_x = x.to(at::kBFloat16), half_weight = weight.to(at::kBFloat16);
+  (void)at::linear(x, weight);
+  (void)at::linear(half_x, half_weight);
+  LinearTimes times{1e30, 1e30};
+  for (int i = 0; i < repetitions; ++i) {
+    times.float32 = std::min(times.float32, seconds_of_linear(x, weight));
+    times.bfloat16 = std::min(times.bfloat16, seconds_of_linear(half_x, half_weight));
+  }
+  return times;
+}
+
+bool is_clear(const LinearTimes& times) {
+  return times.float32 > kClearly * times.bfloat16;
+}
+
+bool computes_in_bfloat16(const at::Device& device) {
+  return device.is_cuda() || is_clear(linear_times());
 }
 
 at::Device parse_device(const std::string& name) {
@@ -40,8 +69,30 @@ Compute parse_compute(const std::string& name) {
   fail("--compute {}: expected auto, float32 or bfloat16", printable(name));
 }
 
+Compute compute_named(const std::string& dtype) {
+  if (dtype == "float32") return Compute::kFloat32;
+  return dtype == "bfloat16" ? Compute::kBFloat16 : Compute::kAuto;
+}
+
+std::optional<Products> parse_products(const std::string& name) {
+  if (name == "auto") return std::nullopt;
+  const std::optional<Products> products = products_named(name);
+  require(products.has_value(), "--products {}: expected auto, {}", printable(name),
+          fmt::join(kProductsNames, ", "));
+  return products;
+}
+
+const LinearTimes& linear_times() {
+  static const LinearTimes times = [] {
+    // a library without fast bfloat16 may take hundreds of times as long: found out on little
+    const LinearTimes little = measure_linear(32, 256, 2);
+    return little.bfloat16 > 4 * little.float32 ? little : measure_linear(256, 512, 4);
+  }();
+  return times;
+}
+
 Execution choose_execution(const std::string& device, Compute compute, int threads,
-                           bool calibrating) {
+                           bool calibrating, std::optional<Products> products) {
   require(threads >= 0 && threads <= 1024, "--threads {}: expected 0 (all cores) to 1024", threads);
   Execution execution;
   execution.device = parse_device(device);
@@ -50,8 +101,15 @@ Execution choose_execution(const std::string& device, Compute compute, int threa
   at::set_num_threads(execution.threads);
   at::globalContext().setAllowTF32CuBLAS(false);
   const bool half = compute == Compute::kBFloat16 || (compute == Compute::kAuto && calibrating &&
-                                                      multiplies_bfloat16(execution.device));
+                                                      computes_in_bfloat16(execution.device));
   execution.dtype = half ? at::kBFloat16 : at::kFloat;
+  if (!calibrating) return execution;
+  require(!products || *products == Products::kFloat32 || has_mixed_product(),
+          "--products {}: this libtorch has no product of bfloat16 matrices; expected float32 or "
+          "auto",
+          name_of(products.value_or(Products::kFloat32)));
+  execution.products = products ? *products : fastest_products();
+  use_products(execution.products);
   return execution;
 }
 

@@ -88,6 +88,27 @@ fs::path journal_folder(const fs::path& out) {
   return place_of(out) += ".journal";
 }
 
+QuantizeRequest with_choices_of_the_run_before(QuantizeRequest request) {
+  if (!request.resume) return request;
+  for (const fs::path& file : {journal_folder(request.out) / kRunFile, request.out / kReportFile}) {
+    if (!is_there(file)) continue;
+    json before;
+    try {
+      before = read_json(file);
+    } catch (const Error&) {
+      continue;  // for those to say who need it
+    }
+    const auto text = [&](const char* key) {
+      const auto found = before.is_object() ? before.find(key) : before.end();
+      return found != before.end() && found->is_string() ? found->get<std::string>() : "";
+    };
+    if (request.compute == Compute::kAuto) request.compute = compute_named(text("compute"));
+    if (!request.products) request.products = products_named(text("products"));
+    break;
+  }
+  return request;
+}
+
 Journal::Journal(const QuantizeJob& job)
     : job_(job), folder_(journal_folder(job.request().out)), plan_(job.output_plan()) {
   plan_.companions = false;

@@ -24,6 +24,10 @@ namespace halftone {
 // OUT.journal, whether or not there is one.
 std::filesystem::path journal_folder(const std::filesystem::path& out);
 
+// What is chosen by measurement where it is not asked for (compute, products), as the run that
+// `resume` goes on with has chosen it: measured again, it might come out otherwise.
+QuantizeRequest with_choices_of_the_run_before(QuantizeRequest request);
+
 struct JournaledLinear {
   LinearSlot slot;
   QuantizedLinear quantized;

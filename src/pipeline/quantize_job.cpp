@@ -80,7 +80,8 @@ std::vector<std::filesystem::path> inputs_of(const QuantizeRequest& request) {
 QuantizeJob::QuantizeJob(const QuantizeRequest& request)
     : request_(fitted_to_format(placed(request))),
       opened_(request.model),
-      execution_(choose_execution(request.device, request.compute, request.threads, true)),
+      execution_(choose_execution(request.device, request.compute, request.threads,
+                                  request.recipe.needs_calibration(), request.products)),
       weights_(opened_.weights) {
   require(!opened_.is_quantized(),
           "{}: is quantized already ({}); quantizing again would add its error to that one's",
@@ -237,6 +238,7 @@ json QuantizeJob::identity() const {
           {"calibration", calibration_json()},
           {"least_scale", least_scale(float16_scales_)},
           {"compute", calibrated() ? json(dtype_name(execution_.dtype)) : json()},
+          {"products", calibrated() ? json(name_of(execution_.products)) : json()},
           {"device", c10::DeviceTypeName(execution_.device.type(), /*lower_case=*/true)},
           {"threads", execution_.threads},
           {"seed", request_.seed}};

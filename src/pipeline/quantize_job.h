@@ -39,8 +39,9 @@ class QuantizeJob {
   at::Tensor weight(const LinearSlot& linear) const;       // (out, in), as stored or transformed
   at::Tensor other_tensor(const std::string& name) const;  // in the model's own dtype
   // What decides the result, as it opens the report: version, model, recipe, calibration
-  // (null without), least scale, number type, device, threads, seed. Two runs of the same identity give the
-  // same bytes on one machine, as far as a sample of the weights tells models apart.
+  // (null without), least scale, number type, products, device, threads, seed. Two runs of the same
+  // identity give the same bytes on one machine, as far as a sample of the weights tells models
+  // apart.
   nlohmann::json identity() const;
 
  private:

@@ -10,8 +10,8 @@
 namespace halftone {
 
 nlohmann::json quantize_model(const QuantizeRequest& request, Progress& progress) {
-  const QuantizeJob job(
-      request);  // opens and checks everything; refuses what cannot work before any work starts
+  // opens and checks everything; refuses what cannot work before any work starts
+  const QuantizeJob job(with_choices_of_the_run_before(request));
   if (const auto finished = finished_report(job)) return *finished;
   Journal journal(job);
   Output output(request.out, request.overwrite, request.format, job.output_plan(),

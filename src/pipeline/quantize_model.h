@@ -31,7 +31,8 @@ struct QuantizeRequest {
   std::string format;  // empty: the first that can hold the grid of every linear
   std::string device = "cpu";
   Compute compute = Compute::kAuto;
-  int threads = 0;  // 0: all cores
+  std::optional<Products> products;  // none: the fastest
+  int threads = 0;                   // 0: all cores
   // Bytes of activations and statistics put aside in memory; more goes to a temporary file beside
   // the output, with the same result. Absent: half of the machine's memory.
   std::optional<int64_t> memory_limit;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kernels/mixed_product.h"
+#include "kernels/products.h"
 
 namespace halftone {
 namespace {
@@ -44,7 +45,7 @@ double quadratic_form(const at::Tensor& weight, const at::Tensor& hessian) {
 }
 
 double reported_quadratic_form(const at::Tensor& weight, const at::Tensor& hessian) {
-  if (weight.scalar_type() != at::kFloat || !weight.is_cpu() || !has_mixed_product())
+  if (weight.scalar_type() != at::kFloat || !weight.is_cpu() || products() != Products::kTwoParts)
     return quadratic_form(weight, hessian);
   const at::Tensor rounded = weight.to(at::kBFloat16);
   return sum_over_panels(weight, hessian, [&](const at::Tensor& columns, at::Tensor& product) {

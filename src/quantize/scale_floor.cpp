@@ -26,7 +26,7 @@ double with_bits(int bits) {
 }
 
 Floor floor_of(const QuantizedLinear& linear, const GridOptions& grid) {
-  const double above_least = std::nextafter(kLeastWideScale, 1.0);
+  const double above_least = std::nextafter(static_cast<float>(kLeastWideScale), 1.0F);
   if (linear.binary) {
     const at::Tensor reach = (linear.binary->means.abs() + linear.binary->scales).amax(-1);
     if (grid.scale_bits == 0) return {reach, above_least};
@@ -45,10 +45,9 @@ Floor floor_of(const QuantizedLinear& linear, const GridOptions& grid) {
 
 // The greatest magnitude of each row's groups.  -> (out, groups) float32
 at::Tensor greatest_of_groups(const at::Tensor& weight, const QuantizedLinear& linear) {
-  const at::Tensor group =
-      linear.group_of_column.defined()
-          ? linear.group_of_column.to(at::kLong)
-          : at::arange(linear.in(), at::kLong).div(linear.group_size, "floor");
+  const at::Tensor group = linear.group_of_column.defined()
+                               ? linear.group_of_column.to(at::kLong)
+                               : at::arange(linear.in(), at::kLong).div(linear.group_size, "floor");
   const at::Tensor magnitude = weight.to(at::kFloat).abs();
   return at::zeros({linear.out(), linear.groups()}, at::kFloat)
       .scatter_reduce(1, group.expand_as(magnitude), magnitude, "amax");

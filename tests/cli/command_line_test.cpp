@@ -59,7 +59,8 @@ TEST(CommandLine, HelpGoesToStdoutAndShowsExamples) {
 TEST(CommandLine, VersionNamesItsParts) {
   const Outcome version = run_halftone({"version"});
   EXPECT_EQ(version.status, 0);
-  for (const char* part : {"halftone 0.", "libtorch 2.", "devices cpu", "instructions "})
+  for (const char* part :
+       {"halftone 0.", "libtorch 2.", "devices cpu", "instructions ", "products ", "compute "})
     EXPECT_TRUE(contains(version.out, part)) << version.out;
   EXPECT_EQ(run_forked({"--version"}).status, 0);
 }
@@ -94,6 +95,8 @@ TEST(CommandLine, NumbersOutOfRangeExitWithTwo) {
 }
 
 TEST(CommandLine, WordsOutsideTheirListExitWithTwo) {
+  expect_failure({"quantize", "m", "--out", "o", "--products", "fast"}, 2,
+                 "auto, float32, bfloat16, two-part");
   expect_failure(kEvaluate + Arguments{"--compute", "float64"}, 2, "auto, float32 or bfloat16");
   for (const char* device : {"gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:99999", "CPU", ""})
     expect_failure(kEvaluate + Arguments{"--device", device}, 2, "--device: expected cpu, cuda");

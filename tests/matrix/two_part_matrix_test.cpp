@@ -6,6 +6,9 @@
 #include <array>
 #include <cmath>
 
+#include "kernels/mixed_product.h"
+#include "kernels/products.h"
+
 namespace halftone {
 namespace {
 
@@ -37,8 +40,31 @@ double greatest_error_split(const at::Tensor& x, const at::Tensor& y) {
   return greatest_error(TwoPartMatrix(x), TwoPartMatrix(y), x, y);
 }
 
+// Each kind of products, whatever is faster here; those of bfloat16 where the library has them.
+class TwoPartMatrixWith : public ::testing::TestWithParam<Products> {
+ protected:
+  void SetUp() override {
+    if (GetParam() != Products::kFloat32 && !has_mixed_product())
+      GTEST_SKIP() << "no mixed product";
+    use_products(GetParam());
+  }
+  void TearDown() override { use_products(fastest_products()); }
+};
+INSTANTIATE_TEST_SUITE_P(
+    EachKind, TwoPartMatrixWith,
+    ::testing::Values(Products::kFloat32, Products::kBFloat16, Products::kTwoParts),
+    [](const auto& kind) {
+      return std::string(kind.param == Products::kTwoParts ? "TwoParts" : name_of(kind.param));
+    });
+
+TEST_P(TwoPartMatrixWith, IsBFloat16WhereItIsToBe) {
+  const at::Tensor large = normal({500, 500}, 1).to(at::kFloat);
+  EXPECT_EQ(TwoPartMatrix(large).is_bfloat16(), GetParam() == Products::kTwoParts);
+  EXPECT_EQ(TwoPartMatrix(large.to(at::kBFloat16)).is_bfloat16(), GetParam() != Products::kFloat32);
+}
+
 // Large enough to be split, and not.
-TEST(TwoPartMatrix, OfSplitMatricesIsRightToFourDigitsAndInFloat64Exact) {
+TEST_P(TwoPartMatrixWith, OfSplitMatricesIsRightToFourDigitsAndInFloat64Exact) {
   for (const auto& [m, n, k] : {std::array<int64_t, 3>{500, 700, 400}, {30, 20, 50}}) {
     const at::Tensor x = normal({m, k}, 1), y = normal({k, n}, 2);
     EXPECT_LT(greatest_error_split(x, y), kFloat64);
@@ -46,13 +72,13 @@ TEST(TwoPartMatrix, OfSplitMatricesIsRightToFourDigitsAndInFloat64Exact) {
   }
 }
 
-TEST(TwoPartMatrix, OfWhatBFloat16HoldsIsExactToFloat32) {
+TEST_P(TwoPartMatrixWith, OfWhatBFloat16HoldsIsExactToFloat32) {
   const at::Tensor x = normal({500, 400}, 1).to(at::kBFloat16).to(at::kFloat);
   const at::Tensor y = normal({400, 700}, 2).to(at::kBFloat16).to(at::kFloat);
   EXPECT_LT(greatest_error_split(x, y), kFloat32);
 }
 
-TEST(TwoPartMatrix, TakesBFloat16AsItIsBesideFloat32) {
+TEST_P(TwoPartMatrixWith, TakesBFloat16AsItIsBesideFloat32) {
   for (const int64_t size : {30, 500}) {
     const at::Tensor x = normal({size, size}, 1).to(at::kBFloat16);
     const at::Tensor y = normal({size, size}, 2).to(at::kFloat), wide = x.to(at::kFloat);
@@ -62,7 +88,7 @@ TEST(TwoPartMatrix, TakesBFloat16AsItIsBesideFloat32) {
   }
 }
 
-TEST(TwoPartMatrix, TakesOneRowOrColumn) {
+TEST_P(TwoPartMatrixWith, TakesOneRowOrColumn) {
   const at::Tensor row = normal({1, 300}, 1).to(at::kBFloat16), column = row.t().contiguous();
   const at::Tensor wide = row.to(at::kFloat), tall = column.to(at::kFloat);
   EXPECT_LT(greatest_error(TwoPartMatrix(row), TwoPartMatrix(column), wide, tall), kFloat32);
@@ -71,7 +97,7 @@ TEST(TwoPartMatrix, TakesOneRowOrColumn) {
   EXPECT_LT(greatest_error(TwoPartMatrix(row).t(), TwoPartMatrix(row), tall, wide), kFloat32);
 }
 
-TEST(TwoPartMatrix, TakesPartsOfSplitMatricesAndTransposedOnes) {
+TEST_P(TwoPartMatrixWith, TakesPartsOfSplitMatricesAndTransposedOnes) {
   const at::Tensor whole = normal({900, 900}, 4).to(at::kFloat);
   const TwoPartMatrix split(whole);
   const auto part = [](const auto& of, int64_t row, int64_t rows, int64_t column, int64_t columns) {
@@ -92,14 +118,14 @@ TEST(TwoPartMatrix, TakesPartsOfSplitMatricesAndTransposedOnes) {
   expect_near(TwoPartMatrix(a(whole)), TwoPartMatrix(b(whole)), a(whole), b(whole));
 }
 
-TEST(TwoPartMatrix, CountsAMultipleSplitOrNot) {
+TEST_P(TwoPartMatrixWith, CountsAMultipleSplitOrNot) {
   for (const int64_t size : {30, 600}) {
     const at::Tensor x = normal({size, size}, 5).to(at::kFloat), y = -3 * x;
     EXPECT_LT(greatest_error(TwoPartMatrix(x, -3).t(), TwoPartMatrix(x), y.t(), x), kSplit);
   }
 }
 
-TEST(TwoPartMatrix, StartsFromZeroByItself) {
+TEST_P(TwoPartMatrixWith, StartsFromZeroByItself) {
   const at::Tensor x = normal({4, 6}, 5), y = normal({6, 3}, 6);
   EXPECT_LT((product(TwoPartMatrix(x), TwoPartMatrix(y)) - x.mm(y)).abs().max().item<double>(),
             kFloat64);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/mixed_product.h"
 #include "pipeline/demo_request.h"
 #include "support/fixtures.h"
 
@@ -201,6 +202,43 @@ TEST(Journal, IsNeitherUsedNorReplacedUnasked) {
   const json report = run(request);
   EXPECT_FALSE(report.contains("resumed_linears"));
   EXPECT_EQ(entries(folder.path()), 1u);
+}
+
+// What a measurement chooses might come out otherwise for the second run.
+TEST(Journal, ResumesWithTheChoicesOfTheInterruptedRun) {
+  for (const Compute compute : {Compute::kFloat32, Compute::kBFloat16})
+    for (const Products products : {Products::kFloat32, Products::kBFloat16, Products::kTwoParts}) {
+      if (products != Products::kFloat32 && !has_mixed_product()) continue;
+      const TemporaryFolder folder;
+      QuantizeRequest request = request_for(folder / "whole", "gptq", 3);
+      request.compute = compute;
+      request.products = products;
+      const json whole = run(request);
+      EXPECT_EQ(whole["products"], std::string(name_of(products)));
+      request.out = folder / "out";
+      interrupt(request, 17);
+      request.resume = true;
+      request.compute = Compute::kAuto;
+      request.products.reset();
+      for (int again = 0; again < 2; ++again) {  // goes on, then finds the output done
+        const json report = run(request);
+        EXPECT_EQ(report["products"], whole["products"]);
+        EXPECT_EQ(report["compute"], whole["compute"]);
+        EXPECT_EQ(contents(folder / "out"), contents(folder / "whole"));
+      }
+    }
+}
+
+TEST(Journal, OfOtherProductsIsRefusedWhereTheyAreAskedFor) {
+  if (!has_mixed_product()) GTEST_SKIP() << "no mixed product";
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "out", "gptq", 3);
+  request.products = Products::kTwoParts;
+  interrupt(request, 17);
+  request.resume = true;
+  request.products = Products::kFloat32;
+  const std::string message = message_of([&] { run(request); });
+  EXPECT_NE(message.find("products: then two-part, now float32"), std::string::npos) << message;
 }
 
 TEST(Journal, OfAnotherRequestIsRefusedByWhatDiffers) {

@@ -538,14 +538,16 @@ fs::path spoiled_model(const TemporaryFolder& folder, float value) {
   return path;
 }
 
-// The demo model with one linear's weights made small.
-fs::path model_with_small_weights(const TemporaryFolder& folder, double factor) {
+// The demo model in another type, one linear's weights made small.
+fs::path model_with_small_weights(const TemporaryFolder& folder, double factor,
+                                  at::ScalarType dtype) {
   const fs::path path = folder / "small";
   fs::copy(example("stories260K"), path, fs::copy_options::recursive);
   const Checkpoint source(example("stories260K"));
   std::map<std::string, at::Tensor> tensors;
   for (const std::string& name : source.names()) tensors[name] = source.load(name).clone();
   tensors["model.layers.1.self_attn.q_proj.weight"].mul_(factor);
+  for (auto& [name, tensor] : tensors) tensor = tensor.to(dtype);
   fs::permissions(path / "model.safetensors", fs::perms::owner_all);
   write_safetensors(path / "model.safetensors", tensors, {{"format", "pt"}});
   return path;
@@ -555,10 +557,11 @@ TEST(QuantizeModel, SmallWeightsAreHeldAsFarAsTheFormatGoesAndReportedBeyond) {
   const TemporaryFolder folder;
   QuantizeRequest request = request_for(folder / "out", "rtn", 8);
   request.overwrite = true;
-  apply_setting(request.recipe, "grid.symmetric=true");
-  const auto row = [&](double factor, const std::string& format) -> json {
+  for (const char* setting : {"grid.symmetric=true", "grid.group_size=0"})
+    apply_setting(request.recipe, setting);
+  const auto row = [&](double factor, at::ScalarType dtype, const std::string& format) -> json {
     fs::remove_all(folder / "small");
-    request.model = model_with_small_weights(folder, factor);
+    request.model = model_with_small_weights(folder, factor, dtype);
     request.format = format;
     const json report = run(request);
     EXPECT_TRUE(report["verified"].get<bool>());
@@ -566,16 +569,18 @@ TEST(QuantizeModel, SmallWeightsAreHeldAsFarAsTheFormatGoesAndReportedBeyond) {
       if (linear["name"] == "model.layers.1.self_attn.q_proj") return linear;
     return {};
   };
-  const double usual = row(1, "native")["relative_error"];
-  for (const char* format : {"native", "compressed-tensors", "gptq", "gptq_v2", "dense"}) {
-    const bool float16 = std::string(format).starts_with("gptq");
-    for (const double factor : {1e-2, 1e-3, 1e-9}) {
-      const json found = row(factor, format);
-      const bool enough = !float16 || factor == 1e-2;
-      EXPECT_EQ(found["fallback"].get<std::string>().empty(), enough) << format << factor;
-      if (enough) EXPECT_NEAR(found["relative_error"].get<double>(), usual, 0.3 * usual);
-    }
-  }
+  const double usual = row(1, at::kFloat, "native")["relative_error"];
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf})
+    for (const char* format : {"native", "compressed-tensors", "dense"})
+      for (const double factor : {1e-1, 3e-4, 1e-9}) {
+        const bool float16 = dtype == at::kHalf;
+        if (float16 && factor == 1e-9) continue;  // the weights themselves are lost
+        const json found = row(factor, dtype, format);
+        const bool enough =
+            !float16 || factor == 1e-1 || std::string(format) != "compressed-tensors";
+        EXPECT_EQ(found["fallback"].get<std::string>().empty(), enough) << format << factor;
+        if (enough) EXPECT_NEAR(found["relative_error"].get<double>(), usual, 0.3 * usual);
+      }
 }
 
 TEST(QuantizeModel, NanAndInfiniteWeightsAreAnErrorThatNamesTheLinear) {
