@@ -19,14 +19,16 @@ namespace halftone {
 class Checkpoint final : public WeightSource {
  public:
   // Errors: not a folder with config.json and safetensors; an index that lies (missing shard, a
-  // tensor that is not in its shard or in two, a shard name that is a path, total_size that does
-  // not add up where it is given).
+  // tensor that is not in its shard or in two, a shard name that is a path).
   explicit Checkpoint(const std::filesystem::path& folder);
 
   const std::filesystem::path& folder() const { return folder_; }
   const nlohmann::json& config() const override { return config_; }
   // safetensors metadata of the first file.
   const std::map<std::string, std::string>& metadata() const;
+
+  // What is wrong with the files but changes no tensor (an index's total_size); one line each.
+  const std::vector<std::string>& notes() const { return notes_; }
 
   bool contains(std::string_view name) const override;
   std::vector<std::string> names() const;  // sorted
@@ -46,6 +48,7 @@ class Checkpoint final : public WeightSource {
   nlohmann::json config_;
   std::vector<std::shared_ptr<const SafetensorsFile>> files_;
   std::map<std::string, Place, std::less<>> places_;
+  std::vector<std::string> notes_;
 };
 
 // JSON from a file, strict: duplicate keys, trailing text and deep nesting are errors that name

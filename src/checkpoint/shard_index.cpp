@@ -1,7 +1,6 @@
 #include "checkpoint/shard_index.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
 #include "checkpoint/checkpoint.h"
@@ -33,22 +32,22 @@ std::map<std::string, std::string> read_weight_map(const json& index) {
   return shard_of;
 }
 
-// Some writers put a floating-point number there.
-std::optional<size_t> read_total_size(const json& index) {
+std::string read_total_size(const json& index) {
   const auto metadata = index.find("metadata");
   if (metadata == index.end() || !metadata->is_object() || !metadata->contains("total_size"))
-    return {};
-  const json& size = metadata->at("total_size");
-  const auto is_whole = [](double number) {
-    return number >= 0 && number < 0x1p63 && number == std::floor(number);
-  };
-  const bool whole =
-      size.is_number_unsigned() || (size.is_number_float() && is_whole(size.get<double>()));
-  require(whole, "total_size: expected a number of bytes, found {}", printable(size.dump()));
-  return size.get<size_t>();
+    return "";
+  return metadata->at("total_size").dump(-1, ' ', true, json::error_handler_t::replace);
 }
 
 }  // namespace
+
+// Some writers put a floating-point number there.
+bool ShardIndex::says(size_t bytes) const {
+  if (total_size.empty()) return true;
+  const json size = json::parse(total_size);
+  if (size.is_number_unsigned()) return size.get<uint64_t>() == bytes;
+  return size.is_number_float() && size.get<double>() == static_cast<double>(bytes);
+}
 
 ShardIndex read_shard_index(const std::filesystem::path& path) {
   const json index = read_json(path);

@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,7 +13,11 @@ inline constexpr std::string_view kIndexFile = "model.safetensors.index.json";
 
 struct ShardIndex {
   std::map<std::string, std::string> shard_of;  // tensor -> file name
-  std::optional<size_t> total_size;             // bytes of all tensors, where the file says
+  // Bytes of all tensors, as the file says it ("16", "\"16\""); empty where it says nothing. Nobody
+  // needs it to find a tensor.
+  std::string total_size;
+
+  bool says(size_t bytes) const;  // that there are so many; also where it says nothing
 };
 
 // Errors: malformed, or a shard that is not a plain file name (a separator, "..", an absolute
