@@ -70,32 +70,102 @@ std::optional<uint64_t> online_seed(const json& config) {
   return online.at("seed").get<uint64_t>();
 }
 
-// The old spelling has rope_theta at the top and rope_scaling {type or rope_type, ...}; the new one
-// puts all of it into rope_parameters.
-void parse_rope(const json& config, ModelConfig& model) {
-  const char* key = given(config, "rope_parameters") ? "rope_parameters" : "rope_scaling";
-  model.rope_theta = number_or(config, "rope_theta", 10000);
-  if (!given(config, key)) return;
-  const json& rope = config.at(key);
-  require(rope.is_object(), "config.json: {}: expected an object, found {}", key, shown(rope));
-  model.rope_theta = number_or(rope, "rope_theta", model.rope_theta);
-  const std::string type = text_or(rope, "rope_type", text_or(rope, "type", "default"));
-  require(number_or(rope, "partial_rotary_factor", 1) == 1,
-          "config.json: {}: partial rotary embeddings are not supported", key);
-  if (type == "default") return;
-  require(type == "linear" || type == "llama3",
-          "config.json: {}: rope type '{}' is not supported; supported are default, linear, llama3",
-          key, printable(type));
-  RopeScaling& scaling = model.rope_scaling;
-  require(given(rope, "factor"), "config.json: {}: factor is missing", key);
-  scaling.factor = number_or(rope, "factor", 1);
-  scaling.kind = type == "linear" ? RopeScaling::Kind::kLinear : RopeScaling::Kind::kLlama3;
-  if (type == "linear") return;
+// What an absent key means: LlamaConfig's and MistralConfig's own values.
+// kv_heads 0: as many as heads; sliding_window 0: none.
+struct Defaults {
+  int64_t context, kv_heads, sliding_window;
+};
+
+Defaults defaults_of(const std::string& architecture) {
+  if (architecture == "MistralForCausalLM")
+    return {.context = 4096 * 32, .kv_heads = 8, .sliding_window = 4096};
+  return {.context = 2048, .kv_heads = 0, .sliding_window = 0};
+}
+
+// Only an absent key takes the default; null means one key/value head a head.
+void parse_heads(const json& config, int64_t default_kv_heads, ModelConfig& model) {
+  model.heads = positive(config, "num_attention_heads");
+  const bool absent = !config.contains("num_key_value_heads") && default_kv_heads > 0;
+  model.kv_heads =
+      absent ? default_kv_heads : positive_or(config, "num_key_value_heads", model.heads);
+  require(model.heads % model.kv_heads == 0,
+          "config.json: num_attention_heads {} is not a multiple of num_key_value_heads {}{}",
+          model.heads, model.kv_heads,
+          absent ? fmt::format(", which {} has where the key is absent", model.architecture) : "");
+  if (!given(config, "head_dim")) {
+    require(model.hidden % model.heads == 0,
+            "config.json: hidden_size {} is not a multiple of num_attention_heads {}", model.hidden,
+            model.heads);
+  }
+  model.head_dim = positive_or(config, "head_dim", model.hidden / model.heads);
+  require(model.head_dim % 2 == 0,
+          "config.json: head_dim {}: rotary embeddings need an even number", model.head_dim);
+}
+
+// Mistral's window: null says none, an absent key does not.
+int64_t parse_window(const json& config, const Defaults& defaults) {
+  if (defaults.sliding_window == 0) return 0;  // the architecture has none
+  return config.contains("sliding_window") ? positive_or(config, "sliding_window", 0)
+                                           : defaults.sliding_window;
+}
+
+bool holds_something(const json& config, const char* key) {
+  return given(config, key) && !config.at(key).empty();
+}
+
+// The object that counts, null for none. The old spelling has rope_theta at the top and
+// rope_scaling {type or rope_type, ...}; the new one puts all of it into rope_parameters. Where a
+// file has both, rope_scaling takes the place of the whole of rope_parameters, its rope_theta
+// included (transformers 5; version 4 knows no other).
+const char* rope_key(const json& config, ModelConfig& model) {
+  const bool old_one = holds_something(config, "rope_scaling");
+  const bool new_one = holds_something(config, "rope_parameters");
+  if (old_one && new_one && config.at("rope_scaling") != config.at("rope_parameters"))
+    model.notes.push_back(fmt::format(
+        "config.json: rope_scaling {} and rope_parameters {}: rope_scaling counts alone, as in "
+        "transformers",
+        shown(config.at("rope_scaling")), shown(config.at("rope_parameters"))));
+  return old_one ? "rope_scaling" : new_one ? "rope_parameters" : nullptr;
+}
+
+void require_whole_heads(const json& object, const char* place) {
+  require(number_or(object, "partial_rotary_factor", 1) == 1,
+          "{}: partial rotary embeddings are not supported", place);
+}
+
+void parse_llama3(const json& rope, const std::string& place, RopeScaling& scaling) {
+  for (const char* key : {"low_freq_factor", "high_freq_factor"})
+    require(given(rope, key), "{}: {} is missing", place, key);
   scaling.low_frequency_factor = number_or(rope, "low_freq_factor", 1);
   scaling.high_frequency_factor = number_or(rope, "high_freq_factor", 4);
   scaling.original_context = positive(rope, "original_max_position_embeddings");
   require(scaling.high_frequency_factor > scaling.low_frequency_factor,
-          "config.json: {}: high_freq_factor must be above low_freq_factor", key);
+          "{}: high_freq_factor must be above low_freq_factor", place);
+}
+
+void parse_rope(const json& config, ModelConfig& model) {
+  model.rope_theta = number_or(config, "rope_theta", 10000);
+  require_whole_heads(config, "config.json");
+  const char* key = rope_key(config, model);
+  if (key == nullptr) return;
+  const std::string place = fmt::format("config.json: {}", key);
+  const json& rope = config.at(key);
+  require(rope.is_object(), "{}: expected an object, found {}", place, shown(rope));
+  for (const auto& [name, value] : rope.items())
+    require(!value.is_object(), "{}: {}: a type of layers of its own is not supported", place,
+            printable(name));
+  model.rope_theta = number_or(rope, "rope_theta", model.rope_theta);
+  const std::string type = text_or(rope, "rope_type", text_or(rope, "type", "default"));
+  require_whole_heads(rope, place.c_str());
+  if (type == "default") return;
+  require(type == "linear" || type == "llama3",
+          "{}: rope type '{}' is not supported; supported are default, linear, llama3", place,
+          printable(type));
+  RopeScaling& scaling = model.rope_scaling;
+  require(given(rope, "factor"), "{}: factor is missing", place);
+  scaling.factor = number_or(rope, "factor", 1);
+  scaling.kind = type == "linear" ? RopeScaling::Kind::kLinear : RopeScaling::Kind::kLlama3;
+  if (type == "llama3") parse_llama3(rope, place, scaling);
 }
 
 }  // namespace
@@ -115,30 +185,18 @@ json online_rotation_json(uint64_t seed) {
 ModelConfig parse_llama_config(const json& config) {
   ModelConfig model;
   model.architecture = architecture_of(config);
+  const Defaults defaults = defaults_of(model.architecture);
   model.layers = positive(config, "num_hidden_layers");
   model.hidden = positive(config, "hidden_size");
   model.intermediate = positive(config, "intermediate_size");
   model.vocab = positive(config, "vocab_size");
-  model.context = positive_or(config, "max_position_embeddings", 2048);
-  model.heads = positive(config, "num_attention_heads");
-  model.kv_heads = positive_or(config, "num_key_value_heads", model.heads);
-  if (!given(config, "head_dim")) {
-    require(model.hidden % model.heads == 0,
-            "config.json: hidden_size {} is not a multiple of num_attention_heads {}", model.hidden,
-            model.heads);
-  }
-  model.head_dim = positive_or(config, "head_dim", model.hidden / model.heads);
+  model.context = positive_or(config, "max_position_embeddings", defaults.context);
+  parse_heads(config, defaults.kv_heads, model);
+  model.sliding_window = parse_window(config, defaults);
   model.norm_epsilon = number_or(config, "rms_norm_eps", 1e-6);
   model.attention_bias = flag_or(config, "attention_bias", false);
   model.mlp_bias = flag_or(config, "mlp_bias", false);
   model.tied_embeddings = flag_or(config, "tie_word_embeddings", false);
-  if (model.architecture == "MistralForCausalLM")
-    model.sliding_window = positive_or(config, "sliding_window", 0);
-  require(model.heads % model.kv_heads == 0,
-          "config.json: num_attention_heads {} is not a multiple of num_key_value_heads {}",
-          model.heads, model.kv_heads);
-  require(model.head_dim % 2 == 0,
-          "config.json: head_dim {}: rotary embeddings need an even number", model.head_dim);
   const std::string activation = text_or(config, "hidden_act", "silu");
   require(activation == "silu", "config.json: hidden_act '{}' is not supported; supported is silu",
           printable(activation));

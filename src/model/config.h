@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace halftone {
 
@@ -27,6 +28,7 @@ struct ModelConfig {
   // The input of every down projection is multiplied by hadamard(intermediate, seed) before the
   // linear sees it (model/orthogonal.h; METHODS 8.2, step 5); none: as published.
   std::optional<uint64_t> online_seed;
+  std::vector<std::string> notes;  // what the file says twice and differently; one line each
 };
 
 // What config.json says of an online rotation: {"quantization_config": {"online_rotation": {"seed":
@@ -36,9 +38,10 @@ nlohmann::json online_rotation_json(uint64_t seed);  // {"online_rotation": ...}
 // The name under "architectures". Error if there is not exactly one.
 std::string architecture_of(const nlohmann::json& config);
 
-// Llama 1-3.x, Mistral, SmolLM2: `rope_theta`/`rope_scaling` and `rope_parameters` spellings.
-// Errors: missing or senseless numbers; activation other than silu; a rope type other than default,
-// linear, llama3.
+// Llama 1-3.x, Mistral, SmolLM2: `rope_theta`/`rope_scaling` and `rope_parameters` spellings;
+// absent keys mean what the architecture's own configuration class fills in (transformers 4.57
+// to 5.24). Errors: missing or senseless numbers; activation other than silu; a rope type other
+// than default, linear, llama3.
 ModelConfig parse_llama_config(const nlohmann::json& config);
 
 }  // namespace halftone
