@@ -121,12 +121,6 @@ bool has_zero_points(const OutputPlan& plan) {
                      [](const LinearPlan& linear) { return !linear.recipe.grid.symmetric; });
 }
 
-bool is_input_embedding(const std::string& layer) {
-  for (const char* name : {"embed_tokens", "embed_positions", "embed_in", "wte", "wpe"})
-    if (layer == name || layer.ends_with(std::string(".") + name)) return true;
-  return false;
-}
-
 }  // namespace
 
 std::vector<CompressedGrid> CompressedConfig::allowed(const std::string& linear) const {
@@ -168,9 +162,10 @@ CompressedConfig parse_compressed_config(const QuantizationConfig& config,
 
 nlohmann::json make_compressed_config(const OutputPlan& plan,
                                       const std::set<std::string>& unquantized) {
-  nlohmann::json ignore = nlohmann::json::array({"lm_head"});
+  nlohmann::json ignore = nlohmann::json::array();
+  if (!is_planned(plan, kHead)) ignore.push_back(kHead);
   for (const std::string& layer : unquantized)
-    if (layer != "lm_head" && !is_input_embedding(layer)) ignore.push_back(layer);
+    if (layer != kHead && !is_input_embedding(layer)) ignore.push_back(layer);
   nlohmann::json config = {{"quant_method", "compressed-tensors"},
                            {"format", "pack-quantized"},
                            {"quantization_status", "compressed"},

@@ -73,7 +73,9 @@ class GptqWriter final : public FolderWriter {
     store(planned.name + ".scales", tensors.scales);
     store(planned.name + ".g_idx", tensors.g_idx);
   }
-  nlohmann::json quantization_config() const override { return make_gptq_config(plan(), v2_); }
+  nlohmann::json quantization_config() const override {
+    return make_gptq_config(plan(), unquantized_matrices(), v2_);
+  }
   void write_files() const override { write_json("quantize_config.json", quantization_config()); }
 
   bool v2_;

@@ -73,9 +73,9 @@ GptqGrid commonest_grid(const OutputPlan& plan) {
   return best;
 }
 
-// A regular expression that matches this name only.
-std::string exactly(const std::string& name) {
-  std::string pattern = "+:^";
+// A key of `dynamic` that matches this name only.   sign: + for a grid of its own, - for none
+std::string exactly(char sign, const std::string& name) {
+  std::string pattern = fmt::format("{}:^", sign);
   for (const char c : name) {
     if (std::string_view("\\^$.|?*+()[]{}").find(c) != std::string_view::npos) pattern += '\\';
     pattern += c;
@@ -114,22 +114,31 @@ GptqConfig parse_gptq_config(const QuantizationConfig& config) {
   return parsed;
 }
 
-nlohmann::json make_gptq_config(const OutputPlan& plan, bool v2) {
+nlohmann::json make_gptq_config(const OutputPlan& plan, const std::set<std::string>& unquantized,
+                                bool v2) {
   const GptqGrid grid = commonest_grid(plan);
   const std::string name = v2 ? "gptq_v2" : "gptq";
-  nlohmann::json config = {
-      {"quant_method", "gptq"}, {"bits", grid.bits},     {"group_size", grid.group_size},
-      {"sym", grid.symmetric},  {"lm_head", false},      {"checkpoint_format", name},
-      {"format", name},         {"pack_dtype", "int32"}, {"meta", meta_of(plan)}};
+  nlohmann::json config = {{"quant_method", "gptq"},
+                           {"bits", grid.bits},
+                           {"group_size", grid.group_size},
+                           {"sym", grid.symmetric},
+                           {"lm_head", is_planned(plan, kHead)},
+                           {"checkpoint_format", name},
+                           {"format", name},
+                           {"pack_dtype", "int32"},
+                           {"meta", meta_of(plan)}};
   config["desc_act"] =
       std::any_of(plan.linears.begin(), plan.linears.end(),
                   [](const auto& linear) { return needs_group_index(linear.recipe.order); });
   for (const LinearPlan& linear : plan.linears) {
     const GptqGrid other = grid_of(linear);
     if (other == grid) continue;
-    config["dynamic"][exactly(linear.name)] = {
+    config["dynamic"][exactly('+', linear.name)] = {
         {"bits", other.bits}, {"group_size", other.group_size}, {"sym", other.symmetric}};
   }
+  for (const std::string& layer : unquantized)
+    if (layer != kHead && !is_input_embedding(layer))
+      config["dynamic"][exactly('-', layer)] = nlohmann::json::object();
   return config;
 }
 

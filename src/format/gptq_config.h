@@ -3,6 +3,8 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "format/detect.h"
@@ -31,7 +33,10 @@ struct GptqConfig {
 // Errors: values outside what the format has; another packing; adapters.
 GptqConfig parse_gptq_config(const QuantizationConfig& config);
 
-// As the engines want it: the commonest grid as the default, the others by name under `dynamic`.
-nlohmann::json make_gptq_config(const OutputPlan& plan, bool v2);
+// As the engines want it: the commonest grid as the default, the others by name under `dynamic`,
+// and there too ("-:", as GPTQModel and vLLM read it) the linears that stay as they are.
+// unquantized: names of matrices that are stored plain.
+nlohmann::json make_gptq_config(const OutputPlan& plan, const std::set<std::string>& unquantized,
+                                bool v2);
 
 }  // namespace halftone

@@ -84,6 +84,17 @@ int significant_bits(const GridOptions& grid) {
   return grid.scale_bits == 0 ? 24 : grid.scale_bits;
 }
 
+bool is_planned(const OutputPlan& plan, std::string_view linear) {
+  return std::any_of(plan.linears.begin(), plan.linears.end(),
+                     [&](const LinearPlan& planned) { return planned.name == linear; });
+}
+
+bool is_input_embedding(const std::string& layer) {
+  for (const char* name : {"embed_tokens", "embed_positions", "embed_in", "wte", "wpe"})
+    if (layer == name || layer.ends_with(std::string(".") + name)) return true;
+  return false;
+}
+
 void check_linear(const QuantizedLinear& linear) {
   require(linear.bits >= 1 && linear.bits <= 8, "bits: expected 1 .. 8, found {}", linear.bits);
   require(

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <string>
+#include <string_view>
 
 #include "format/format.h"
 
@@ -38,6 +39,14 @@ int significant_bits(at::ScalarType dtype);
 
 // Significant bits a recipe's scales have: `scale_bits`, at most 8 by METHODS 4.6, 24 unrounded.
 int significant_bits(const GridOptions& grid);
+
+// How engines call the head.
+inline constexpr const char* kHead = "lm_head";
+
+bool is_planned(const OutputPlan& plan, std::string_view linear);
+
+// layer: a module's name. The matrices that no engine takes for linears.
+bool is_input_embedding(const std::string& layer);
 
 // Errors: shapes, types or numbers that are no grid (a code above 2^bits - 1, a group out of range,
 // a scale that is not finite, an outlier that is no float16, ...).

@@ -35,7 +35,8 @@ TEST(Gptq, ConfigIsWhatTheEnginesRead) {
   EXPECT_EQ(config, nlohmann::json::parse(R"({
     "bits": 4, "group_size": 32, "desc_act": false, "sym": true, "lm_head": false,
     "quant_method": "gptq", "checkpoint_format": "gptq", "format": "gptq", "pack_dtype": "int32",
-    "meta": {"damp_percent": 0.01, "static_groups": true}})"));
+    "meta": {"damp_percent": 0.01, "static_groups": true},
+    "dynamic": {"-:^model\\.router$": {}}})"));
 }
 
 TEST(Gptq, WholeRowsAreGroupSizeMinusOneAndDynamicGroupsDescAct) {
@@ -52,7 +53,13 @@ TEST(Gptq, LinearsOfAnotherGridAreNamedUnderDynamic) {
       written_config("gptq_v2", {{"x.a", {}}, {"x.b", {.bits = 3, .group_size = 16}}, {"x.c", {}}});
   EXPECT_EQ(config.at("bits"), 4);
   EXPECT_EQ(config.at("dynamic"),
-            nlohmann::json::parse(R"({"+:^x\\.b$": {"bits": 3, "group_size": 16, "sym": true}})"));
+            nlohmann::json::parse(R"({"+:^x\\.b$": {"bits": 3, "group_size": 16, "sym": true},
+                                      "-:^model\\.router$": {}})"));
+}
+
+TEST(Gptq, AQuantizedHeadIsSaid) {
+  EXPECT_EQ(written_config("gptq", {{"a", {}}}).at("lm_head"), false);
+  EXPECT_EQ(written_config("gptq", {{"a", {}}, {"lm_head", {}}}).at("lm_head"), true);
 }
 
 TEST(Gptq, SymmetricV1ZerosAreTheKnownWords) {
