@@ -50,6 +50,7 @@ int compare(const Options& options) {
   const std::vector<nlohmann::json> evaluations = compare_models(models, request, progress);
   if (!json.is_stdout()) print_result(comparison_text(evaluations));
   json.write(json_text(evaluations));
+  for (const nlohmann::json& evaluation : evaluations) require_numbers(evaluation);
   return kDone;
 }
 

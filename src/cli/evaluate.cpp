@@ -81,7 +81,9 @@ int evaluate(const Options& options) {
   }
   if (!json.is_stdout()) print_result(evaluation_text(evaluation));
   json.write(json_text(evaluation));
-  return all_hold(gates, evaluation) ? kDone : kGateOrReadBackFailed;
+  const bool hold = all_hold(gates, evaluation);
+  require_numbers(evaluation);
+  return hold ? kDone : kGateOrReadBackFailed;
 }
 
 }  // namespace

@@ -1,11 +1,16 @@
 #include "pipeline/convert_model.h"
 
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
 #include "base/error.h"
 #include "pipeline/bits.h"
 #include "pipeline/online_rotation.h"
 #include "pipeline/opened_model.h"
 #include "pipeline/output.h"
 #include "pipeline/output_place.h"
+#include "pipeline/source_check.h"
 
 namespace halftone {
 namespace {
@@ -13,11 +18,57 @@ namespace {
 OutputPlan plan_for(const OpenedModel& source) {
   OutputPlan plan;
   plan.source = &source.weights->checkpoint();
-  plan.dtype = source.model.dtype();
+  plan_types(source, plan);
   for (const std::string& name : source.weights->linears())
     plan.linears.push_back(plan_of(name, source.weights->read_linear(name)));
   plan_online_rotation(source.model, plan);
   return plan;
+}
+
+std::vector<LinearSlot> unquantized_linears(const OpenedModel& source) {
+  const std::vector<std::string> packed = source.weights->linears();
+  std::vector<LinearSlot> slots = source.model.linears();
+  std::erase_if(slots, [&](const LinearSlot& slot) {
+    return std::binary_search(packed.begin(), packed.end(), slot.name);
+  });
+  return slots;
+}
+
+// Tensors that are no weights of the blocks' linears, and are not packed either.
+std::vector<std::string> other_tensors(const OpenedModel& source) {
+  const std::vector<std::string> packed = source.weights->linears();
+  std::vector<std::string> names = source.model.other_tensors();
+  std::erase_if(names, [&](const std::string& name) {
+    return std::binary_search(packed.begin(), packed.end(), name.substr(0, name.rfind('.'))) &&
+           name.ends_with(".weight");
+  });
+  return names;
+}
+
+// A weight that reads rotated inputs is W R: only `native` has a place for the rotation, only
+// `dense` changes weights.
+void require_unrotated(const OpenedModel& source, const std::string& format) {
+  for (const LinearSlot& slot : unquantized_linears(source))
+    require(!slot.reads_rotated || format == "native" || format == "dense",
+            "--format {}: {}: not quantized, but its inputs are rotated as the model runs; formats "
+            "that can hold this: native, dense",
+            format, slot.name);
+}
+
+// Everything that is no grid: embedding, norms, biases, the head where it is not quantized as well,
+// linears that were left as they were.
+void add_tensors(const OpenedModel& source, const OutputPlan& plan, Output& output) {
+  const auto add = [&](const std::string& name, at::Tensor tensor) {
+    output.add_tensor(name, as_written(tensor));
+    source.weights->release(name);
+  };
+  for (const std::string& name : other_tensors(source)) add(name, source.weights->load(name));
+  for (const LinearSlot& slot : unquantized_linears(source)) {
+    const std::string name = slot.name + ".weight";
+    const at::Tensor weight = source.weights->load(name);
+    const bool undo = slot.reads_rotated && output.format() == "dense";
+    add(name, undo ? plan.online->undo(weight.to(at::kFloat)).to(weight.scalar_type()) : weight);
+  }
 }
 
 }  // namespace
@@ -28,15 +79,17 @@ nlohmann::json convert_model(const ConvertRequest& request, Progress& progress) 
   const OpenedModel source(request.model);
   require(source.is_quantized(), "{}: is not quantized: there is no grid to convert",
           request.model.string());
-  Output output(request.out, request.overwrite, request.format, plan_for(source));
+  require_finite(source);
+  const OutputPlan plan = plan_for(source);
+  Output output(request.out, request.overwrite, request.format, plan);
+  require_unrotated(source, output.format());
   nlohmann::json report = {{"halftone_version", HALFTONE_VERSION},
                            {"from", source.weights->format()},
                            {"format", output.format()},
                            {"source",
                             {{"bits_per_weight", bits_of(*source.weights, source.model)},
                              {"bytes", source.weights->checkpoint().stored_bytes()}}}};
-  for (const std::string& name : source.model.other_tensors())
-    output.add_tensor(name, source.weights->load(name));
+  add_tensors(source, plan, output);
   const std::vector<std::string> linears = source.weights->linears();
   progress.begin("convert", static_cast<int64_t>(linears.size()));
   for (size_t i = 0; i < linears.size(); ++i) {
@@ -45,6 +98,7 @@ nlohmann::json convert_model(const ConvertRequest& request, Progress& progress) 
     progress.update(static_cast<int64_t>(i + 1), linears[i]);
   }
   progress.end();
+  if (const auto notes = output_notes(source); !notes.empty()) report["notes"] = notes;
   report.update(output.verify_and_commit(report));
   report["verified"] = true;
   return report;

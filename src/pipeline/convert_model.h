@@ -17,9 +17,10 @@ struct ConvertRequest {
 
 // Reads a quantized folder of any format and writes it in another; `dense` de-quantizes and rounds
 // once to the model's type. Returns {halftone_version, from, format, verified, source, bytes,
-// bits_per_weight} ("source": bits_per_weight and bytes of what was read). Errors, before anything
-// is written: a model that is not quantized; a format that cannot hold its grids (the message names
-// those that can); an existing output.
+// bits_per_weight, notes (lines, where there are any)} ("source": bits_per_weight and bytes of what
+// was read). Linears that were left unquantized stay so. Errors, before anything is written: a
+// model that is not quantized; a format that cannot hold its grids (the message names those that
+// can); numbers that are NaN or infinite; an existing output.
 nlohmann::json convert_model(const ConvertRequest& request, Progress& progress);
 
 }  // namespace halftone

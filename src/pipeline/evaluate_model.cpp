@@ -1,6 +1,9 @@
 #include "pipeline/evaluate_model.h"
 
+#include <array>
 #include <chrono>
+#include <cmath>
+#include <utility>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -10,6 +13,7 @@
 #include "pipeline/bits.h"
 #include "pipeline/opened_model.h"
 #include "pipeline/output_place.h"
+#include "pipeline/source_check.h"
 
 namespace halftone {
 namespace {
@@ -42,12 +46,41 @@ json to_json(const Estimate& estimate) {
 json divergence_json(Scores& scores) {
   const Estimate mean = mean_over_windows(scores.kl, scores.windows);
   json kl = to_json(mean);
-  return {{"mean", kl["value"]},
-          {"stderr", kl["stderr"]},
-          {"median", percentile(scores.kl, 0.5)},
-          {"p99", percentile(scores.kl, 0.99)},
-          {"p999", percentile(scores.kl, 0.999)},
-          {"max", percentile(scores.kl, 1)}};
+  const auto quantile = [&](double p) {  // NaN has no place in an order
+    return std::isnan(mean.value) ? mean.value : percentile(scores.kl, p);
+  };
+  return {{"mean", kl["value"]},   {"stderr", kl["stderr"]},  {"median", quantile(0.5)},
+          {"p99", quantile(0.99)}, {"p999", quantile(0.999)}, {"max", quantile(1)}};
+}
+
+// The first result that is no number, with its likely cause; empty: all are numbers.
+std::string failure_of(const json& result, const OpenedModel& opened,
+                       const OpenedModel* reference) {
+  constexpr std::array kResults = {std::pair{"perplexity", "value"},
+                                   std::pair{"reference_perplexity", "value"},
+                                   std::pair{"kl", "mean"}};
+  for (const auto& [name, member] : kResults) {
+    if (!result.contains(name)) continue;
+    const double value = result.at(name).at(member).get<double>();
+    if (std::isfinite(value)) continue;
+    std::string cause = first_not_finite(opened);
+    if (cause.empty() && reference != nullptr) {
+      cause = first_not_finite(*reference);
+      if (!cause.empty()) cause = "reference: " + cause;
+    }
+    return fmt::format(
+        "{}: expected a number, found {}; {}", name, number_text(value),
+        cause.empty() ? "every weight is finite, likely an overflow as the model runs" : cause);
+  }
+  return "";
+}
+
+// What the files of both models gave rise to, in the order in which they are named.
+std::vector<std::string> notes_of(const OpenedModel& opened, const OpenedModel* reference) {
+  std::vector<std::string> notes = opened.notes();
+  if (reference != nullptr)
+    for (const std::string& note : reference->notes()) notes.push_back("reference: " + note);
+  return notes;
 }
 
 json evaluate(const EvaluateRequest& request, Progress& progress, ReferenceStates* kept) {
@@ -91,6 +124,10 @@ json evaluate(const EvaluateRequest& request, Progress& progress, ReferenceState
     result["top1"] = to_json(mean_over_windows(scores.same_top, scores.windows));
     result["kl"] = divergence_json(scores);
   }
+  const OpenedModel* second = reference ? &*reference : nullptr;
+  if (auto failure = failure_of(result, opened, second); !failure.empty())
+    result["failure"] = std::move(failure);
+  if (auto notes = notes_of(opened, second); !notes.empty()) result["notes"] = std::move(notes);
   result["bits_per_weight"] = bits_of(*opened.weights, opened.model);
   result["bytes"] = opened.weights->checkpoint().stored_bytes();
   result["seconds"] =

@@ -28,7 +28,8 @@ std::vector<std::filesystem::path> inputs_of(const std::vector<std::filesystem::
                                              const EvaluateRequest& request);
 
 // One object as INTERFACE "JSON" lists it, plus `compute`, `format`, `bytes` (of all weight files)
-// and `protocol.ids_sha256`, `protocol.tokenizer`, `protocol.round_trip`.
+// and `protocol.ids_sha256`, `protocol.tokenizer`, `protocol.round_trip`; `notes` (lines), where
+// the files gave rise to any; `failure` (a line), where a result is not a number.
 nlohmann::json evaluate_model(const EvaluateRequest& request, Progress& progress);
 
 // The first model alone, the others against it, all on the first one's windows; request.model and

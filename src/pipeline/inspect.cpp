@@ -37,6 +37,7 @@ json inspect_folder(const std::filesystem::path& path, bool with_tensors) {
                  {"quantized_linears", opened.weights->linears().size()},
                  {"bits_per_weight", bits_of(*opened.weights, opened.model)},
                  {"bytes", opened.weights->checkpoint().stored_bytes()}};
+  if (const auto notes = opened.notes(); !notes.empty()) result["notes"] = notes;
   if (with_tensors) {
     result["tensors"] = json::array();
     for (const std::string& name : opened.weights->checkpoint().names())

@@ -37,6 +37,13 @@ std::string OpenedModel::fingerprint() const {
   return sha256_hex(std::as_bytes(std::span(description)));
 }
 
+std::vector<std::string> OpenedModel::notes() const {
+  std::vector<std::string> all = weights->checkpoint().notes();
+  for (const auto& more : {model.config().notes, weights->notes()})
+    all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
 Corpus read_corpus_for(const OpenedModel& opened, const std::filesystem::path& text) {
   const int64_t vocab = opened.model.config().vocab;
   if (holds_tokens(text)) return read_corpus(text, nullptr, vocab);

@@ -24,6 +24,8 @@ struct OpenedModel {
   // Tells models apart at the cost of a look: SHA-256 of the config and of every tensor's name,
   // type, shape and first, middle and last 64 KiB.
   std::string fingerprint() const;
+  // What was wrong with the files, repaired or guessed, and changed nothing; one line each.
+  std::vector<std::string> notes() const;
 };
 
 // The text as this model's own tokenizer reads it. Errors: those of open_tokenizer and read_corpus.

@@ -98,6 +98,7 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
     transformed_.emplace(weights_, names);
   }
   check_objectives();
+  require_finite(opened_);
   for (const LinearSlot& linear : model().linears())
     with_context(linear.name, [&] { require_options(recipe_for(linear)); });
   float16_scales_ = scale_type() == at::kHalf;
@@ -124,8 +125,8 @@ at::Tensor QuantizeJob::calibration_ids() const {
 OutputPlan QuantizeJob::output_plan() const {
   OutputPlan plan;
   plan.source = &opened_.weights->checkpoint();
-  plan.dtype = opened_.model.dtype();
   if (transformed_) plan.config = weights_->config();
+  plan_types(opened_, plan);
   plan.producer = "halftone:" HALFTONE_VERSION;
   for (const LinearSlot& linear : model().linears())
     plan.linears.push_back({linear.name, linear.out, linear.in, recipe_for(linear)});
@@ -200,16 +201,20 @@ void QuantizeJob::check_objectives() const {
 at::Tensor QuantizeJob::weight(const LinearSlot& linear) const {
   const std::string name = linear.name + ".weight";
   at::Tensor weight = weights_->load(name);
-  if (weight.scalar_type() == at::kBFloat16 || weight.scalar_type() == at::kHalf) {
-    weight = weight.to(at::kFloat);  // exact, and nothing of the mapping is needed any more
+  if (weight.scalar_type() != at::kFloat) {  // exact but for float64, which formats do not hold
+    weight = weight.to(at::kFloat);          // and nothing of the mapping is needed any more
     weights_->release(name);
   }
   return weight;
 }
 
 at::Tensor QuantizeJob::other_tensor(const std::string& name) const {
-  const at::Tensor tensor = weights_->load(name);
-  return transformed_ ? tensor.to(opened_.model.dtype()) : tensor;
+  const at::Tensor tensor = as_written(weights_->load(name));
+  if (!transformed_) return tensor;
+  const at::Tensor rounded = as_written(tensor.to(opened_.model.dtype()));
+  require(rounded.isfinite().all().item<bool>(), "{}: a number is too large for {} once rotated",
+          name, c10::toString(rounded.scalar_type()));
+  return rounded;
 }
 
 json QuantizeJob::calibration_json() const {

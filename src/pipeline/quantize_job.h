@@ -13,6 +13,7 @@
 #include "pipeline/opened_model.h"
 #include "pipeline/output.h"
 #include "pipeline/quantize_model.h"
+#include "pipeline/source_check.h"
 #include "quantize/quantize_linear.h"
 
 namespace halftone {
@@ -31,6 +32,7 @@ class QuantizeJob {
   bool calibrated() const { return windows_.has_value(); }
   at::Tensor calibration_ids() const;  // (sequences, length) int32
   OutputPlan output_plan() const;
+  std::vector<std::string> notes() const { return output_notes(opened_); }  // for the report
 
   int64_t linear_count() const { return static_cast<int64_t>(model().linears().size()); }
   std::vector<LinearSlot> linears(int64_t block, int stage) const;

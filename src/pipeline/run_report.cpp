@@ -10,6 +10,7 @@ RunReport::RunReport(const QuantizeJob& job, const std::string& format)
     : start_(std::chrono::steady_clock::now()), report_(job.identity()) {
   report_["format"] = format;
   report_["linears"] = json::array();
+  if (const auto notes = job.notes(); !notes.empty()) report_["notes"] = notes;
 }
 
 const json& RunReport::add(const LinearSlot& linear, const LinearRecipe& recipe,

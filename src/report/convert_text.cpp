@@ -26,6 +26,7 @@ std::string convert_text(const nlohmann::json& report) {
                                   : "FAILED"});
   if (const std::string caution = find_text(report, "caution"); !caution.empty())
     table.add_row({"caution", caution});
+  for (const std::string& note : notes_in(report)) table.add_row({"note", note});
   return table.text();
 }
 

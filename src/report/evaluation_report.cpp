@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "base/error.h"
 #include "base/place.h"
 #include "report/bits_text.h"
 #include "report/human.h"
@@ -16,6 +17,8 @@ namespace halftone {
 namespace {
 
 using Json = nlohmann::json;
+
+constexpr size_t kLongestNote = 4000;
 
 std::string estimate(const Json& json, const std::string& value, const std::string& error) {
   const auto number = find_metric(json, value);
@@ -97,6 +100,7 @@ std::string evaluation_text(const Json& json) {
   if (find_metric(json, "reference_perplexity.value"))
     table.add_row({"  of the reference", perplexity(json, "reference_perplexity")});
   if (find_metric(json, "kl.mean")) add_divergence_rows(json, table);
+  for (const std::string& note : notes_in(json)) table.add_row({"note", note});
   if (const auto seconds = find_metric(json, "seconds"))
     table.add_row(
         {"took", fmt::format("{}, peak memory {}", human_duration(*seconds),
@@ -117,7 +121,16 @@ std::string comparison_text(const std::vector<Json>& evaluations) {
   }
   std::string table_text = table.text();
   if (!evaluations.empty()) table_text += fmt::format("\n{}\n", protocol(evaluations.front()));
+  for (size_t i = 0; i < evaluations.size(); ++i)
+    for (const std::string& note : notes_in(evaluations[i]))
+      if (i == 0 || !note.starts_with("reference: "))  // the first model's row has said so
+        table_text += fmt::format("note: {}: {}\n", labels[i], printable(note, kLongestNote));
   return table_text;
+}
+
+void require_numbers(const Json& evaluation) {
+  const std::string failure = find_text(evaluation, "failure");
+  require(failure.empty(), "{}: {}", find_text(evaluation, "model"), failure);
 }
 
 }  // namespace halftone

@@ -21,7 +21,7 @@ std::string value_text(const std::string& key, const Json& value) {
 // Objects become one row a member: "bits_per_weight.model".
 void add_rows(TextTable& table, const std::string& prefix, const Json& object) {
   for (const auto& [key, value] : object.items()) {
-    if (prefix.empty() && (key == "tensors" || key == "recipe")) continue;
+    if (prefix.empty() && (key == "tensors" || key == "recipe" || key == "notes")) continue;
     if (value.is_object())
       add_rows(table, prefix + key + ".", value);
     else
@@ -51,6 +51,7 @@ std::string tensors_text(const Json& tensors) {
 std::string inspect_text(const Json& inspection) {
   TextTable table(TextTable::Align::kLeft);
   add_rows(table, "", inspection);
+  for (const std::string& note : notes_in(inspection)) table.add_row({"note", note});
   std::string text = table.text();
   if (const auto recipe = find_text(inspection, "recipe"); !recipe.empty())
     text += fmt::format("\n{}", recipe);

@@ -40,6 +40,15 @@ std::string find_text(const nlohmann::json& report, std::string_view name) {
   return value != nullptr && value->is_string() ? value->get<std::string>() : "";
 }
 
+std::vector<std::string> notes_in(const nlohmann::json& report) {
+  std::vector<std::string> notes;
+  const nlohmann::json* list = find(report, "notes");
+  if (list == nullptr || !list->is_array()) return notes;
+  for (const nlohmann::json& note : *list)
+    if (note.is_string()) notes.push_back(note.get<std::string>());
+  return notes;
+}
+
 std::vector<std::string> metric_names(const nlohmann::json& report) {
   std::vector<std::string> names;
   if (report.is_object()) add_names(report, "", names);

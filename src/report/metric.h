@@ -16,6 +16,9 @@ std::optional<double> find_metric(const nlohmann::json& report, std::string_view
 // The string at a name, or "".
 std::string find_text(const nlohmann::json& report, std::string_view name);
 
+// The lines under "notes".
+std::vector<std::string> notes_in(const nlohmann::json& report);
+
 // Every number's name, in the order of the report.
 std::vector<std::string> metric_names(const nlohmann::json& report);
 

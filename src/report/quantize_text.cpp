@@ -163,6 +163,7 @@ std::vector<std::pair<std::string, std::string>> quantize_totals(const Json& rep
       {"read back", read_back_text(report)},
       {"caution", find_text(report, "caution")},
       {"took", time_text(report)}};
+  for (const std::string& note : notes_in(report)) totals.insert(totals.end() - 1, {"note", note});
   std::erase_if(totals, [](const auto& row) { return row.second.empty(); });
   return totals;
 }

@@ -96,6 +96,35 @@ TEST_F(GoldenDemoModel, GatesThatDoNotHoldExitWithThree) {
   EXPECT_TRUE(contains(listed.err, "perplexity.value")) << listed.err;
 }
 
+// The demo model with one number changed to NaN.
+std::string spoiled(const std::string& model, const TemporaryFolder& folder) {
+  const std::filesystem::path copy = folder / "spoiled";
+  std::filesystem::copy(model, copy, std::filesystem::copy_options::recursive);
+  std::string bytes = read_file(copy / "model.safetensors");
+  std::fill(bytes.end() - 4, bytes.end() - 1, '\xFF');  // the last number of the last tensor
+  bytes.back() = '\x7F';
+  std::filesystem::remove(copy / "model.safetensors");
+  write_file_atomically(copy / "model.safetensors", bytes);
+  return copy;
+}
+
+TEST_F(GoldenDemoModel, APerplexityThatIsNoNumberIsPrintedAndExitsWithOne) {
+  const std::string bad = spoiled(model_, folder_), test = text("test.txt", 20000);
+  const Arguments more = {"--text", test, "--length", "128", "--windows", "2"};
+  for (Arguments words : {Arguments{"evaluate", bad},
+                          {"evaluate", bad, "--gate", "top1.value>0", "--reference", model_},
+                          {"compare", model_, bad},
+                          {"compare", bad, model_}}) {
+    words.insert(words.end(), more.begin(), more.end());
+    const Outcome outcome = run_halftone(words);
+    EXPECT_EQ(outcome.status, 1) << outcome.err;
+    EXPECT_TRUE(contains(outcome.out, "nan")) << outcome.out;
+    EXPECT_TRUE(contains(outcome.err, "perplexity: expected a number, found nan; ")) << outcome.err;
+    EXPECT_TRUE(contains(outcome.err, "weight: expected finite numbers, found nan at "))
+        << outcome.err;
+  }
+}
+
 TEST_F(GoldenDemoModel, ComparisonsPutTheReferenceFirst) {
   ASSERT_EQ(quantize("rtn", {"--recipe", "rtn", "--group-size", "32"}).status, 0);
   const Outcome run = run_halftone({"compare", model_, folder_ / "rtn", "--text",

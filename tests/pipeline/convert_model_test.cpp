@@ -5,9 +5,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "format/format.h"
-#include "pipeline/quantize_model.h"
-#include "support/fixtures.h"
+#include <algorithm>
+
+#include "format/support.h"
+#include "pipeline/demo_request.h"
 
 namespace halftone {
 namespace {
@@ -70,6 +71,134 @@ TEST(ConvertModel, AUniformGridMovesBetweenFormatsBitForBit) {
   EXPECT_EQ(after->format(), "native");
   for (const std::string& name : before->linears())
     EXPECT_TRUE(at::equal(before->load(name + ".weight"), after->load(name + ".weight"))) << name;
+}
+
+// A copy of a packed folder in which these linears are left as they were in the demo model.
+void leave_unquantized(const fs::path& from, const fs::path& to,
+                       const std::vector<std::string>& linears,
+                       const std::vector<std::string>& parts) {
+  fs::copy(from, to, fs::copy_options::recursive);
+  const Checkpoint packed(from), source(kModel);
+  std::map<std::string, at::Tensor> tensors;
+  for (const std::string& name : packed.names()) tensors[name] = packed.load(name).clone();
+  for (const std::string& linear : linears) {
+    for (const std::string& part : parts) tensors.erase(linear + part);
+    tensors[linear + ".weight"] = source.load(linear + ".weight").clone();
+  }
+  auto metadata = packed.metadata();
+  if (const auto native = metadata.find("halftone.native"); native != metadata.end()) {
+    json description = json::parse(native->second);
+    for (const std::string& linear : linears) description["linears"].erase(linear);
+    native->second = description.dump();
+  }
+  fs::remove(to / "model.safetensors");
+  write_safetensors(to / "model.safetensors", tensors, metadata);
+}
+
+// What GPTQ files cannot hold (172 rows or columns), and one more.
+std::vector<std::string> left_linears() {
+  std::vector<std::string> names = {"model.layers.0.self_attn.q_proj"};
+  for (int block = 0; block < 5; ++block)
+    for (const char* linear : {"gate_proj", "up_proj", "down_proj"})
+      names.push_back(fmt::format("model.layers.{}.mlp.{}", block, linear));
+  return names;
+}
+
+TEST(ConvertModel, LinearsThatWereLeftUnquantizedStaySo) {
+  const TemporaryFolder folder;
+  quantize(folder / "whole", "rtn", "compressed-tensors", /*group_size=*/0);
+  const std::vector<std::string> left = left_linears();
+  leave_unquantized(folder / "whole", folder / "part", left,
+                    {".weight_packed", ".weight_scale", ".weight_shape", ".weight_zero_point"});
+  const auto before = open_model(folder / "part"), source = open_model(kModel);
+  ASSERT_EQ(before->linears().size(), 19u);
+  fs::path last = folder / "part";
+  for (const std::string format : {"native", "gptq_v2", "compressed-tensors", "dense"}) {
+    EXPECT_TRUE(convert(last, folder / format, format)["verified"].get<bool>()) << format;
+    const auto after = open_model(folder / format);
+    EXPECT_EQ(after->linears().size(), format == "dense" ? 0u : 19u);
+    for (const std::string& name : before->checkpoint().names())
+      if (name.ends_with(".weight"))
+        EXPECT_TRUE(at::equal(after->load(name), before->load(name))) << name;
+    for (const std::string& name : before->linears())
+      EXPECT_TRUE(at::equal(after->load(name + ".weight"), before->load(name + ".weight"))) << name;
+    for (const std::string& name : left)
+      EXPECT_TRUE(at::equal(after->load(name + ".weight"), source->load(name + ".weight"))) << name;
+    last = folder / format;
+  }
+  const auto config_of = [&](const char* format) {
+    return json(open_model(folder / format)->config().at("quantization_config"));
+  };
+  const json ignored = config_of("compressed-tensors").at("ignore");
+  for (const std::string& name : left)
+    EXPECT_NE(std::find(ignored.begin(), ignored.end(), name), ignored.end()) << ignored;
+  const json dynamic = config_of("gptq_v2").at("dynamic");
+  EXPECT_EQ(dynamic.size(), left.size());
+  EXPECT_TRUE(dynamic.contains("-:^model\\.layers\\.0\\.self_attn\\.q_proj$")) << dynamic;
+}
+
+// Its weight is W R: `native` keeps it with the rotation, `dense` takes the rotation back.
+TEST(ConvertModel, AnUnquantizedLinearWithRotatedInputsKeepsItsMeaning) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = testing::request_for(folder / "whole", "rtn", 8);
+  apply_setting(request.recipe, "transform.rotation=quarot");
+  apply_setting(request.recipe, "transform.online=true");
+  testing::run(request);
+  const std::string left = "model.layers.3.mlp.down_proj";
+  const auto whole = open_model(folder / "whole");
+  fs::copy(folder / "whole", folder / "part", fs::copy_options::recursive);
+  std::map<std::string, at::Tensor> tensors;
+  for (const std::string& name : whole->checkpoint().names())
+    if (!name.starts_with(left)) tensors[name] = whole->checkpoint().load(name).clone();
+  tensors[left + ".weight"] = whole->load(left + ".weight").clone();
+  auto metadata = whole->checkpoint().metadata();
+  json description = json::parse(metadata.at("halftone.native"));
+  description["linears"].erase(left);
+  metadata["halftone.native"] = description.dump();
+  fs::remove(folder / "part" / "model.safetensors");
+  write_safetensors(folder / "part" / "model.safetensors", tensors, metadata);
+
+  convert(folder / "whole", folder / "whole-dense", "dense");
+  convert(folder / "part", folder / "part-dense", "dense");
+  convert(folder / "part", folder / "part-native", "native");
+  const auto a = open_model(folder / "whole-dense"), b = open_model(folder / "part-dense");
+  EXPECT_TRUE(at::equal(a->load(left + ".weight"), b->load(left + ".weight")));
+  EXPECT_TRUE(at::equal(open_model(folder / "part-native")->load(left + ".weight"),
+                        whole->load(left + ".weight")));
+  EXPECT_TRUE(open_model(folder / "part-native")
+                  ->config()["quantization_config"]
+                  .contains("online_rotation"));
+}
+
+TEST(ConvertModel, AQuantizedHeadIsConvertedAsALinear) {
+  const TemporaryFolder folder;
+  quantize(folder / "part", "rtn", "native");
+  const auto part = open_model(folder / "part");
+  OutputPlan plan;
+  plan.source = &part->checkpoint();
+  plan.config = part->config();
+  plan.config["tie_word_embeddings"] = false;
+  for (const std::string& name : part->linears())
+    plan.linears.push_back(plan_of(name, part->read_linear(name)));
+  const QuantizedLinear head = testing::make_linear({.out = 512, .in = 64});
+  plan.linears.push_back(plan_of("lm_head", head));
+  fs::create_directory(folder / "whole");
+  const auto writer = find_format("native").open_writer(folder / "whole", plan);
+  for (const std::string& name : part->linears()) writer->add_linear(name, part->read_linear(name));
+  writer->add_linear("lm_head", head);
+  for (const std::string& name : part->checkpoint().names())
+    if (name.find("norm") != std::string::npos || name.find("embed") != std::string::npos)
+      writer->add_tensor(name, part->load(name));
+  writer->finish({});
+
+  const auto whole = open_model(folder / "whole");
+  for (const std::string format : {"native", "dense"}) {
+    convert(folder / "whole", folder / format, format);
+    EXPECT_TRUE(at::equal(open_model(folder / format)->load("lm_head.weight"),
+                          whole->load("lm_head.weight")))
+        << format;
+  }
+  EXPECT_EQ(open_model(folder / "native")->linears(), whole->linears());
 }
 
 TEST(ConvertModel, WhatCannotBeHeldIsRefusedBeforeAnyWork) {

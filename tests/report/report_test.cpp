@@ -186,6 +186,33 @@ TEST(QuantizeText, ACautionIsALineOfItsOwnAndOnlyWhereThereIsOne) {
   EXPECT_TRUE(contains(quantize_text(report), "caution          some reader refuses this\n"));
 }
 
+TEST(Reports, NotesAreLinesOfTheirOwnAndOnlyWhereThereAreSome) {
+  const json notes = {"the first", "the <second>", 3};
+  json report = quantization();
+  EXPECT_FALSE(contains(quantize_text(report), "note"));
+  report["notes"] = notes;
+  EXPECT_TRUE(contains(quantize_text(report),
+                       "\nnote             the first\nnote             the <second>\ntook "));
+  EXPECT_TRUE(contains(quantize_html(report), "<td>note</td><td>the &lt;second&gt;</td>"));
+  EXPECT_TRUE(contains(convert_text({{"notes", notes}}), "note       the first\n"));
+  EXPECT_TRUE(contains(inspect_text({{"kind", "x"}, {"notes", notes}}),
+                       "kind  x\nnote  the first\nnote  the <second>\n"));
+  const json evaluation = {{"model", "m"}, {"notes", {"the first", "reference: other"}}};
+  EXPECT_TRUE(contains(evaluation_text(evaluation), "\nnote             reference: other\n"));
+  EXPECT_TRUE(contains(comparison_text({evaluation, evaluation}), "note: m: reference: other\n"));
+  EXPECT_FALSE(contains(comparison_text({{{"model", "n"}}, evaluation}), "other"));
+}
+
+TEST(Reports, AnEvaluationThatFailedIsAnErrorWithTheModelsName) {
+  EXPECT_NO_THROW(require_numbers({{"model", "m"}}));
+  try {
+    require_numbers({{"model", "m"}, {"failure", "perplexity: expected a number"}});
+    ADD_FAILURE();
+  } catch (const std::exception& error) {
+    EXPECT_STREQ(error.what(), "m: perplexity: expected a number");
+  }
+}
+
 TEST(QuantizeText, SaysWhatOfItIsOfAnEarlierRun) {
   json report = quantization();
   report["resumed_linears"] = 1;
