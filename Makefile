@@ -28,7 +28,7 @@ run_tests = $(CTEST) --test-dir build/$(1) --output-on-failure --no-tests=error 
 tested_rooms = $(if $(ROOMS),"-DHALFTONE_TEST_ROOMS=$(subst $(space),;,$(strip $(ROOMS)))",-UHALFTONE_TEST_ROOMS)
 space := $(subst ,, )
 
-.PHONY: help setup build demo test bench sanitize scalar debug crosscheck format format-check check-includes clean
+.PHONY: help setup build demo test bench sanitize scalar debug crosscheck format format-check check-includes check-references clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -81,6 +81,9 @@ format-check:  ## are the sources laid out?
 
 check-includes:  ## does every room include only what it may?
 	@python3 scripts/check_includes.py src
+
+check-references:  ## is every page and section there that a comment or a page cites?
+	@python3 scripts/check_references.py
 
 clean:  ## remove build/ (the virtual environment stays)
 	@rm -rf build
