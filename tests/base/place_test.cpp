@@ -231,7 +231,7 @@ TEST(PendingOutput, ReplacesTheTargetOfALink) {
   make_file(folder / "disk/out/old");
   fs::create_directory_symlink("disk/out", folder / "link");
   PendingOutput pending(folder / "link/", PendingOutput::Kind::kFolder, true);
-  EXPECT_EQ(pending.staging().parent_path(), fs::canonical(folder / "disk"));
+  EXPECT_TRUE(fs::equivalent(pending.staging().parent_path(), folder / "disk"));
   make_file(pending.staging() / "new");
   pending.commit();
   EXPECT_TRUE(fs::is_symlink(folder / "link"));

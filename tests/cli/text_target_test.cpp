@@ -15,6 +15,7 @@ namespace halftone {
 namespace {
 
 namespace fs = std::filesystem;
+using halftone::testing::Arguments;
 using halftone::testing::message_of;
 using halftone::testing::Outcome;
 using halftone::testing::run_forked;
@@ -105,11 +106,13 @@ TEST(TextTarget, PlacesThatCannotBeWrittenAreFoundAtTheStart) {
 }
 
 TEST(TextTarget, NamingNothingIsAWrongCommandLine) {
-  for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{"evaluate", "m", "--text", "t", "--json", ""},
-        {"compare", "m", "n", "--text", "t", "--json", ""},
-        {"tokenize", "m", "--text", "t", "--json", ""},
-        {"quantize", "m", "--out", "o", "--recipe", "rtn", "--report", ""}}) {
+  const std::vector<Arguments> wrong = {
+      {"evaluate", "m", "--text", "t", "--json", ""},
+      {"compare", "m", "n", "--text", "t", "--json", ""},
+      {"tokenize", "m", "--text", "t", "--json", ""},
+      {"quantize", "m", "--out", "o", "--recipe", "rtn", "--report", ""},
+  };
+  for (const Arguments& arguments : wrong) {
     const Outcome outcome = run_forked(arguments);
     EXPECT_EQ(outcome.status, 2) << outcome.err;
     EXPECT_TRUE(contains(outcome.err, "expected a file, found nothing")) << outcome.err;
@@ -123,18 +126,21 @@ TEST(TextTarget, NoCommandWritesOverWhatItReads) {
   const std::string model = folder / "model", text = folder / "text.txt";
   std::ofstream(text) << "Once upon a time";
   const std::string target = folder / "model/config.json";
-  for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{"evaluate", model, "--text", text, "--json", target},
-        {"compare", model, model, "--text", text, "--json", target},
-        {"tokenize", model, "--text", text, "--json", target},
-        {"tokenize", model, "--text", text, "--json", text},
-        {"quantize", model, "--out", folder / "out", "--recipe", "rtn", "--report", target},
-        {"quantize", model, "--out", folder / "out.json", "--recipe", "rtn", "--report",
-         folder / "out.json"},
-        {"quantize", model, "--out", folder / "out", "--recipe", "rtn", "--report",
-         folder / "out/x.json"},
-        {"quantize", model, "--out", folder / "out", "--recipe", "rtn", "--report",
-         folder / "out.journal/x.json"}}) {
+  const auto quantize = [&](const std::string& out, const std::string& report) {
+    return Arguments{"quantize", model, "--out",    folder / out,
+                     "--recipe", "rtn", "--report", report};
+  };
+  const std::vector<Arguments> refused = {
+      {"evaluate", model, "--text", text, "--json", target},
+      {"compare", model, model, "--text", text, "--json", target},
+      {"tokenize", model, "--text", text, "--json", target},
+      {"tokenize", model, "--text", text, "--json", text},
+      quantize("out", target),
+      quantize("out.json", folder / "out.json"),
+      quantize("out", folder / "out/x.json"),
+      quantize("out", folder / "out.journal/x.json"),
+  };
+  for (const Arguments& arguments : refused) {
     const Outcome outcome = run_forked(arguments);
     EXPECT_EQ(outcome.status, 1) << outcome.err;
     EXPECT_TRUE(contains(outcome.err, "which this command works with")) << outcome.err;
