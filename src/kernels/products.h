@@ -25,7 +25,11 @@ std::optional<Products> products_named(std::string_view name);
 // gain little and might turn out otherwise next time.
 inline constexpr double kClearly = 1.3;
 
-// Seconds of one product, least of a few, by the library's threads.
+// What this process has computed for, on all its threads: other processes that share the cores do
+// not count, as they would in a time of the day.
+double processor_seconds();
+
+// Seconds of one product on one thread, least of a few.
 struct ProductTimes {
   int64_t rows, columns, summed;
   double float32, mixed;

@@ -27,8 +27,8 @@ struct Execution {
   Products products = Products::kFloat32;  // of statistics and solving, where calibrating
 };
 
-// Seconds of one linear layer of a few tokens in each type, least of a few; measured when first
-// asked for and kept.
+// Seconds of one linear layer of a few tokens in each type on one thread, least of a few; measured
+// when first asked for and kept.
 struct LinearTimes {
   double float32, bfloat16;
 };
