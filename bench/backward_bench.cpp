@@ -61,18 +61,18 @@ Operations operations_of(const Model& model, double sequences, double length, do
 void run(const Model& model, const at::Tensor& ids, int64_t blocks, ObjectiveKind kind,
          at::ScalarType dtype, double rate32, double rate) {
   const Execution execution{at::kCPU, dtype, at::get_num_threads()};
-  const RopeTable rope = make_rope_table(model.config(), ids.size(1), execution.device, dtype);
+  const Positions positions = model.positions(ids.size(1), execution);
   ObjectiveOptions objective;
   objective.kind = kind;
   TensorStore store(int64_t{1} << 40, ".");
-  BackwardPass pass(model, ids, execution, rope, store);
+  BackwardPass pass(model, ids, execution, positions, store);
   const int64_t layers = model.config().layers;
   double took = std::numeric_limits<double>::infinity();
   for (int round = 0; round < kRounds; ++round) {
     OutputStatistics statistics(
         model, [&](const LinearSlot&) { return objective; }, ids, execution.device, store);
     const auto start = Clock::now();
-    pass.run({Model::embed(model.embedding(), ids, execution).to(at::kBFloat16)}, layers - blocks,
+    pass.run({model.embed(ids, execution).to(at::kBFloat16)}, layers - blocks,
              layers, {}, statistics);
     took = std::min(took, seconds_since(start));
   }
@@ -100,7 +100,7 @@ int main(int argc, char** argv) {
   at::set_num_threads(static_cast<int>(argument(2, 2)));
   print_products();
   const auto checkpoint = std::make_shared<const Checkpoint>(argv[1]);
-  const Model model(checkpoint, checkpoint->names());
+  const Model model(checkpoint);
   const int64_t sequences = argument(3, 4), length = argument(4, 2048);
   const int64_t blocks = std::min<int64_t>(argument(5, 2), model.config().layers);
   Random random(0);

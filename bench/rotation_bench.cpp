@@ -1,5 +1,5 @@
 // Rotating the linears of one block of an 8B model (hidden 4096, 1024 wide keys and values, 14336 =
-// 28 x 512 wide MLP): by the fast transforms of model/orthogonal.h, and by the same matrices dense
+// 28 x 512 wide MLP): by the fast transforms of matrix/orthogonal.h, and by the same matrices dense
 // through the library's GEMM, in the same run and the same arithmetic.
 //
 //   rotation_bench [threads] [repetitions] [float32 | float64]
@@ -12,7 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "model/orthogonal.h"
+#include "matrix/orthogonal.h"
 #include "timing.h"
 
 namespace {

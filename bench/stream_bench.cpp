@@ -49,7 +49,7 @@ void run(const Model& model, const at::Tensor& ids, int64_t blocks, at::ScalarTy
   std::vector<double> shares, rates, seconds;
   double rate_before = gemm_rate(dtype);
   for (int64_t i = 0; i <= blocks; ++i) {  // the first block warms up
-    const Block block = model.load_block(i, execution, stream.rope());
+    const Block block = model.load_block(i, execution, stream.positions());
     const auto start = Clock::now();
     for (int stage = 0; stage < model.family().stages; ++stage)
       (void)stream.measure(block, block, stage);
@@ -87,7 +87,7 @@ int main(int argc, char** argv) {
   at::set_num_threads(static_cast<int>(argument(2, 2)));
   print_products();
   const auto checkpoint = std::make_shared<const Checkpoint>(argv[1]);
-  const Model model(checkpoint, checkpoint->names());
+  const Model model(checkpoint);
   const int64_t sequences = argument(3, 8), length = argument(4, 2048);
   const int64_t blocks = std::min(argument(5, 8), model.config().layers - 1);
   if (blocks < 1) {

@@ -5,32 +5,48 @@
 #include <algorithm>
 
 namespace halftone {
+namespace {
 
-ActivationStore::ActivationStore(at::Tensor hidden, int64_t carry_width)
-    : hidden_(std::move(hidden)),
-      carry_width_(carry_width),
-      carry_(at::empty({hidden_.size(0) * hidden_.size(1) * carry_width}, hidden_.options())),
-      carried_width_(static_cast<size_t>(hidden_.size(0))) {}
+at::Tensor part_of(const BlockState& state, size_t i) {
+  return i < state.parts.size() ? state.parts[i] : at::Tensor();
+}
 
-at::Tensor ActivationStore::carry(int64_t first, int64_t count, int64_t width) const {
+}  // namespace
+
+ActivationStore::ActivationStore(at::Tensor hidden, const std::vector<int64_t>& widths)
+    : hidden_(std::move(hidden)) {
+  const int64_t tokens = hidden_.size(0) * hidden_.size(1);
+  for (const int64_t width : widths)
+    parts_.push_back({width, at::empty({tokens * width}, hidden_.options()),
+                      std::vector<int64_t>(static_cast<size_t>(hidden_.size(0)))});
+}
+
+at::Tensor ActivationStore::place(const Part& part, int64_t first, int64_t count,
+                                  int64_t width) const {
   const int64_t length = hidden_.size(1);
-  return carry_.narrow(0, first * length * carry_width_, count * length * width)
+  return part.numbers.narrow(0, first * length * part.greatest, count * length * width)
       .view({count, length, width});
 }
 
 BlockState ActivationStore::take(int64_t first, int64_t count, at::ScalarType dtype) const {
-  BlockState state{hidden_.narrow(0, first, count).to(dtype), {}};
-  const int64_t width = carried_width_[static_cast<size_t>(first)];
-  if (width > 0) state.carry = carry(first, count, width).to(dtype);
+  BlockState state{hidden_.narrow(0, first, count).to(dtype)};
+  for (const Part& part : parts_) {
+    const int64_t width = part.widths[static_cast<size_t>(first)];
+    state.parts.push_back(width > 0 ? place(part, first, count, width).to(dtype) : at::Tensor());
+  }
   return state;
 }
 
 void ActivationStore::put(int64_t first, const BlockState& state, const BlockState& taken) {
   const int64_t count = state.hidden.size(0);
   if (!state.hidden.is_same(taken.hidden)) hidden_.narrow(0, first, count).copy_(state.hidden);
-  const int64_t width = state.carry.defined() ? state.carry.size(2) : 0;
-  if (width > 0 && !state.carry.is_same(taken.carry)) carry(first, count, width).copy_(state.carry);
-  std::fill_n(carried_width_.begin() + first, count, width);
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    const at::Tensor now = part_of(state, i);
+    const int64_t width = now.defined() ? now.size(2) : 0;
+    if (width > 0 && !now.is_same(part_of(taken, i)))
+      place(parts_[i], first, count, width).copy_(now);
+    std::fill_n(parts_[i].widths.begin() + first, count, width);
+  }
 }
 
 }  // namespace halftone

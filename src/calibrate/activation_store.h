@@ -12,26 +12,29 @@ namespace halftone {
 
 class ActivationStore {
  public:
-  // hidden: (sequences, length, hidden) in the dtype to keep; carry_width: of the widest input that
-  // any stage hands on. Pages are taken when they are written first.
-  ActivationStore(at::Tensor hidden, int64_t carry_width);
+  // hidden: (sequences, length, hidden) in the dtype to keep; widths: the greatest of each of
+  // BlockState's parts. Pages are taken when they are written first.
+  ActivationStore(at::Tensor hidden, const std::vector<int64_t>& widths);
 
   // The state of `count` sequences from `first` on, in `dtype`; what `put` left there last.
   BlockState take(int64_t first, int64_t count, at::ScalarType dtype) const;
-  // state.hidden: (count, length, hidden), state.carry: (count, length, width) or undefined. What
+  // state.hidden: (count, length, hidden), state.parts: (count, length, width) or undefined. What
   // is still the very tensor that `take` gave out is not written again.
   void put(int64_t first, const BlockState& state, const BlockState& taken = {});
 
   const at::Tensor& hidden() const { return hidden_; }
 
  private:
+  struct Part {
+    int64_t greatest;                  // width
+    at::Tensor numbers;                // (sequences * length * greatest)
+    std::vector<int64_t> widths = {};  // of each sequence; 0: nothing is on its way
+  };
   // The place of `count` sequences, `width` numbers a token.
-  at::Tensor carry(int64_t first, int64_t count, int64_t width) const;
+  at::Tensor place(const Part& part, int64_t first, int64_t count, int64_t width) const;
 
   at::Tensor hidden_;
-  int64_t carry_width_;
-  at::Tensor carry_;                    // (sequences * length * carry_width)
-  std::vector<int64_t> carried_width_;  // of each sequence; 0: nothing is carried
+  std::vector<Part> parts_;
 };
 
 }  // namespace halftone

@@ -14,15 +14,24 @@ at::Tensor leaf_of(const at::Tensor& x) {
   return leaf;
 }
 
-// Runs all stages; what their linears read comes without gradients.
-std::vector<at::Tensor> advance(const Model& model, const Block& block, BlockState& state) {
-  std::vector<at::Tensor> inputs;
+// What each linear of a block reads and gives.
+struct Walk {
+  std::vector<at::Tensor> inputs, outputs;  // inputs come without gradients
+};
+
+// Runs all stages.
+Walk walk(const Model& model, const Block& block, BlockState& state) {
+  Walk all;
   for (int stage = 0; stage < model.family().stages; ++stage) {
-    const at::Tensor input = model.family().stage_input(block, stage, state);
-    model.family().advance(block, stage, input, state);
-    inputs.push_back(input.detach());
+    const std::vector<StageInput> inputs = model.inputs(block, stage, state);
+    for (at::Tensor& output : model.advance(block, stage, inputs, state))
+      all.outputs.push_back(std::move(output));
+    std::vector<at::Tensor> read;  // one tensor for all linears that share it
+    for (const StageInput& input : inputs) read.push_back(input.x.detach());
+    for (const LinearSlot& slot : model.linears_of_stage(block.index, stage))
+      all.inputs.push_back(read[slot.input]);
   }
-  return inputs;
+  return all;
 }
 
 }  // namespace
@@ -31,22 +40,16 @@ BlockGradient differentiate_block(const Model& model, const Block& block, const 
                                   const at::Tensor& gradient, GradientParts parts) {
   const at::AutoGradMode recording(true);
   const at::Tensor leaf = leaf_of(hidden);
-  // forward, remembering what each linear reads and writes
-  std::map<std::string, at::Tensor, std::less<>> outputs;
-  Block tapped = block;
-  tapped.tap = [&](std::string_view linear, const at::Tensor& output) {
-    outputs.emplace(linear, output);
-  };
-  BlockState state{leaf, {}};
-  const std::vector<at::Tensor> inputs = advance(model, tapped, state);
+  BlockState state{leaf};
+  const Walk forward = walk(model, block, state);
   // backward
   BlockGradient result;
   std::vector<at::Tensor> at;
   if (parts.hidden) at.push_back(leaf);
   for (const LinearSlot& slot : model.linears_of_block(block.index)) {
     if (!parts.linears) break;
-    at.push_back(outputs.find(slot.relative)->second);
-    result.linears.push_back({slot.relative, inputs[static_cast<size_t>(slot.stage)], {}});
+    at.push_back(forward.outputs[slot.index]);
+    result.linears.push_back({slot.relative, forward.inputs[slot.index], {}});
   }
   const auto gradients = torch::autograd::grad({state.hidden}, at, {gradient});
   if (parts.hidden) result.hidden = gradients.front();
@@ -55,18 +58,20 @@ BlockGradient differentiate_block(const Model& model, const Block& block, const 
   return result;
 }
 
-std::vector<at::Tensor> stage_inputs(const Model& model, const Block& block,
-                                     const at::Tensor& hidden) {
+std::vector<at::Tensor> linear_inputs(const Model& model, const Block& block,
+                                      const at::Tensor& hidden) {
   const at::NoGradGuard no_grad;
-  BlockState state{hidden, {}};
-  return advance(model, block, state);
+  BlockState state{hidden};
+  return walk(model, block, state).inputs;
 }
 
 at::Tensor pull_back(const std::function<at::Tensor(const at::Tensor&)>& function,
-                     const at::Tensor& x, const at::Tensor& gradient) {
+                     const at::Tensor& x,
+                     const std::function<at::Tensor(at::Tensor value)>& slope_of) {
   const at::AutoGradMode recording(true);
-  const at::Tensor leaf = leaf_of(x);
-  return torch::autograd::grad({function(leaf)}, {leaf}, {gradient}).front();
+  const at::Tensor leaf = leaf_of(x), value = function(leaf);
+  const at::Tensor slope = slope_of(value.detach());
+  return torch::autograd::grad({value}, {leaf}, {slope}).front();
 }
 
 }  // namespace halftone

@@ -36,13 +36,15 @@ struct GradientParts {
 BlockGradient differentiate_block(const Model& model, const Block& block, const at::Tensor& hidden,
                                   const at::Tensor& gradient, GradientParts parts);
 
-// What the linears of each stage read, by the same arithmetic to the bit.   hidden: as above ->
-// (batch, length, in) each
-std::vector<at::Tensor> stage_inputs(const Model& model, const Block& block,
-                                     const at::Tensor& hidden);
+// What each linear reads, by the same arithmetic to the bit.
+// hidden: as above -> (batch, length, in) each
+std::vector<at::Tensor> linear_inputs(const Model& model, const Block& block,
+                                      const at::Tensor& hidden);
 
-// The gradient at x, given the one at function(x).
+// The gradient at x of a function whose value alone says what the gradient there is.
+// slope_of: from function(x) to the gradient at it; may reuse its memory
 at::Tensor pull_back(const std::function<at::Tensor(const at::Tensor&)>& function,
-                     const at::Tensor& x, const at::Tensor& gradient);
+                     const at::Tensor& x,
+                     const std::function<at::Tensor(at::Tensor value)>& slope_of);
 
 }  // namespace halftone

@@ -46,11 +46,11 @@ std::vector<at::Tensor*> tensors_of(BlockGradient& gradient) {
 }  // namespace
 
 BackwardPass::BackwardPass(const Model& model, const at::Tensor& ids, const Execution& execution,
-                           const RopeTable& rope, TensorStore& store)
+                           const Positions& positions, TensorStore& store)
     : model_(model),
       ids_(ids),
       execution_(execution),
-      rope_(rope),
+      positions_(positions),
       store_(store),
       dropped_(static_cast<size_t>(ids.size(0))) {}
 
@@ -65,7 +65,7 @@ void BackwardPass::run(std::vector<at::Tensor> hidden, int64_t first, int64_t en
   climb(hidden, first, options);
   turn(hidden, options);
   for (int64_t index = model_.config().layers - 1; index >= first; --index) {
-    const Block block = model_.load_block(index, execution_, rope_);
+    const Block block = model_.load_block(index, execution_, positions_);
     descend(hidden, block, {.linears = index<end, .hidden = index> first}, options,
             index == first ? options.original : std::vector<at::Tensor>(), observer);
     inputs_.pop_back();
@@ -79,11 +79,11 @@ void BackwardPass::climb(std::vector<at::Tensor>& hidden, int64_t first,
                          const BackwardOptions& options) {
   inputs_.clear();
   for (int64_t index = first; index < model_.config().layers; ++index) {
-    const Block block = model_.load_block(index, execution_, rope_);
+    const Block block = model_.load_block(index, execution_, positions_);
     std::vector<int64_t> handles;
     for (at::Tensor& batch : hidden) {
       handles.push_back(store_.put(batch));
-      BlockState state{batch.to(execution_.dtype), {}};
+      BlockState state{batch.to(execution_.dtype)};
       model_.run_block(block, state);
       batch = state.hidden.to(options.storage);
     }
@@ -131,10 +131,8 @@ void BackwardPass::descend(std::vector<at::Tensor>& gradients, const Block& bloc
 // hidden: (batch, length, hidden), the block's input in the full-precision model
 void BackwardPass::add_original(const Block& block, const at::Tensor& hidden,
                                 BlockGradient& gradient) const {
-  const std::vector<at::Tensor> inputs = stage_inputs(model_, block, hidden.to(execution_.dtype));
-  const std::vector<LinearSlot> slots = model_.linears_of_block(block.index);
-  for (size_t i = 0; i < gradient.linears.size(); ++i)
-    gradient.linears[i].original = inputs[static_cast<size_t>(slots[i].stage)];
+  const std::vector<at::Tensor> inputs = linear_inputs(model_, block, hidden.to(execution_.dtype));
+  for (size_t i = 0; i < gradient.linears.size(); ++i) gradient.linears[i].original = inputs[i];
 }
 
 void BackwardPass::leave_out(const std::vector<at::Tensor*>& parts, int64_t first) {

@@ -43,7 +43,7 @@ class BackwardPass {
  public:
   // ids: (sequences, length) int32.
   BackwardPass(const Model& model, const at::Tensor& ids, const Execution& execution,
-               const RopeTable& rope, TensorStore& store);
+               const Positions& positions, TensorStore& store);
 
   // hidden: the input of block `first`, (batch, length, hidden) each, of all sequences in order.
   // Shows the observer the gradients of the linears of blocks [first, end), from the end down.
@@ -71,7 +71,7 @@ class BackwardPass {
   const Model& model_;
   at::Tensor ids_;
   Execution execution_;
-  RopeTable rope_;
+  Positions positions_;
   TensorStore& store_;
   at::Tensor losses_;
   std::vector<bool> dropped_, left_out_;      // of each sequence: in any run, in the last one

@@ -73,7 +73,7 @@ Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execut
   }
   if (!end_loss_.needs_gradients()) return;
   store_.emplace(options_.memory_limit, options_.spill_folder);
-  backward_.emplace(model, ids, execution, stream_.rope(), *store_);
+  backward_.emplace(model, ids, execution, stream_.positions(), *store_);
   output_.emplace(model, options_.objective, ids, execution.device, *store_);
   if (is_block_wise(end_loss_)) return;
   const int64_t layers = model.config().layers;
@@ -101,11 +101,11 @@ Block Calibration::enter(int64_t index) {
     progress_.update(index * linears, fmt::format("gradients, block {}", block));
   };
   if (is_block_wise(end_loss_)) go_back(index, index + 1, passed);
-  return model_.load_block(index, execution_, stream_.rope());
+  return model_.load_block(index, execution_, stream_.positions());
 }
 
 StageStatistics Calibration::sum_inputs(const Block& block, const Block& original, int stage,
-                                        const std::vector<LinearSlot>& linears) {
+                                        std::span<const LinearSlot> linears) {
   std::vector<at::Tensor> weights;
   const auto has_objective = [&](auto&& property) {
     return std::any_of(linears.begin(), linears.end(),
@@ -158,8 +158,7 @@ LinearStatistics Calibration::output_statistics(const LinearSlot& linear,
 }
 
 StageStatistics Calibration::measure(const Block& block, const Block& original, int stage) {
-  std::vector<LinearSlot> linears = model_.linears_of_block(block.index);
-  std::erase_if(linears, [&](const LinearSlot& slot) { return slot.stage != stage; });
+  const std::span<const LinearSlot> linears = model_.linears_of_stage(block.index, stage);
   StageStatistics sums = sum_inputs(block, original, stage, linears), statistics;
   const LinearStatistics input = sums[""];  // none where no linear needs it
   for (const LinearSlot& linear : linears) {
@@ -187,7 +186,7 @@ void Calibration::pass(int64_t index, const std::function<void(Block&)>& replace
   if (output_) output_->forget(index);
   if (!streams_) return;
   return_free_memory();
-  const Block original = model_.load_block(index, execution_, stream_.rope());
+  const Block original = model_.load_block(index, execution_, stream_.positions());
   Block block = original;
   replace(block);
   for (int stage = 0; stage < model_.family().stages; ++stage)

@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/progress.h"
@@ -58,7 +59,7 @@ class Calibration {
   // The stage's inputs summed up behind the quantized prefix, by the linear's name where tokens are
   // weighted and under "" where they are not.
   StageStatistics sum_inputs(const Block& block, const Block& original, int stage,
-                             const std::vector<LinearSlot>& linears);
+                             std::span<const LinearSlot> linears);
   // Sums over weighted tokens, with what the gradients say beside the weights.
   LinearStatistics weighted_statistics(const LinearSlot& linear, LinearStatistics sums);
   // The linear's output Hessian, or `input` where the gate asks for it.

@@ -39,8 +39,7 @@ at::Tensor sample(const at::Tensor& probabilities, const at::Tensor& draws) {
 EndLoss::EndLoss(const Model& model, const at::Tensor& ids, const Execution& execution,
                  LabelKind labels, uint64_t seed)
     : model_(model),
-      execution_(execution),
-      head_(model.head(execution)),
+      head_(model.load_head(execution)),
       next_(ids.narrow(1, 1, ids.size(1) - 1).to(execution.device, at::kLong)) {
   if (labels == LabelKind::kSampled)
     draws_ = uniform_draws(next_.size(0), next_.size(1), seed).to(execution.device);
@@ -48,37 +47,36 @@ EndLoss::EndLoss(const Model& model, const at::Tensor& ids, const Execution& exe
 
 LossGradient EndLoss::differentiate(const at::Tensor& hidden, int64_t first) const {
   const int64_t batch = hidden.size(0), targets = next_.size(1), width = hidden.size(2);
-  const auto normalize = [&](const at::Tensor& x) { return model_.final_norm(x, execution_); };
-  const at::Tensor normalized = normalize(hidden).narrow(1, 0, targets).reshape({-1, width});
+  // the last position predicts nothing
+  const at::Tensor rows = hidden.narrow(1, 0, targets).reshape({-1, width});
   const auto mine = [&](const at::Tensor& of) {
     return of.defined() ? of.narrow(0, first, batch).reshape({-1}) : of;
   };
   const at::Tensor next = mine(next_), draws = mine(draws_);
-  at::Tensor loss = at::empty({batch * targets}, normalized.options().dtype(at::kDouble));
-  at::Tensor gradient = at::empty_like(normalized);
-  const int64_t at_once = std::max<int64_t>(1, kLogitBytes / (head_.size(0) * 4));
-  for (int64_t p = 0; p < normalized.size(0); p += at_once) {
-    const int64_t count = std::min(at_once, normalized.size(0) - p);
+  at::Tensor loss = at::empty({batch * targets}, rows.options().dtype(at::kDouble));
+  at::Tensor gradient = at::empty_like(rows);
+  const int64_t at_once = std::max<int64_t>(1, kLogitBytes / (model_.config().vocab * 4));
+  for (int64_t p = 0; p < rows.size(0); p += at_once) {
+    const int64_t count = std::min(at_once, rows.size(0) - p);
     const auto part = [&](const at::Tensor& of) {
       return of.defined() ? of.narrow(0, p, count) : of;
     };
-    at::Tensor loss_part = part(loss), gradient_part = part(gradient);
-    add_chunk(part(normalized), part(next), part(draws), loss_part, gradient_part);
+    at::Tensor loss_part = part(loss);
+    part(gradient).copy_(differentiate_chunk(part(rows), part(next), part(draws), loss_part));
   }
-  // the last position predicts nothing
-  const at::Tensor whole =
-      at::constant_pad_nd(gradient.view({batch, targets, width}), {0, 0, 0, 1});
-  return {loss.view({batch, targets}).sum(1), pull_back(normalize, hidden, whole)};
+  gradient.mul_(kLossScale);
+  return {loss.view({batch, targets}).sum(1),
+          at::constant_pad_nd(gradient.view({batch, targets, width}), {0, 0, 0, 1})};
 }
 
-void EndLoss::add_chunk(const at::Tensor& normalized, const at::Tensor& next,
-                        const at::Tensor& draws, at::Tensor& loss, at::Tensor& gradient) const {
-  at::Tensor logits = at::linear(normalized, head_);
-  at::Tensor labels = next;
-  if (draws.defined()) labels = sample(at::softmax(logits, -1, wide_type(logits)), draws);
-  const at::Tensor slope = differentiate_cross_entropy(std::move(logits), labels, loss);
-  at::mm_out(gradient, slope, head_);
-  gradient.mul_(kLossScale);  // a power of two: the same bits as before the product, fewer numbers
+at::Tensor EndLoss::differentiate_chunk(const at::Tensor& hidden, const at::Tensor& next,
+                                        const at::Tensor& draws, at::Tensor& loss) const {
+  const auto logits_of = [&](const at::Tensor& x) { return model_.logits(head_, x); };
+  return pull_back(logits_of, hidden, [&](at::Tensor logits) {
+    at::Tensor labels = next;
+    if (draws.defined()) labels = sample(at::softmax(logits, -1, wide_type(logits)), draws);
+    return differentiate_cross_entropy(std::move(logits), labels, loss);
+  });
 }
 
 }  // namespace halftone

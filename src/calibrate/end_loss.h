@@ -30,13 +30,13 @@ class EndLoss {
   LossGradient differentiate(const at::Tensor& hidden, int64_t first) const;
 
  private:
-  // normalized: (positions, hidden); next, draws: (positions). Writes into loss, gradient (alike).
-  void add_chunk(const at::Tensor& normalized, const at::Tensor& next, const at::Tensor& draws,
-                 at::Tensor& loss, at::Tensor& gradient) const;
+  // hidden: (positions, hidden); next, draws: (positions). Writes into loss; the gradient, like
+  // hidden.
+  at::Tensor differentiate_chunk(const at::Tensor& hidden, const at::Tensor& next,
+                                 const at::Tensor& draws, at::Tensor& loss) const;
 
   const Model& model_;
-  Execution execution_;
-  at::Tensor head_;   // (vocab, hidden)
+  Head head_;
   at::Tensor next_;   // (sequences, length - 1) int64
   at::Tensor draws_;  // (sequences, length - 1) float64 in [0, 1); undefined: labels of the text
 };

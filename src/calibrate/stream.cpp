@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <cassert>
 #include <optional>
 
 #include "base/error.h"
@@ -33,22 +34,25 @@ at::Tensor part_of(const at::Tensor& x, int64_t first, int64_t count) {
   return x.defined() ? x.narrow(0, first, count) : x;
 }
 
-int64_t widest_input(const Model& model) {
-  int64_t widest = 0;
-  for (const LinearSlot& slot : model.linears_of_block(0)) widest = std::max(widest, slot.in);
-  return widest;
+// The greatest of each of BlockState's parts.
+std::vector<int64_t> widths_of_parts(const Model& model) {
+  std::vector<int64_t> widths;
+  for (const StatePart& part : model.family().parts) {
+    widths.push_back(0);
+    for (const Dim dim : part.widths)
+      widths.back() = std::max(widths.back(), size_of(dim, model.config()));
+  }
+  return widths;
 }
 
 // -> (sequences, length, hidden) in `storage`
 at::Tensor embedded(const Model& model, const at::Tensor& ids, int64_t batch,
                     const Execution& execution, at::ScalarType storage) {
-  const at::Tensor table = model.embedding();
   const at::Tensor hidden = at::empty({ids.size(0), ids.size(1), model.config().hidden},
                                       at::device(execution.device).dtype(storage));
   for (int64_t first = 0; first < ids.size(0); first += batch) {
     const int64_t count = std::min(batch, ids.size(0) - first);
-    hidden.narrow(0, first, count)
-        .copy_(Model::embed(table, ids.narrow(0, first, count), execution));
+    hidden.narrow(0, first, count).copy_(model.embed(ids.narrow(0, first, count), execution));
   }
   return hidden;
 }
@@ -59,11 +63,11 @@ Stream::Stream(const Model& model, const at::Tensor& ids, const Execution& execu
                bool two_streams, at::ScalarType storage)
     : model_(model),
       execution_(execution),
-      rope_(make_rope_table(model.config(), ids.size(1), execution.device, execution.dtype)),
+      positions_(model.positions(ids.size(1), execution)),
       sequences_(ids.size(0)),
       batch_(std::max<int64_t>(1, kTokensPerBatch / ids.size(1))),
-      quantized_(embedded(model, ids, batch_, execution, storage), widest_input(model)) {
-  if (two_streams) original_.emplace(quantized_.hidden().clone(), widest_input(model));
+      quantized_(embedded(model, ids, batch_, execution, storage), widths_of_parts(model)) {
+  if (two_streams) original_.emplace(quantized_.hidden().clone(), widths_of_parts(model));
 }
 
 template <class Work>
@@ -88,20 +92,15 @@ std::vector<at::Tensor> Stream::original_hidden() const {
   return original_->hidden().split(batch_, 0);
 }
 
-int64_t Stream::width_of(const Block& block, int stage) const {
-  for (const LinearSlot& slot : model_.linears_of_block(block.index))
-    if (slot.stage == stage) return slot.in;
-  return 0;
-}
-
 std::vector<LinearStatistics> Stream::measure(const Block& block, const Block& original, int stage,
                                               const std::vector<at::Tensor>& weights) {
-  const Family& family = model_.family();
   const auto input_of = [&](const Block& of, BlockState& state) {
-    if (stage > 0) family.advance(of, stage - 1, family.stage_input(of, stage - 1, state), state);
-    return family.stage_input(of, stage, state);
+    if (stage > 0) (void)model_.advance(of, stage - 1, model_.inputs(of, stage - 1, state), state);
+    const std::vector<StageInput> inputs = model_.inputs(of, stage, state);
+    assert(inputs.size() == 1);  // statistics by input come with the first family that has more
+    return inputs.front().x;
   };
-  const int64_t in = width_of(block, stage);
+  const int64_t in = model_.linears_of_stage(block.index, stage).front().in;
   std::vector<InputHessian> hessians;
   std::vector<CrossMoment> moments;  // with two streams
   for (size_t i = 0; i < weights.size(); ++i) {
@@ -146,10 +145,9 @@ std::vector<LinearStatistics> Stream::measure(const Block& block, const Block& o
 }
 
 void Stream::leave(const Block& block, const Block& original) {
-  const Family& family = model_.family();
-  const int last = family.stages - 1;
+  const int last = model_.family().stages - 1;
   const auto advance = [&](const Block& of, BlockState& state) {
-    family.advance(of, last, family.stage_input(of, last, state), state);
+    (void)model_.advance(of, last, model_.inputs(of, last, state), state);
   };
   for_each_batch([&](Batch& batch) {
     advance(block, batch.state);

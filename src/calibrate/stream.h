@@ -30,7 +30,7 @@ class Stream {
   // statistics. Before the first stage is measured, with two streams only.
   void hold_out(int64_t count) { held_out_ = count; }
 
-  const RopeTable& rope() const { return rope_; }
+  const Positions& positions() const { return positions_; }
 
   // Statistics of the inputs of `stage`; stages of a block must be asked for in order, 0 first.
   // Sequences whose inputs are not finite are left out and counted. Error: more than 1 % of them
@@ -62,11 +62,10 @@ class Stream {
   // leaves.
   template <class Work>
   void for_each_batch(Work&& work);
-  int64_t width_of(const Block& block, int stage) const;
 
   const Model& model_;
   Execution execution_;
-  RopeTable rope_;
+  Positions positions_;
   int64_t sequences_, batch_, dropped_ = 0;  // batch_: sequences at a time
   int64_t held_out_ = 0;
   ActivationStore quantized_;

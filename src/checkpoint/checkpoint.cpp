@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "checkpoint/dtype.h"
 #include "checkpoint/shard_index.h"
 
 namespace halftone {
@@ -155,18 +156,27 @@ Checkpoint::Place Checkpoint::find(std::string_view name) const {
   return found->second;
 }
 
-const StoredTensor& Checkpoint::info(std::string_view name) const {
+const StoredTensor& Checkpoint::stored(std::string_view name) const {
   const Place place = find(name);
   return files_[place.file]->tensors()[place.tensor];
 }
 
+WeightInfo Checkpoint::info(std::string_view name) const {
+  const StoredTensor& tensor = stored(name);
+  const Dtype* dtype = find_dtype(tensor.dtype);
+  require(dtype && dtype->scalar,
+          "{}: tensor \"{}\": dtype {} can be listed but not loaded: torch has no such type",
+          shown(folder_), printable(name, 200), tensor.dtype);
+  return {tensor.shape, *dtype->scalar};
+}
+
 at::Tensor Checkpoint::load(std::string_view name) const {
-  return files_[find(name).file]->view(info(name));
+  return files_[find(name).file]->view(stored(name));
 }
 
 void Checkpoint::release(std::string_view name) const {
   const SafetensorsFile& file = *files_[find(name).file];
-  file.file().release_pages(file.bytes(info(name)));
+  file.file().release_pages(file.bytes(stored(name)));
 }
 
 size_t Checkpoint::stored_bytes() const {

@@ -31,9 +31,10 @@ class Checkpoint final : public WeightSource {
   const std::vector<std::string>& notes() const { return notes_; }
 
   bool contains(std::string_view name) const override;
-  std::vector<std::string> names() const;  // sorted
+  std::vector<std::string> names() const override;
   // Error naming the tensor (and the closest names) if absent.
-  const StoredTensor& info(std::string_view name) const;
+  const StoredTensor& stored(std::string_view name) const;
+  WeightInfo info(std::string_view name) const override;
   at::Tensor load(std::string_view name) const override;  // see SafetensorsFile::view
   void release(std::string_view name) const override;
   size_t stored_bytes() const;  // of all tensors

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "evaluate/logits.h"
@@ -15,25 +16,20 @@ constexpr int64_t kTokensPerBatch = 8192;           // through one block at a ti
 constexpr int64_t kHiddenBytes = int64_t{1} << 30;  // of one model's residual stream
 constexpr int64_t kLogitBytes = int64_t{1} << 26;   // of one chunk of positions
 
-// ids: (windows, length) -> the normalized last hidden states, (windows, length, hidden)
+// ids: (windows, length) -> the last block's hidden states, (windows, length, hidden)
 at::Tensor run_model(const Model& model, const at::Tensor& ids, const Execution& execution,
                      Progress& progress, int64_t& done) {
-  const RopeTable rope =
-      make_rope_table(model.config(), ids.size(1), execution.device, execution.dtype);
+  const Positions positions = model.positions(ids.size(1), execution);
   std::vector<BlockState> batches;
-  const at::Tensor table = model.embedding();
   for (const at::Tensor& part : ids.split(std::max<int64_t>(1, kTokensPerBatch / ids.size(1)), 0))
-    batches.push_back({Model::embed(table, part, execution), {}});
+    batches.push_back({model.embed(part, execution)});
   for (int64_t i = 0; i < model.config().layers; ++i) {
-    const Block block = model.load_block(i, execution, rope);
+    const Block block = model.load_block(i, execution, positions);
     for (BlockState& batch : batches) model.run_block(block, batch);
     progress.update(++done, fmt::format("block {}", i));
   }
   std::vector<at::Tensor> hidden;
-  for (BlockState& batch : batches) {
-    hidden.push_back(model.final_norm(batch.hidden, execution));
-    batch.hidden = at::Tensor();
-  }
+  for (BlockState& batch : batches) hidden.push_back(std::exchange(batch.hidden, {}));
   return at::cat(hidden);
 }
 
@@ -48,8 +44,8 @@ Scores score_windows(const Model& model, const Model* reference, const TokenWind
       "the reference has a vocabulary of {} tokens, the model one of {}: they cannot be compared",
       reference ? reference->config().vocab : 0, vocab);
   const at::Tensor ids = at::tensor(windows.ids, at::kInt).view({windows.count, length});
-  const at::Tensor head = model.head(execution);
-  const at::Tensor reference_head = reference ? reference->head(execution) : at::Tensor();
+  const Head head = model.load_head(execution);
+  const Head reference_head = reference ? reference->load_head(execution) : Head();
   const int64_t window_bytes =
       length * model.config().hidden * static_cast<int64_t>(at::elementSize(execution.dtype));
   const int64_t at_once = std::clamp<int64_t>(kHiddenBytes / window_bytes, 1, windows.count);
@@ -70,12 +66,13 @@ Scores score_windows(const Model& model, const Model* reference, const TokenWind
       const at::Tensor targets = part[w].narrow(0, 1, length - 1).to(execution.device, at::kLong);
       for (int64_t p = 0; p < length - 1; p += positions_at_once) {
         const int64_t count = std::min(positions_at_once, length - 1 - p);
-        const auto logits_of = [&](const at::Tensor& states, const at::Tensor& by) {
-          return at::linear(states[w].narrow(0, p, count), by);
+        const auto logits_of = [&](const Model& of, const Head& by, const at::Tensor& states) {
+          return of.logits(by, states[w].narrow(0, p, count));
         };
-        score_logits(logits_of(hidden, head), targets.narrow(0, p, count),
-                     reference ? logits_of(reference_hidden, reference_head) : at::Tensor(),
-                     scores);
+        score_logits(
+            logits_of(model, head, hidden), targets.narrow(0, p, count),
+            reference ? logits_of(*reference, reference_head, reference_hidden) : at::Tensor(),
+            scores);
       }
       progress.update(++done, "logits");
     }

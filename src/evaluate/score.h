@@ -24,7 +24,7 @@ struct Scores {
   std::vector<uint8_t> same_top;       // argmax p == argmax q
 };
 
-// The normalized last hidden states, (windows, length, hidden), of the model that others are
+// The last block's hidden states, (windows, length, hidden), of the model that others are
 // compared with, so that it runs once for all of them. Stays empty where they would take more than
 // one round.
 struct ReferenceStates {

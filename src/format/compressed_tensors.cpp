@@ -163,9 +163,10 @@ class CompressedModel final : public PackedFolder {
         fitting.front().grid.bits, fitting.front().in);
   }
 
-  void check_shapes(const std::string& name) const override {
+  std::vector<int64_t> checked_shape(const std::string& name) const override {
     const Shape shape = shape_of(name);
     if (has_part(name, ".weight_g_idx")) check_part(name, ".weight_g_idx", {"I32"}, {shape.in});
+    return {shape.out, shape.in};
   }
 
   // packed: (rows, shape.words(n)) int32 -> (rows, n) uint8

@@ -42,7 +42,9 @@ class PlainModel final : public PackedModel {
       : checkpoint_(std::move(checkpoint)) {}
 
   const nlohmann::json& config() const override { return checkpoint_->config(); }
+  std::vector<std::string> names() const override { return checkpoint_->names(); }
   bool contains(std::string_view name) const override { return checkpoint_->contains(name); }
+  WeightInfo info(std::string_view name) const override { return checkpoint_->info(name); }
   at::Tensor load(std::string_view name) const override { return checkpoint_->load(name); }
   void release(std::string_view name) const override { checkpoint_->release(name); }
   std::string format() const override { return "dense"; }

@@ -123,11 +123,14 @@ class GptqModel final : public PackedFolder {
     return shape;
   }
 
-  void check_shapes(const std::string& name) const override {
+  std::vector<int64_t> checked_shape(const std::string& name) const override {
     const Shape shape = shape_of(name);
     check_part(name, ".scales", {"F16", "BF16", "F32"}, {shape.groups, shape.out});
-    if (has_part(name, ".g_idx")) return check_part(name, ".g_idx", {"I32"}, {shape.in});
-    require(!config_.dynamic_groups, "'.g_idx' is missing, yet the config says desc_act");
+    const bool indexed = has_part(name, ".g_idx");
+    if (indexed) check_part(name, ".g_idx", {"I32"}, {shape.in});
+    require(indexed || !config_.dynamic_groups,
+            "'.g_idx' is missing, yet the config says desc_act");
+    return {shape.out, shape.in};
   }
 
   QuantizedLinear unpack(const std::string& name) const override {

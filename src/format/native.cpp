@@ -216,7 +216,7 @@ class NativeModel final : public PackedFolder {
     return found->second;
   }
 
-  void check_shapes(const std::string& name) const override {
+  std::vector<int64_t> checked_shape(const std::string& name) const override {
     const NativeLinear& linear = described(name);
     const Parts parts(*this, name);
     parts.check(".codes", {"U8"}, codes_shape(linear));
@@ -230,6 +230,7 @@ class NativeModel final : public PackedFolder {
     require(linear.group_index == parts.has(".group_index"),
             "'.group_index': the metadata says there is none");
     check_outlier_parts(linear, parts);
+    return {linear.out, linear.in};
   }
 
   static std::vector<int64_t> codes_shape(const NativeLinear& linear) {

@@ -66,6 +66,20 @@ std::string PackedFolder::place(std::string_view linear) const {
   return fmt::format("{}: {}", checkpoint_->folder().string(), printable(linear));
 }
 
+std::vector<std::string> PackedFolder::names() const {
+  std::vector<std::string> names;
+  for (const std::string& name : checkpoint_->names())
+    if (!linear_of_part(name)) names.push_back(name);
+  for (const std::string& linear : linears_) names.push_back(linear + std::string(kWeight));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+WeightInfo PackedFolder::info(std::string_view name) const {
+  const auto linear = shapes_.find(without_suffix(name, kWeight));
+  return linear == shapes_.end() ? checkpoint_->info(name) : WeightInfo{linear->second, at::kFloat};
+}
+
 bool PackedFolder::contains(std::string_view name) const {
   if (is_linear(without_suffix(name, kWeight))) return true;
   return !linear_of_part(name) && checkpoint_->contains(name);
@@ -94,7 +108,7 @@ size_t PackedFolder::linear_bytes(const std::string& name) const {
   size_t bytes = 0;
   for (const std::string& part : parts_) {
     if (!has_part(name, part)) continue;
-    const StoredTensor& stored = checkpoint_->info(name + part);
+    const StoredTensor& stored = checkpoint_->stored(name + part);
     bytes += stored.end - stored.begin;
   }
   return bytes;
@@ -108,7 +122,7 @@ PackedFolder::Matrix PackedFolder::matrix_part(
     const std::string& linear, std::string_view part,
     std::initializer_list<std::string_view> dtypes) const {
   require(has_part(linear, part), "'{}' is missing", part);
-  const StoredTensor& stored = checkpoint_->info(linear + std::string(part));
+  const StoredTensor& stored = checkpoint_->stored(linear + std::string(part));
   check_dtype(stored, dtypes);
   require(stored.shape.size() == 2 && stored.shape[0] > 0 && stored.shape[1] > 0,
           "'{}': expected a matrix, found shape {}", part, shape_text(stored.shape));
@@ -118,7 +132,7 @@ PackedFolder::Matrix PackedFolder::matrix_part(
 int64_t PackedFolder::list_part(const std::string& linear, std::string_view part,
                                 std::initializer_list<std::string_view> dtypes) const {
   require(has_part(linear, part), "'{}' is missing", part);
-  const StoredTensor& stored = checkpoint_->info(linear + std::string(part));
+  const StoredTensor& stored = checkpoint_->stored(linear + std::string(part));
   check_dtype(stored, dtypes);
   require(stored.shape.size() == 1, "'{}': expected a list, found shape {}", part,
           shape_text(stored.shape));
@@ -136,7 +150,7 @@ void PackedFolder::check_part(const std::string& linear, std::string_view part,
                               std::initializer_list<std::string_view> dtypes,
                               const std::vector<int64_t>& shape) const {
   require(has_part(linear, part), "'{}' is missing", part);
-  const StoredTensor& stored = checkpoint_->info(linear + std::string(part));
+  const StoredTensor& stored = checkpoint_->stored(linear + std::string(part));
   check_dtype(stored, dtypes);
   require(stored.shape == shape, "'{}': expected shape {}, found {}", part, shape_text(shape),
           shape_text(stored.shape));
@@ -149,8 +163,9 @@ at::Tensor PackedFolder::load_scales(const std::string& linear, std::string_view
   return scales;
 }
 
-void PackedFolder::check_linears() const {
-  for (const std::string& name : linears_) with_context(place(name), [&] { check_shapes(name); });
+void PackedFolder::check_linears() {
+  for (const std::string& name : linears_)
+    shapes_[name] = with_context(place(name), [&] { return checked_shape(name); });
 }
 
 at::Tensor simplified_group_index(const at::Tensor& index, int64_t group_size, int64_t groups) {

@@ -2,6 +2,7 @@
 // everything else passes through.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,7 +16,9 @@ namespace halftone {
 class PackedFolder : public PackedModel {
  public:
   const nlohmann::json& config() const final { return checkpoint_->config(); }
+  std::vector<std::string> names() const final;
   bool contains(std::string_view name) const final;
+  WeightInfo info(std::string_view name) const final;
   at::Tensor load(std::string_view name) const final;
   void release(std::string_view name) const final;
   std::vector<std::string> linears() const final { return linears_; }
@@ -31,8 +34,8 @@ class PackedFolder : public PackedModel {
 
   // One linear; errors get folder and name put in front.
   virtual QuantizedLinear unpack(const std::string& name) const = 0;
-  // The same checks of shapes and types as `unpack`, from the header alone.
-  virtual void check_shapes(const std::string& name) const = 0;
+  // {out, in}, after the same checks of shapes and types as `unpack`, from the header alone.
+  virtual std::vector<int64_t> checked_shape(const std::string& name) const = 0;
 
   bool has_part(const std::string& linear, std::string_view part) const;
   // Shape of a part. Errors: absent, or not a matrix of one of these types.
@@ -57,7 +60,7 @@ class PackedFolder : public PackedModel {
   at::Tensor load_scales(const std::string& linear, std::string_view part,
                          const std::vector<int64_t>& shape) const;
   // Looks at every linear of the folder without reading its numbers.
-  void check_linears() const;
+  void check_linears();
 
  private:
   std::optional<std::string> linear_of_part(std::string_view tensor) const;
@@ -66,7 +69,8 @@ class PackedFolder : public PackedModel {
 
   std::shared_ptr<const Checkpoint> checkpoint_;
   std::vector<std::string> parts_;
-  std::vector<std::string> linears_;  // sorted
+  std::vector<std::string> linears_;                                 // sorted
+  std::map<std::string, std::vector<int64_t>, std::less<>> shapes_;  // of linears_, {out, in}
 };
 
 // index: (in) int32, group of each column. -> undefined where it is column / group_size.

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "model/config_values.h"
 
 namespace halftone {
 namespace {
@@ -13,6 +14,8 @@ constexpr int64_t kLargestSize = int64_t{1}
                                  << 24;  // of any dimension in a config: far above any real model
 
 constexpr const char *kQuantization = "quantization_config", *kOnlineRotation = "online_rotation";
+
+}  // namespace
 
 bool given(const json& object, const char* key) {
   return object.contains(key) && !object.at(key).is_null();
@@ -57,6 +60,8 @@ std::string text_or(const json& object, const char* key, const std::string& othe
           shown(object.at(key)));
   return object.at(key).get<std::string>();
 }
+
+namespace {
 
 std::optional<uint64_t> online_seed(const json& config) {
   if (!given(config, kQuantization) || !config.at(kQuantization).is_object()) return std::nullopt;

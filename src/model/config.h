@@ -24,11 +24,19 @@ struct ModelConfig {
   double norm_epsilon = 1e-5, rope_theta = 10000;
   RopeScaling rope_scaling;
   int64_t sliding_window = 0;  // 0: none
+  std::vector<bool> windowed;  // by layer, whether it has that window; empty: all have
   bool attention_bias = false, mlp_bias = false, tied_embeddings = false;
   // The input of every down projection is multiplied by hadamard(intermediate, seed) before the
-  // linear sees it (model/orthogonal.h; METHODS 8.2, step 5); none: as published.
+  // linear sees it (matrix/orthogonal.h; METHODS 8.2, step 5); none: as published.
   std::optional<uint64_t> online_seed;
-  std::vector<std::string> notes;  // what the file says twice and differently; one line each
+  // Keys that config.json lacks for what is stored without being asked for
+  // (model/stored_tensors.h), an object.
+  nlohmann::json unasked = nlohmann::json::object();
+  std::vector<std::string> notes;  // what the files say twice and differently; one line each
+
+  int64_t window_of(int64_t layer) const {
+    return windowed.empty() || windowed[static_cast<size_t>(layer)] ? sliding_window : 0;
+  }
 };
 
 // What config.json says of an online rotation: {"quantization_config": {"online_rotation": {"seed":

@@ -5,6 +5,39 @@
 #include "base/error.h"
 
 namespace halftone {
+namespace {
+
+std::vector<int64_t> sizes_of(const std::vector<Dim>& dims, const ModelConfig& config) {
+  std::vector<int64_t> shape;
+  for (const Dim dim : dims) shape.push_back(size_of(dim, config));
+  return shape;
+}
+
+NamedTensor named(const TensorSpec& spec, const std::string& prefix, const ModelConfig& config) {
+  return {.name = prefix + spec.name,
+          .shape = sizes_of(spec.shape, config),
+          .presence = spec.presence,
+          .rotation = spec.rotation,
+          .norm = spec.norm.empty() ? "" : prefix + spec.norm};
+}
+
+NamedTensor weight_of(const LinearSpec& spec, const std::string& prefix,
+                      const ModelConfig& config) {
+  return {.name = prefix + spec.name + ".weight",
+          .shape = sizes_of({spec.out, spec.in}, config),
+          .rotation = spec.rotation,
+          .norm = spec.norm.empty() ? "" : prefix + spec.norm,
+          .of_linear = true};
+}
+
+NamedTensor bias_of(const LinearSpec& spec, const std::string& prefix, const ModelConfig& config) {
+  return {.name = prefix + spec.name + ".bias",
+          .shape = sizes_of({spec.out}, config),
+          .presence = spec.bias,
+          .rotation = spec.rotation};
+}
+
+}  // namespace
 
 const std::vector<Family>& families() {
   static const std::vector<Family> list = {
@@ -41,16 +74,12 @@ int64_t size_of(Dim dim, const ModelConfig& config) {
   return 0;
 }
 
-std::vector<int64_t> shape_of(const TensorSpec& spec, const ModelConfig& config) {
-  std::vector<int64_t> shape;
-  for (const Dim dim : spec.shape) shape.push_back(size_of(dim, config));
-  return shape;
-}
-
-bool is_present(const TensorSpec& spec, const ModelConfig& config) {
-  switch (spec.presence) {
+bool is_present(Presence presence, const ModelConfig& config) {
+  switch (presence) {
     case Presence::kAlways:
       return true;
+    case Presence::kNever:
+      return false;
     case Presence::kAttentionBias:
       return config.attention_bias;
     case Presence::kMlpBias:
@@ -59,6 +88,21 @@ bool is_present(const TensorSpec& spec, const ModelConfig& config) {
       return !config.tied_embeddings;
   }
   return true;
+}
+
+std::vector<NamedTensor> tensors_of(const Family& family, const ModelConfig& config) {
+  std::vector<NamedTensor> all;
+  for (const TensorSpec& spec : family.outer) all.push_back(named(spec, "", config));
+  for (int64_t i = 0; i < config.layers; ++i) {
+    const std::string prefix = fmt::format("{}{}.", family.block_prefix, i);
+    const BlockTable table = family.block(config, i);
+    for (const TensorSpec& spec : table.tensors) all.push_back(named(spec, prefix, config));
+    for (const LinearSpec& spec : table.linears) {
+      all.push_back(weight_of(spec, prefix, config));
+      all.push_back(bias_of(spec, prefix, config));
+    }
+  }
+  return all;
 }
 
 }  // namespace halftone

@@ -1,27 +1,31 @@
-// A model family: its tensors as a table, and its block as a list of stages.
+// A model family: its tensors as tables, and its block as a list of stages.
 //
-// A stage is one input and the linears that read it (q, k, v; o; gate, up; down). Running a block
-// is: take the stage's input, advance the state through the stage's linears, next stage. Evaluation
-// walks straight through; calibration stops between the two to measure the input and to replace the
-// linears (METHODS 7.5).
+// A stage is a few inputs and the linears that read them (q, k, v; o; gate, up; down). Running a
+// block is: take the stage's inputs, apply its linears, let the family move the state on, next
+// stage. Evaluation walks straight through; calibration stops between the two to measure the inputs
+// and to replace the linears (METHODS 7.5), and differentiates at the linears' outputs.
+//
+// A family is one file (llama.cpp) and one line in families().
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <functional>
-#include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "model/config.h"
 #include "model/layers.h"
-#include "model/orthogonal.h"
+#include "model/linear.h"
 
 namespace halftone {
 
 enum class Dim { kVocab, kHidden, kQuery, kKeyValue, kIntermediate };
-enum class Presence { kAlways, kAttentionBias, kMlpBias, kUntied };
+
+// What decides whether a tensor is there: see is_present and stored_tensors.h.
+enum class Presence { kAlways, kNever, kAttentionBias, kMlpBias, kUntied };
 
 // What a rotation of the residual stream does to a tensor (transform/rotated_weights.h).
 enum class Rotation {
@@ -36,62 +40,124 @@ enum class Rotation {
                    // model runs
 };
 
+// A tensor that belongs to no linear of a block.
 struct TensorSpec {
-  const char* name;  // inside a block relative to it: "self_attn.q_proj.weight"
+  std::string name;  // inside a block relative to it: "input_layernorm.weight"
   std::vector<Dim> shape;
-  Presence presence = Presence::kAlways;
-  int stage = -1;  // of a quantized linear's weight: the stage that reads it
   Rotation rotation = Rotation::kNone;
-  const char* norm = nullptr;  // of a reader, named like `name`
+  Presence presence = Presence::kAlways;
+  std::string norm = {};  // of a reader, named like `name`
+};
+
+// A linear of a block: NAME.weight (out, in), and NAME.bias (out) where `bias` says so.
+struct LinearSpec {
+  std::string name;  // "self_attn.q_proj"
+  Dim out, in;
+  int stage;  // that applies it; linears are listed stage by stage
+  Rotation rotation = Rotation::kNone;
+  std::string norm = {};  // of a reader: "input_layernorm.weight"
+  Presence bias = Presence::kNever;
+  int input = 0;  // which of the stage's inputs it reads
+};
+
+struct BlockTable {
+  std::vector<TensorSpec> tensors;
+  std::vector<LinearSpec> linears;
+};
+
+// What a family works out once for a length of sequence.
+struct Positions {
+  RopeTable rope;
+};
+
+// What may differ from one block to the next.
+struct LayerConfig {
+  AttentionOptions attention;
+  double norm_epsilon = 1e-5;
 };
 
 // One block's weights, in the dtype and on the device they are computed in.
 struct Block {
   int64_t index = 0;
-  const ModelConfig* config = nullptr;
-  const RopeTable* rope = nullptr;
-  std::map<std::string, at::Tensor, std::less<>> tensors;  // by relative name
-  // Sees each linear's output, (batch, length, out), as it is computed: calibration differentiates
-  // with respect to it. Empty: nobody asks.
-  std::function<void(std::string_view linear, const at::Tensor& output)> tap = {};
-  const KroneckerMatrix* online = nullptr;  // what product writers read is multiplied by it
+  LayerConfig layer = {};
+  const Positions* positions = nullptr;
+  std::vector<at::Tensor> tensors = {};  // as BlockTable lists them; undefined: absent
+  std::vector<Linear> linears = {};      // as BlockTable lists them
+};
 
-  const at::Tensor& weight(std::string_view name) const { return tensors.find(name)->second; }
+// What stands behind the last block.
+struct Head {
+  std::vector<at::Tensor> tensors;  // the outer table's other than embedding and head: norms
+  Linear linear;                    // (vocab, hidden)
 };
 
 // What flows through a block.
 struct BlockState {
   at::Tensor hidden;  // (batch, length, hidden), the residual stream
-  at::Tensor
-      carry;  // (batch, length, width), the next stage's input where `hidden` does not give it
+  // What else is on its way to a later stage, (batch, length, width) each, as Family::parts lists
+  // them; undefined or left out: nothing is.
+  std::vector<at::Tensor> parts = {};
 };
+
+// One thing that a stage's linears read.
+struct StageInput {
+  at::Tensor x;  // (batch, length, in), prepared as the linears take it
+};
+
+// A part of BlockState: what it is, and the widths that it may have.
+struct StatePart {
+  const char* name;
+  std::vector<Dim> widths;
+};
+
+// Rows of an outer matrix, in the dtype that is computed in.   ids: any shape, integers -> (...,
+// width)
+using RowLookup = std::function<at::Tensor(const std::string& name, const at::Tensor& ids)>;
 
 struct Family {
   const char* name;
   std::vector<const char*> architectures;
   ModelConfig (*parse_config)(const nlohmann::json& config);
+  LayerConfig (*layer)(const ModelConfig& config, int64_t index);
   const char* block_prefix;  // "model.layers."
-  const char *embedding, *final_norm, *head;
-  std::vector<TensorSpec> outer, block;
+  const char *embedding, *head;
+  std::vector<TensorSpec> outer;
+  BlockTable (*block)(const ModelConfig& config, int64_t index);
   std::vector<const char*> ignored;  // suffixes of tensors that old files hold and nobody needs
   int stages;
-  // The input that the linears of `stage` read.  -> (batch, length, in)
-  at::Tensor (*stage_input)(const Block& block, int stage, const BlockState& state);
-  // Applies the stage's linears to `input` and moves the state on to the next stage.
-  void (*advance)(const Block& block, int stage, const at::Tensor& input, BlockState& state);
-  at::Tensor (*normalize)(const at::Tensor& hidden, const at::Tensor& weight,
-                          const ModelConfig& config);
+  std::vector<StatePart> parts;
+  Positions (*positions)(const ModelConfig& config, int64_t length, at::Device device,
+                         at::ScalarType dtype);
+  // ids: (batch, length) -> (batch, length, hidden)
+  at::Tensor (*embed)(const RowLookup& rows, const at::Tensor& ids);
+  // What the linears of `stage` read.
+  std::vector<StageInput> (*inputs)(const Block& block, int stage, const BlockState& state);
+  // From what the stage's linears gave, (batch, length, out) each, to the state before the next.
+  void (*advance)(const Block& block, int stage, std::span<const at::Tensor> outputs,
+                  BlockState& state);
+  // hidden: (..., hidden), the last block's output -> (..., vocab)
+  at::Tensor (*logits)(const ModelConfig& config, const Head& head, const at::Tensor& hidden);
 };
 
 // Every family this program knows.
 const std::vector<Family>& families();
-
 // The family of an architecture name; an Error lists the known ones.
 const Family& find_family(const std::string& architecture);
 
 int64_t size_of(Dim dim, const ModelConfig& config);
-std::vector<int64_t> shape_of(const TensorSpec& spec, const ModelConfig& config);
-bool is_present(const TensorSpec& spec, const ModelConfig& config);
+bool is_present(Presence presence, const ModelConfig& config);
+
+// Every tensor that models of this family and these sizes may have, by its full name: those outside
+// blocks, then block by block.
+struct NamedTensor {
+  std::string name;
+  std::vector<int64_t> shape;
+  Presence presence = Presence::kAlways;
+  Rotation rotation = Rotation::kNone;
+  std::string norm = {};   // of a reader, its full name
+  bool of_linear = false;  // the weight of a linear of a block
+};
+std::vector<NamedTensor> tensors_of(const Family& family, const ModelConfig& config);
 
 Family llama_family();
 

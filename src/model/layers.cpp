@@ -15,12 +15,11 @@ namespace {
 
 // Frequencies of the pairs, after scaling (Llama-3: transformers' modeling_rope_utils,
 // _compute_llama3_parameters).
-std::vector<double> rope_frequencies(const ModelConfig& config) {
-  const RopeScaling& scaling = config.rope_scaling;
+std::vector<double> rope_frequencies(const RopeOptions& options) {
+  const RopeScaling& scaling = options.scaling;
   std::vector<double> frequencies;
-  for (int64_t i = 0; i < config.head_dim; i += 2) {
-    double f =
-        std::pow(config.rope_theta, -static_cast<double>(i) / static_cast<double>(config.head_dim));
+  for (int64_t i = 0; i < options.dim; i += 2) {
+    double f = std::pow(options.theta, -static_cast<double>(i) / static_cast<double>(options.dim));
     if (scaling.kind == RopeScaling::Kind::kLinear) f /= scaling.factor;
     if (scaling.kind == RopeScaling::Kind::kLlama3) {
       const double wavelength = 2 * std::numbers::pi / f;
@@ -52,9 +51,9 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilo
   return (wide * scale).to(x.scalar_type()) * weight;
 }
 
-RopeTable make_rope_table(const ModelConfig& config, int64_t length, at::Device device,
+RopeTable make_rope_table(const RopeOptions& options, int64_t length, at::Device device,
                           at::ScalarType dtype) {
-  const std::vector<double> frequencies = rope_frequencies(config);
+  const std::vector<double> frequencies = rope_frequencies(options);
   const at::Tensor angle =
       at::outer(at::arange(length, at::kDouble), at::tensor(frequencies, at::kDouble));
   const at::Tensor both = at::cat({angle, angle}, 1);
@@ -68,33 +67,33 @@ at::Tensor apply_rope(const at::Tensor& x, const RopeTable& table) {
 }
 
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const RopeTable& table, const ModelConfig& config) {
+                            const RopeTable& table, const AttentionOptions& options) {
   const int64_t batch = q.size(0), length = q.size(1);
   const auto by_head = [&](const at::Tensor& x, int64_t heads) {
-    return x.view({batch, length, heads, config.head_dim}).transpose(1, 2);
+    return x.view({batch, length, heads, options.head_dim}).transpose(1, 2);
   };
   const auto turned = [&](const at::Tensor& x, int64_t heads) {
     return lies_in_rows(x) ? fused_rope(x, heads, table) : apply_rope(by_head(x, heads), table);
   };
-  const at::Tensor queries = turned(q, config.heads);
+  const at::Tensor queries = turned(q, options.heads);
   // on the CPU the library's attention shares keys and values among queries; backward it is faster
   // on copies, and on other devices not all of its kernels can share
-  const int64_t sharing = config.heads / config.kv_heads;
+  const int64_t sharing = options.heads / options.kv_heads;
   const bool backward = at::GradMode::is_enabled() && q.requires_grad();
   const bool copied = sharing > 1 && (backward || !q.is_cpu());
   const auto for_every_query = [&](const at::Tensor& x) {
     return copied ? x.repeat_interleave(sharing, 1) : x;
   };
-  const at::Tensor keys = for_every_query(turned(k, config.kv_heads));
-  const at::Tensor values = for_every_query(by_head(v, config.kv_heads));
-  const bool windowed = config.sliding_window > 0 && config.sliding_window < length;
+  const at::Tensor keys = for_every_query(turned(k, options.kv_heads));
+  const at::Tensor values = for_every_query(by_head(v, options.kv_heads));
+  const bool windowed = options.window > 0 && options.window < length;
   std::optional<at::Tensor> mask;
-  if (windowed) mask = sliding_mask(length, config.sliding_window, q.device());
+  if (windowed) mask = sliding_mask(length, options.window, q.device());
   const at::Tensor mixed =
       at::scaled_dot_product_attention(queries, keys, values, mask, /*dropout_p=*/0.0,
                                        /*is_causal=*/!windowed, /*scale=*/std::nullopt,
                                        /*enable_gqa=*/sharing > 1 && !copied);
-  return mixed.transpose(1, 2).reshape({batch, length, config.heads * config.head_dim});
+  return mixed.transpose(1, 2).reshape({batch, length, options.heads * options.head_dim});
 }
 
 at::Tensor gated_silu(const at::Tensor& gate, const at::Tensor& up) {

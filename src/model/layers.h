@@ -17,16 +17,26 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight /* (hidden) */
 struct RopeTable {
   at::Tensor cos, sin;  // (length, head_dim)
 };
-RopeTable make_rope_table(const ModelConfig& config, int64_t length, at::Device device,
+struct RopeOptions {
+  int64_t dim = 0;  // of a head
+  double theta = 10000;
+  RopeScaling scaling = {};
+};
+RopeTable make_rope_table(const RopeOptions& options, int64_t length, at::Device device,
                           at::ScalarType dtype);
 // x: (batch, heads, length, head_dim)
 at::Tensor apply_rope(const at::Tensor& x, const RopeTable& table);
 
-// Causal attention with grouped key/value heads; window 0: no limit, else each position sees its
-// last `window`. q: (batch, length, heads * head_dim), k, v: (batch, length, kv_heads * head_dim)
+struct AttentionOptions {
+  int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  int64_t window = 0;  // each position sees so many, itself the last; 0: all before it
+};
+
+// Causal attention with grouped key/value heads. q: (batch, length, heads * head_dim), k, v:
+// (batch, length, kv_heads * head_dim)
 // -> (batch, length, heads * head_dim)
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const RopeTable& table, const ModelConfig& config);
+                            const RopeTable& table, const AttentionOptions& options);
 
 // silu(gate) * up (Shazeer 2020).
 at::Tensor gated_silu(const at::Tensor& gate, const at::Tensor& up);

@@ -1,8 +1,5 @@
 // Llama 1-3.x, Mistral, SmolLM2 (Touvron et al. 2023; Jiang et al. 2023): pre-norm blocks, rotary
 // attention with grouped key/value heads, gated silu.
-#include <ATen/ATen.h>
-
-#include "model/compute.h"
 #include "model/family.h"
 
 namespace halftone {
@@ -10,112 +7,117 @@ namespace {
 
 constexpr const char* kNormIn = "input_layernorm.weight";
 constexpr const char* kNormMlp = "post_attention_layernorm.weight";
+constexpr const char* kFinalNorm = "model.norm.weight";
 
 enum Stage { kAttentionIn, kAttentionOut, kMlpIn, kMlpOut, kStages };
 
-at::Tensor apply(const Block& block, const char* linear, const at::Tensor& x) {
-  const auto bias = block.tensors.find(std::string(linear) + ".bias");
-  const at::Tensor output =
-      at::linear(x, block.weight(std::string(linear) + ".weight"),
-                 bias == block.tensors.end() ? std::optional<at::Tensor>() : bias->second);
-  if (block.tap) block.tap(linear, output);
-  return output;
+// In the order of the tables below.
+enum Tensor { kInput, kMlp };
+enum Projection { kQ, kK, kV, kO, kGate, kUp, kDown };
+
+// MistralForCausalLM has no biases in the library, whatever is stored.
+Presence attention_bias(const ModelConfig& config) {
+  const bool none = config.architecture == "MistralForCausalLM" && !config.attention_bias;
+  return none ? Presence::kNever : Presence::kAttentionBias;
 }
 
-// x R in float32: of narrower types only the result is rounded.
-at::Tensor rotate_online(const at::Tensor& x, const KroneckerMatrix& rotation) {
-  return multiply(widened(x), rotation).to(x.scalar_type());
+Presence mlp_bias(const ModelConfig& config) {
+  const bool none = config.architecture == "MistralForCausalLM" && !config.mlp_bias;
+  return none ? Presence::kNever : Presence::kMlpBias;
 }
 
-at::Tensor stage_input(const Block& block, int stage, const BlockState& state) {
-  const double epsilon = block.config->norm_epsilon;
+BlockTable block_table(const ModelConfig& config, int64_t) {
+  using enum Dim;
+  using enum Rotation;
+  const Presence attention = attention_bias(config), mlp = mlp_bias(config);
+  return {.tensors = {{kNormIn, {kHidden}, kNorm}, {kNormMlp, {kHidden}, kNorm}},
+          .linears = {
+              {"self_attn.q_proj", kQuery, kHidden, kAttentionIn, kReader, kNormIn, attention},
+              {"self_attn.k_proj", kKeyValue, kHidden, kAttentionIn, kReader, kNormIn, attention},
+              {"self_attn.v_proj", kKeyValue, kHidden, kAttentionIn, kValue, kNormIn, attention},
+              {"self_attn.o_proj", kHidden, kQuery, kAttentionOut, kHeadMixer, "", attention},
+              {"mlp.gate_proj", kIntermediate, kHidden, kMlpIn, kReader, kNormMlp, mlp},
+              {"mlp.up_proj", kIntermediate, kHidden, kMlpIn, kReader, kNormMlp, mlp},
+              {"mlp.down_proj", kHidden, kIntermediate, kMlpOut, kProductWriter, "", mlp}}};
+}
+
+LayerConfig layer(const ModelConfig& config, int64_t index) {
+  return {.attention = {.heads = config.heads,
+                        .kv_heads = config.kv_heads,
+                        .head_dim = config.head_dim,
+                        .window = config.window_of(index)},
+          .norm_epsilon = config.norm_epsilon};
+}
+
+Positions positions(const ModelConfig& config, int64_t length, at::Device device,
+                    at::ScalarType dtype) {
+  return {make_rope_table({config.head_dim, config.rope_theta, config.rope_scaling}, length, device,
+                          dtype)};
+}
+
+at::Tensor embed(const RowLookup& rows, const at::Tensor& ids) {
+  return rows("model.embed_tokens.weight", ids);
+}
+
+std::vector<StageInput> inputs(const Block& block, int stage, const BlockState& state) {
+  const auto normalized = [&](Tensor norm) {
+    return rms_norm(state.hidden, block.tensors[norm], block.layer.norm_epsilon);
+  };
   switch (stage) {
     case kAttentionIn:
-      return rms_norm(state.hidden, block.weight(kNormIn), epsilon);
+      return {{normalized(kInput)}};
     case kMlpIn:
-      return rms_norm(state.hidden, block.weight(kNormMlp), epsilon);
+      return {{normalized(kMlp)}};
     default:
-      return state.carry;
+      return {{state.parts.front()}};
   }
 }
 
-void advance(const Block& block, int stage, const at::Tensor& input, BlockState& state) {
+void advance(const Block& block, int stage, std::span<const at::Tensor> outputs,
+             BlockState& state) {
   switch (stage) {
     case kAttentionIn:
-      state.carry = causal_attention(
-          apply(block, "self_attn.q_proj", input), apply(block, "self_attn.k_proj", input),
-          apply(block, "self_attn.v_proj", input), *block.rope, *block.config);
-      break;
-    case kAttentionOut:
-      state.hidden = state.hidden + apply(block, "self_attn.o_proj", input);
-      state.carry = at::Tensor();
+      state.parts = {causal_attention(outputs[0], outputs[1], outputs[2], block.positions->rope,
+                                      block.layer.attention)};
       break;
     case kMlpIn:
-      state.carry =
-          gated_silu(apply(block, "mlp.gate_proj", input), apply(block, "mlp.up_proj", input));
-      if (block.online) state.carry = rotate_online(state.carry, *block.online);
+      state.parts = {block.linears[kDown].prepared(gated_silu(outputs[0], outputs[1]))};
       break;
-    case kMlpOut:
-      state.hidden = state.hidden + apply(block, "mlp.down_proj", input);
-      state.carry = at::Tensor();
-      break;
+    default:
+      state.hidden = state.hidden + outputs[0];
+      state.parts.clear();
   }
 }
 
-at::Tensor normalize(const at::Tensor& hidden, const at::Tensor& weight,
-                     const ModelConfig& config) {
-  return rms_norm(hidden, weight, config.norm_epsilon);
+at::Tensor logits(const ModelConfig& config, const Head& head, const at::Tensor& hidden) {
+  return head.linear.apply(rms_norm(hidden, head.tensors.front(), config.norm_epsilon));
 }
 
 }  // namespace
 
 Family llama_family() {
   using enum Dim;
-  using enum Presence;
   using enum Rotation;
   return {
       .name = "llama",
       .architectures = {"LlamaForCausalLM", "MistralForCausalLM"},
       .parse_config = parse_llama_config,
+      .layer = layer,
       .block_prefix = "model.layers.",
       .embedding = "model.embed_tokens.weight",
-      .final_norm = "model.norm.weight",
       .head = "lm_head.weight",
-      .outer = {{"model.embed_tokens.weight", {kVocab, kHidden}, kAlways, -1, kEmbedding},
-                {"model.norm.weight", {kHidden}, kAlways, -1, kNorm},
-                {"lm_head.weight", {kVocab, kHidden}, kUntied, -1, kReader, "model.norm.weight"}},
-      .block =
-          {{"input_layernorm.weight", {kHidden}, kAlways, -1, kNorm},
-           {"self_attn.q_proj.weight", {kQuery, kHidden}, kAlways, kAttentionIn, kReader, kNormIn},
-           {"self_attn.q_proj.bias", {kQuery}, kAttentionBias},
-           {"self_attn.k_proj.weight",
-            {kKeyValue, kHidden},
-            kAlways,
-            kAttentionIn,
-            kReader,
-            kNormIn},
-           {"self_attn.k_proj.bias", {kKeyValue}, kAttentionBias},
-           {"self_attn.v_proj.weight",
-            {kKeyValue, kHidden},
-            kAlways,
-            kAttentionIn,
-            kValue,
-            kNormIn},
-           {"self_attn.v_proj.bias", {kKeyValue}, kAttentionBias, -1, kValue},
-           {"self_attn.o_proj.weight", {kHidden, kQuery}, kAlways, kAttentionOut, kHeadMixer},
-           {"self_attn.o_proj.bias", {kHidden}, kAttentionBias, -1, kWriter},
-           {"post_attention_layernorm.weight", {kHidden}, kAlways, -1, kNorm},
-           {"mlp.gate_proj.weight", {kIntermediate, kHidden}, kAlways, kMlpIn, kReader, kNormMlp},
-           {"mlp.gate_proj.bias", {kIntermediate}, kMlpBias},
-           {"mlp.up_proj.weight", {kIntermediate, kHidden}, kAlways, kMlpIn, kReader, kNormMlp},
-           {"mlp.up_proj.bias", {kIntermediate}, kMlpBias},
-           {"mlp.down_proj.weight", {kHidden, kIntermediate}, kAlways, kMlpOut, kProductWriter},
-           {"mlp.down_proj.bias", {kHidden}, kMlpBias, -1, kWriter}},
+      .outer = {{"model.embed_tokens.weight", {kVocab, kHidden}, kEmbedding},
+                {kFinalNorm, {kHidden}, kNorm},
+                {"lm_head.weight", {kVocab, kHidden}, kReader, Presence::kUntied, kFinalNorm}},
+      .block = block_table,
       .ignored = {".rotary_emb.inv_freq"},
       .stages = kStages,
-      .stage_input = stage_input,
+      .parts = {{"input of the next stage", {kQuery, kIntermediate}}},
+      .positions = positions,
+      .embed = embed,
+      .inputs = inputs,
       .advance = advance,
-      .normalize = normalize,
+      .logits = logits,
   };
 }
 

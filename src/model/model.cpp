@@ -1,166 +1,143 @@
 #include "model/model.h"
 
 #include <ATen/ATen.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <set>
+#include <cassert>
 
 #include "base/error.h"
+#include "model/stored_tensors.h"
 
 namespace halftone {
-namespace {
 
-bool is_weight_dtype(at::ScalarType dtype) {
-  return dtype == at::kFloat || dtype == at::kBFloat16 || dtype == at::kHalf ||
-         dtype == at::kDouble;
-}
-
-// "a.b.weight" -> "a.b": packed files hold a.b.qweight and the like in its place.
-std::string module_of(const std::string& name) {
-  return name.substr(0, name.rfind('.'));
-}
-
-// The stored tensor, if it is what the table of tensors says.
-at::Tensor load_checked(const WeightSource& source, const std::string& name,
-                        const std::vector<int64_t>& shape) {
-  at::Tensor tensor = source.load(name);
-  require(is_weight_dtype(tensor.scalar_type()),
-          "{}: expected float32, float16 or bfloat16 numbers, found {}", name,
-          c10::toString(tensor.scalar_type()));
-  require(tensor.sizes() == at::IntArrayRef(shape),
-          "{}: expected shape [{}] by config.json, found [{}]", name, fmt::join(shape, ", "),
-          fmt::join(tensor.sizes().vec(), ", "));
-  return tensor;
-}
-
-}  // namespace
-
-Model::Model(std::shared_ptr<const WeightSource> source,
-             const std::vector<std::string>& stored_names)
+Model::Model(std::shared_ptr<const WeightSource> source)
     : source_(std::move(source)),
       family_(&find_family(architecture_of(source_->config()))),
       config_(family_->parse_config(source_->config())) {
-  check_tensors(stored_names);
+  fit_to_stored(*source_, *family_, config_);
+  check_tensors(*source_, *family_, config_);
   if (config_.online_seed) online_ = hadamard(config_.intermediate, *config_.online_seed);
+  make_slots();
+}
+
+void Model::make_slots() {
+  for (int64_t block = 0; block < config_.layers; ++block) {
+    first_slot_.push_back(slots_.size());
+    for (const LinearSpec& spec : family_->block(config_, block).linears)
+      slots_.push_back({.name = block_prefix(block) + spec.name,
+                        .relative = spec.name,
+                        .out = size_of(spec.out, config_),
+                        .in = size_of(spec.in, config_),
+                        .index = slots_.size() - first_slot_.back(),
+                        .stage = spec.stage,
+                        .input = static_cast<size_t>(spec.input),
+                        .has_bias = is_present(spec.bias, config_),
+                        .reads_rotated = online_ && spec.rotation == Rotation::kProductWriter});
+    assert(std::ranges::is_sorted(linears_of_block(block), {}, &LinearSlot::stage));
+  }
 }
 
 std::string Model::block_prefix(int64_t index) const {
   return fmt::format("{}{}.", family_->block_prefix, index);
 }
 
-void Model::check_tensors(const std::vector<std::string>& stored_names) const {
-  std::set<std::string> known_modules;
-  const auto check = [&](const std::string& name, const TensorSpec& spec, bool load) {
-    known_modules.insert(module_of(name));
-    if (!is_present(spec, config_)) return;
-    require(source_->contains(name), "{}: missing; config.json ({}) asks for it", name,
-            config_.architecture);
-    if (load) load_checked(*source_, name, shape_of(spec, config_));
-  };
-  for (const TensorSpec& spec : family_->outer) check(spec.name, spec, true);
-  for (int64_t i = 0; i < config_.layers; ++i) {
-    // the weights of linears are checked when they are loaded: a packed one would be unpacked here
-    for (const TensorSpec& spec : family_->block)
-      check(block_prefix(i) + spec.name, spec, spec.stage < 0);
-  }
-  for (const std::string& name : stored_names) {
-    const bool ignored = std::any_of(family_->ignored.begin(), family_->ignored.end(),
-                                     [&](const char* suffix) { return name.ends_with(suffix); });
-    require(ignored || known_modules.contains(module_of(name)),
-            "{}: not a tensor of {} with {} layers; the model would not be computed as its author "
-            "meant",
-            printable(name), config_.architecture, config_.layers);
-  }
-}
-
 int64_t Model::parameters() const {
-  const auto count = [&](const std::vector<TensorSpec>& specs) {
-    int64_t total = 0;
-    for (const TensorSpec& spec : specs)
-      if (is_present(spec, config_)) total += c10::multiply_integers(shape_of(spec, config_));
-    return total;
-  };
-  return count(family_->outer) + config_.layers * count(family_->block);
+  int64_t total = 0;
+  for (const NamedTensor& tensor : tensors_of(*family_, config_))
+    if (is_present(tensor.presence, config_)) total += c10::multiply_integers(tensor.shape);
+  return total;
 }
 
 at::ScalarType Model::dtype() const {
-  return source_->load(family_->embedding).scalar_type();
+  return source_->info(family_->embedding).dtype;
 }
 
-std::vector<LinearSlot> Model::linears_of_block(int64_t index) const {
-  std::vector<LinearSlot> slots;
-  for (const TensorSpec& spec : family_->block) {
-    if (spec.stage < 0) continue;
-    const auto shape = shape_of(spec, config_);
-    const std::string relative = module_of(spec.name);
-    slots.push_back({block_prefix(index) + relative, relative, shape[0], shape[1], spec.stage,
-                     online_ && spec.rotation == Rotation::kProductWriter});
-  }
-  return slots;
+std::span<const LinearSlot> Model::linears_of_block(int64_t index) const {
+  const auto block = static_cast<size_t>(index);
+  const size_t first = first_slot_[block];
+  const size_t end = block + 1 < first_slot_.size() ? first_slot_[block + 1] : slots_.size();
+  return std::span(slots_).subspan(first, end - first);
 }
 
-std::vector<LinearSlot> Model::linears() const {
-  std::vector<LinearSlot> all;
-  for (int64_t i = 0; i < config_.layers; ++i) {
-    const auto block = linears_of_block(i);
-    all.insert(all.end(), block.begin(), block.end());
-  }
-  return all;
+std::span<const LinearSlot> Model::linears_of_stage(int64_t index, int stage) const {
+  const auto found =
+      std::ranges::equal_range(linears_of_block(index), stage, {}, &LinearSlot::stage);
+  return {found.begin(), found.end()};
 }
 
 std::vector<std::string> Model::other_tensors() const {
   std::vector<std::string> names;
-  for (const TensorSpec& spec : family_->outer)
-    if (is_present(spec, config_)) names.push_back(spec.name);
-  for (int64_t i = 0; i < config_.layers; ++i)
-    for (const TensorSpec& spec : family_->block)
-      if (spec.stage < 0 && is_present(spec, config_)) names.push_back(block_prefix(i) + spec.name);
+  for (const NamedTensor& tensor : tensors_of(*family_, config_))
+    if (!tensor.of_linear && is_present(tensor.presence, config_)) names.push_back(tensor.name);
   return names;
 }
 
-at::Tensor Model::load(const std::string& name, const std::vector<int64_t>& shape,
-                       const Execution& execution) const {
+Positions Model::positions(int64_t length, const Execution& execution) const {
+  return family_->positions(config_, length, execution.device, execution.dtype);
+}
+
+at::Tensor Model::load(const std::string& name, const Execution& execution) const {
   // the copy keeps nothing of the mapping; pages are given back at once
-  at::Tensor tensor = load_checked(*source_, name, shape)
-                          .to(execution.device, execution.dtype, false, /*copy=*/true);
+  at::Tensor tensor =
+      source_->load(name).to(execution.device, execution.dtype, false, /*copy=*/true);
   source_->release(name);
   return tensor;
 }
 
-Block Model::load_block(int64_t index, const Execution& execution, const RopeTable& rope) const {
-  Block block{index, &config_, &rope, {}, {}, online()};
-  for (const TensorSpec& spec : family_->block) {
-    if (!is_present(spec, config_)) continue;
-    const std::string name = block_prefix(index) + spec.name;
-    block.tensors[spec.name] = load(name, shape_of(spec, config_), execution);
-  }
+Linear Model::load_linear(const LinearSlot& slot, const Execution& execution) const {
+  return {.weight = load(slot.name + ".weight", execution),
+          .bias = slot.has_bias ? load(slot.name + ".bias", execution) : at::Tensor(),
+          .rotation = slot.reads_rotated ? online() : nullptr};
+}
+
+Block Model::load_block(int64_t index, const Execution& execution,
+                        const Positions& positions) const {
+  Block block{.index = index, .layer = family_->layer(config_, index), .positions = &positions};
+  for (const TensorSpec& spec : family_->block(config_, index).tensors)
+    block.tensors.push_back(is_present(spec.presence, config_)
+                                ? load(block_prefix(index) + spec.name, execution)
+                                : at::Tensor());
+  for (const LinearSlot& slot : linears_of_block(index))
+    block.linears.push_back(load_linear(slot, execution));
   return block;
 }
 
-at::Tensor Model::embedding() const {
-  return source_->load(family_->embedding);
+Head Model::load_head(const Execution& execution) const {
+  Head head;
+  for (const TensorSpec& spec : family_->outer)
+    if (spec.name != family_->embedding && spec.name != family_->head)
+      head.tensors.push_back(load(spec.name, execution));
+  head.linear.weight =
+      load_copy(*source_, config_.tied_embeddings ? family_->embedding : family_->head,
+                execution.device, execution.dtype);
+  return head;
 }
 
-at::Tensor Model::embed(const at::Tensor& table, const at::Tensor& ids,
-                        const Execution& execution) {
-  const at::Tensor rows = at::embedding(table, ids.to(at::kLong));
-  return rows.to(execution.device, execution.dtype);
+at::Tensor Model::embed(const at::Tensor& ids, const Execution& execution) const {
+  const RowLookup rows = [&](const std::string& name, const at::Tensor& index) {
+    const at::Tensor found = source_->load_rows(name, index.flatten().to(at::kLong));
+    at::Tensor converted = found.to(execution.device, execution.dtype);
+    source_->release(name);
+    return converted.unflatten(0, index.sizes());
+  };
+  return family_->embed(rows, ids);
 }
 
-at::Tensor Model::final_norm(const at::Tensor& hidden, const Execution& execution) const {
-  return family_->normalize(hidden, load(family_->final_norm, {config_.hidden}, execution),
-                            config_);
-}
-
-at::Tensor Model::head(const Execution& execution) const {
-  return load(config_.tied_embeddings ? family_->embedding : family_->head,
-              {config_.vocab, config_.hidden}, execution);
+std::vector<at::Tensor> Model::advance(const Block& block, int stage,
+                                       const std::vector<StageInput>& inputs,
+                                       BlockState& state) const {
+  const auto slots = linears_of_stage(block.index, stage);
+  std::vector<at::Tensor> outputs(slots.size());
+  // the last linear first: the gradients at a shared input are then summed from the first on
+  for (size_t i = slots.size(); i-- > 0;)
+    outputs[i] = block.linears[slots[i].index].apply(inputs[slots[i].input].x);
+  family_->advance(block, stage, outputs, state);
+  return outputs;
 }
 
 void Model::run_block(const Block& block, BlockState& state) const {
   for (int stage = 0; stage < family_->stages; ++stage)
-    family_->advance(block, stage, family_->stage_input(block, stage, state), state);
+    (void)advance(block, stage, inputs(block, stage, state), state);
 }
 
 }  // namespace halftone

@@ -21,17 +21,20 @@ struct LinearSlot {
   std::string name;      // "model.layers.3.mlp.up_proj", without ".weight"
   std::string relative;  // "mlp.up_proj"
   int64_t out = 0, in = 0;
+  size_t index = 0;  // in its block: of Block::linears
   int stage = 0;
+  size_t input = 0;  // of the stage's inputs
+  bool has_bias = false;
   bool reads_rotated = false;  // its input is rotated as the model runs
 };
 
 class Model {
  public:
-  // stored_names: everything the files hold, to find what this family does not know (a tensor that
-  // would be silently left out). Errors: unsupported architecture or option; a tensor that is
-  // missing, unknown or of the wrong shape or dtype.
-  Model(std::shared_ptr<const WeightSource> source, const std::vector<std::string>& stored_names);
+  // Errors: unsupported architecture or option; a tensor that is missing, unknown (it would be left
+  // out silently) or of the wrong shape or dtype.
+  explicit Model(std::shared_ptr<const WeightSource> source);
 
+  // As config.json says it and the stored tensors add to it (model/stored_tensors.h).
   const ModelConfig& config() const { return config_; }
   const Family& family() const { return *family_; }
   // What product writers read is multiplied by it; null without an online rotation.
@@ -39,35 +42,47 @@ class Model {
   int64_t parameters() const;    // tied ones once
   at::ScalarType dtype() const;  // of the stored embedding
 
-  // The linears of every block, in the order in which they are quantized.
-  std::vector<LinearSlot> linears() const;
-  std::vector<LinearSlot> linears_of_block(int64_t index) const;
+  // The linears of every block, in the order in which they are quantized; of one; of its stage.
+  const std::vector<LinearSlot>& linears() const { return slots_; }
+  std::span<const LinearSlot> linears_of_block(int64_t index) const;
+  std::span<const LinearSlot> linears_of_stage(int64_t index, int stage) const;
   // Names of all tensors that are not weights of linears(), in table order.
   std::vector<std::string> other_tensors() const;
 
-  // A block's weights converted to execution's dtype and device. rope: of at least the length that
-  // will be run.
-  Block load_block(int64_t index, const Execution& execution, const RopeTable& rope) const;
-  at::Tensor embedding() const;  // (vocab, hidden), as the source hands it out
-  // table: embedding(); ids: (batch, length) int32 or int64, on the CPU -> (batch, length, hidden)
-  static at::Tensor embed(const at::Tensor& table, const at::Tensor& ids,
-                          const Execution& execution);
-  at::Tensor final_norm(const at::Tensor& hidden, const Execution& execution) const;
-  at::Tensor head(const Execution& execution) const;  // (vocab, hidden)
+  Positions positions(int64_t length, const Execution& execution) const;
+  // A block's weights converted to execution's dtype and device. positions: of at least the length
+  // that will be run; they outlive the block, as the model does.
+  Block load_block(int64_t index, const Execution& execution, const Positions& positions) const;
+  Head load_head(const Execution& execution) const;
 
+  // ids: (batch, length) int32 or int64, on the CPU -> (batch, length, hidden)
+  at::Tensor embed(const at::Tensor& ids, const Execution& execution) const;
+  std::vector<StageInput> inputs(const Block& block, int stage, const BlockState& state) const {
+    return family_->inputs(block, stage, state);
+  }
+  // Applies the stage's linears to its inputs and moves the state on to the next stage. Returns
+  // what the linears gave, (batch, length, out) each.
+  std::vector<at::Tensor> advance(const Block& block, int stage,
+                                  const std::vector<StageInput>& inputs, BlockState& state) const;
   // All stages of a block, one after another.
   void run_block(const Block& block, BlockState& state) const;
+  // hidden: (..., hidden), what the last block gave -> (..., vocab)
+  at::Tensor logits(const Head& head, const at::Tensor& hidden) const {
+    return family_->logits(config_, head, hidden);
+  }
 
  private:
-  at::Tensor load(const std::string& name, const std::vector<int64_t>& shape,
-                  const Execution& execution) const;
+  void make_slots();
+  Linear load_linear(const LinearSlot& slot, const Execution& execution) const;
+  at::Tensor load(const std::string& name, const Execution& execution) const;
   std::string block_prefix(int64_t index) const;
-  void check_tensors(const std::vector<std::string>& stored_names) const;
 
   std::shared_ptr<const WeightSource> source_;
   const Family* family_;
   ModelConfig config_;
   std::optional<KroneckerMatrix> online_;
+  std::vector<LinearSlot> slots_;
+  std::vector<size_t> first_slot_;  // of each block, and one past the last
 };
 
 }  // namespace halftone

@@ -16,7 +16,7 @@ nlohmann::json bits_of(const PackedModel& weights, const Model& model) {
   }
   if (count == 0) {  // nothing quantized: what the dtype of the linears takes
     for (const LinearSlot& slot : model.linears()) {
-      const StoredTensor& tensor = weights.checkpoint().info(slot.name + ".weight");
+      const StoredTensor& tensor = weights.checkpoint().stored(slot.name + ".weight");
       stored += static_cast<double>(tensor.end - tensor.begin) * 8;
       count += static_cast<double>(slot.out * slot.in);
     }

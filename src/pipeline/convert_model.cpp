@@ -18,6 +18,7 @@ namespace {
 OutputPlan plan_for(const OpenedModel& source) {
   OutputPlan plan;
   plan.source = &source.weights->checkpoint();
+  plan.config = source.config_json();
   plan_types(source, plan);
   for (const std::string& name : source.weights->linears())
     plan.linears.push_back(plan_of(name, source.weights->read_linear(name)));

@@ -41,7 +41,7 @@ json inspect_folder(const std::filesystem::path& path, bool with_tensors) {
   if (with_tensors) {
     result["tensors"] = json::array();
     for (const std::string& name : opened.weights->checkpoint().names())
-      result["tensors"].push_back(tensor_json(opened.weights->checkpoint().info(name)));
+      result["tensors"].push_back(tensor_json(opened.weights->checkpoint().stored(name)));
   }
   return result;
 }

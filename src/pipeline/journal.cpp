@@ -171,18 +171,11 @@ fs::path Journal::block_folder(int64_t block) const {
   return folder_ / fmt::format("block-{:05}", block);
 }
 
-std::vector<LinearSlot> Journal::linears(int64_t block) const {
-  std::vector<LinearSlot> all;
-  for (int stage = 0; stage < job_.model().family().stages; ++stage)
-    for (const LinearSlot& slot : job_.linears(block, stage)) all.push_back(slot);
-  return all;
-}
-
 void Journal::begin(int64_t block) {
   if (!job_.calibrated()) return;
   if (!started_) start();
   OutputPlan plan = plan_;
-  const std::vector<LinearSlot> slots = linears(block);
+  const std::span<const LinearSlot> slots = job_.model().linears_of_block(block);
   std::erase_if(plan.linears, [&](const LinearPlan& linear) {
     return std::none_of(slots.begin(), slots.end(),
                         [&](const LinearSlot& slot) { return slot.name == linear.name; });
@@ -208,7 +201,7 @@ void Journal::finish() {
 
 std::vector<JournaledLinear> Journal::read(int64_t block) const {
   const fs::path folder = block_folder(block);
-  const std::vector<LinearSlot> slots = linears(block);
+  const std::span<const LinearSlot> slots = job_.model().linears_of_block(block);
   const auto model = open_model(folder);
   const json kept = read_json(folder / kReportFile);
   const json object = kept.is_object() ? kept : json::object();

@@ -62,7 +62,6 @@ class Journal {
  private:
   std::filesystem::path block_folder(int64_t block) const;
   std::filesystem::path run_file() const;
-  std::vector<LinearSlot> linears(int64_t block) const;
   void open();   // what an interrupted run has left
   void start();  // at the first block, so that a refusal changes nothing
 

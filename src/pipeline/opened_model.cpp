@@ -19,13 +19,19 @@ constexpr size_t kSampleBytes = 64 << 10;
 OpenedModel::OpenedModel(const std::filesystem::path& path)
     : folder(path),
       weights(open_model(path)),
-      model(with_path(path, [&] { return Model(weights, weights->checkpoint().names()); })) {}
+      model(with_path(path, [&] { return Model(weights); })) {}
+
+nlohmann::json OpenedModel::config_json() const {
+  nlohmann::json config = weights->config();
+  config.update(model.config().unasked);
+  return config;
+}
 
 std::string OpenedModel::fingerprint() const {
   const Checkpoint& checkpoint = weights->checkpoint();
   std::string description = checkpoint.config().dump();
   for (const std::string& name : checkpoint.names()) {
-    const StoredTensor& stored = checkpoint.info(name);
+    const StoredTensor& stored = checkpoint.stored(name);
     const at::Tensor tensor = checkpoint.load(name).contiguous();
     const std::span bytes(static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes());
     const size_t sample = std::min(kSampleBytes, bytes.size());

@@ -21,6 +21,8 @@ struct OpenedModel {
   Model model;
 
   bool is_quantized() const { return !weights->linears().empty(); }
+  // config.json with what the stored tensors add to it (ModelConfig::unasked).
+  nlohmann::json config_json() const;
   // Tells models apart at the cost of a look: SHA-256 of the config and of every tensor's name,
   // type, shape and first, middle and last 64 KiB.
   std::string fingerprint() const;

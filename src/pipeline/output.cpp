@@ -38,7 +38,7 @@ const Format& choose_format(const std::string& name, const OutputPlan& plan) {
 size_t bytes_of_result(const OutputPlan& plan, bool dense) {
   const auto weight_of = [&](const LinearPlan& linear) -> const StoredTensor* {
     const std::string name = linear.name + ".weight";
-    return plan.source->contains(name) ? &plan.source->info(name) : nullptr;
+    return plan.source->contains(name) ? &plan.source->stored(name) : nullptr;
   };
   const bool packed = std::any_of(plan.linears.begin(), plan.linears.end(),
                                   [&](const LinearPlan& linear) { return !weight_of(linear); });
@@ -60,7 +60,7 @@ size_t bytes_while_written(const OutputPlan& plan, bool dense) {
 
 nlohmann::json written_totals(const std::filesystem::path& folder) {
   const std::shared_ptr<const PackedModel> written = open_model(folder);
-  const Model model(written, written->checkpoint().names());
+  const Model model(written);
   return {{"bits_per_weight", bits_of(*written, model)},
           {"bytes", written->checkpoint().stored_bytes()}};
 }

@@ -93,9 +93,7 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
     weights_ = std::make_shared<const RotatedWeights>(
         opened_.weights, opened_.model.family(), opened_.model.config(),
         RotationOptions{.seed = request.seed, .online = transform.online});
-    std::vector<std::string> names = opened_.weights->checkpoint().names();
-    names.emplace_back(opened_.model.family().head);
-    transformed_.emplace(weights_, names);
+    transformed_.emplace(weights_);
   }
   check_objectives();
   require_finite(opened_);
@@ -125,19 +123,13 @@ at::Tensor QuantizeJob::calibration_ids() const {
 OutputPlan QuantizeJob::output_plan() const {
   OutputPlan plan;
   plan.source = &opened_.weights->checkpoint();
-  if (transformed_) plan.config = weights_->config();
+  plan.config = transformed_ ? weights_->config() : opened_.config_json();
   plan_types(opened_, plan);
   plan.producer = "halftone:" HALFTONE_VERSION;
   for (const LinearSlot& linear : model().linears())
     plan.linears.push_back({linear.name, linear.out, linear.in, recipe_for(linear)});
   plan_online_rotation(model(), plan);
   return plan;
-}
-
-std::vector<LinearSlot> QuantizeJob::linears(int64_t block, int stage) const {
-  std::vector<LinearSlot> slots = model().linears_of_block(block);
-  std::erase_if(slots, [&](const LinearSlot& slot) { return slot.stage != stage; });
-  return slots;
 }
 
 LinearRecipe QuantizeJob::recipe_for(const LinearSlot& linear) const {
@@ -147,7 +139,7 @@ LinearRecipe QuantizeJob::recipe_for(const LinearSlot& linear) const {
 }
 
 int64_t QuantizeJob::held_out_sequences() const {
-  const auto linears = model().linears();
+  const auto& linears = model().linears();
   const bool any = std::any_of(linears.begin(), linears.end(), [&](const LinearSlot& linear) {
     return recipe_for(linear).target.automatic;
   });
@@ -156,7 +148,7 @@ int64_t QuantizeJob::held_out_sequences() const {
 
 CalibrationOptions QuantizeJob::calibration_options() const {
   CalibrationOptions options;
-  const auto linears = model().linears();
+  const auto& linears = model().linears();
   options.two_streams = std::any_of(linears.begin(), linears.end(), [&](const LinearSlot& linear) {
     return recipe_for(linear).target.needs_original_stream();
   });
@@ -209,12 +201,12 @@ at::Tensor QuantizeJob::weight(const LinearSlot& linear) const {
 }
 
 at::Tensor QuantizeJob::other_tensor(const std::string& name) const {
-  const at::Tensor tensor = as_written(weights_->load(name));
-  if (!transformed_) return tensor;
-  const at::Tensor rounded = as_written(tensor.to(opened_.model.dtype()));
-  require(rounded.isfinite().all().item<bool>(), "{}: a number is too large for {} once rotated",
-          name, c10::toString(rounded.scalar_type()));
-  return rounded;
+  if (!transformed_) return as_written(weights_->load(name));
+  const at::ScalarType type = written_type(opened_.model.dtype());
+  const at::Tensor rotated = load_copy(*weights_, name, at::kCPU, type);
+  require(rotated.isfinite().all().item<bool>(), "{}: a number is too large for {} once rotated",
+          name, c10::toString(type));
+  return rotated;
 }
 
 json QuantizeJob::calibration_json() const {
@@ -275,7 +267,7 @@ LinearOutcome StageSolvers::quantize(const LinearSlot& linear, const LinearRecip
 }
 
 void replace_weight(Block& block, const LinearSlot& linear, const QuantizedLinear& quantized) {
-  at::Tensor& weight = block.tensors.at(linear.relative + ".weight");
+  at::Tensor& weight = block.linears[linear.index].weight;
   weight = dequantize(quantized).to(weight.device(), weight.scalar_type());
 }
 

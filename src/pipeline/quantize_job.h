@@ -35,7 +35,6 @@ class QuantizeJob {
   std::vector<std::string> notes() const { return output_notes(opened_); }  // for the report
 
   int64_t linear_count() const { return static_cast<int64_t>(model().linears().size()); }
-  std::vector<LinearSlot> linears(int64_t block, int stage) const;
   LinearRecipe recipe_for(const LinearSlot& linear) const;
   CalibrationOptions calibration_options() const;
   at::Tensor weight(const LinearSlot& linear) const;       // (out, in), as stored or transformed

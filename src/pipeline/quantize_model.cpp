@@ -38,7 +38,7 @@ nlohmann::json quantize_model(const QuantizeRequest& request, Progress& progress
       StageStatistics statistics;
       if (calibration) statistics = calibration->measure(block, original, stage);
       StageSolvers solvers(statistics, job.execution().threads);
-      for (const LinearSlot& linear : job.linears(index, stage)) {
+      for (const LinearSlot& linear : job.model().linears_of_stage(index, stage)) {
         const LinearRecipe recipe = job.recipe_for(linear);
         const LinearOutcome outcome = solvers.quantize(linear, recipe, job.weight(linear));
         output.add_linear(linear.name, outcome.quantized);

@@ -61,12 +61,16 @@ void require_finite(const OpenedModel& opened) {
           opened.folder.string(), what);
 }
 
+at::ScalarType written_type(at::ScalarType stored) {
+  return stored == at::kDouble ? at::kFloat : stored;
+}
+
 at::Tensor as_written(const at::Tensor& tensor) {
-  return tensor.scalar_type() == at::kDouble ? tensor.to(at::kFloat) : tensor;
+  return tensor.to(written_type(tensor.scalar_type()));
 }
 
 void plan_types(const OpenedModel& opened, OutputPlan& plan) {
-  plan.dtype = opened.model.dtype() == at::kDouble ? at::kFloat : opened.model.dtype();
+  plan.dtype = written_type(opened.model.dtype());
   nlohmann::json config = plan.config.is_null() ? opened.weights->config() : plan.config;
   for (const char* key : {"torch_dtype", "dtype"}) {
     if (config.value(key, nlohmann::json()) != "float64" || plan.dtype != at::kFloat) continue;
@@ -79,7 +83,7 @@ std::vector<std::string> output_notes(const OpenedModel& opened) {
   std::vector<std::string> notes = opened.notes();
   const std::vector<std::string> names = plain_tensors(opened);
   const auto wide = std::count_if(names.begin(), names.end(), [&](const std::string& name) {
-    return opened.weights->load(name).scalar_type() == at::kDouble;
+    return opened.weights->info(name).dtype == at::kDouble;
   });
   if (wide > 0)
     notes.push_back(fmt::format(

@@ -24,6 +24,7 @@ std::string number_text(double number);
 void require_finite(const OpenedModel& opened);
 
 // Formats hold float32, bfloat16 and float16: float64 is written as float32.
+at::ScalarType written_type(at::ScalarType stored);
 at::Tensor as_written(const at::Tensor& tensor);
 
 // The model's type as it is written, and a config that does not say float64.

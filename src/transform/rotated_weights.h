@@ -17,8 +17,8 @@
 #include <string>
 
 #include "checkpoint/weight_source.h"
+#include "matrix/orthogonal.h"
 #include "model/family.h"
-#include "model/orthogonal.h"
 
 namespace halftone {
 
@@ -28,26 +28,32 @@ struct RotationOptions {
   at::ScalarType dtype = at::kFloat;  // of the weights handed out
 };
 
-// The weights of `source`, rotated when they are loaded; computed in float64. Tied embeddings are
-// untied: the final norm's scale goes into the head alone.
+// The weights of `source`, rotated when they are loaded; computed in float64, nothing is kept. Tied
+// embeddings are untied: the final norm's scale goes into the head alone.
 class RotatedWeights final : public WeightSource {
  public:
-  // Errors: a family that cannot be rotated.
+  // config: of a Model over `source`. Errors: a family that cannot be rotated.
   RotatedWeights(std::shared_ptr<const WeightSource> source, const Family& family,
                  const ModelConfig& config, const RotationOptions& options);
 
   const nlohmann::json& config() const override { return json_; }
+  std::vector<std::string> names() const override;
   bool contains(std::string_view name) const override;
+  WeightInfo info(std::string_view name) const override;
   at::Tensor load(std::string_view name) const override;
+  // Rotates these rows alone, where the tensor's rows have nothing to do with each other.
+  at::Tensor load_rows(std::string_view name, const at::Tensor& index) const override;
   void release(std::string_view name) const override;
 
  private:
-  struct Place {
-    TensorSpec spec;
-    std::string prefix;  // "model.layers.3.", empty outside blocks
-  };
-  at::Tensor rotate(const std::string& name, const Place& place) const;
-  at::Tensor stored(const std::string& name) const;       // float64
+  const NamedTensor& place_of(std::string_view name) const;
+  // The name under which the source holds it: a tied head has no tensor of its own.
+  std::string source_name(std::string_view name) const;
+  at::Tensor stored(const std::string& name) const;  // float64
+  // weight: float64, the tensor or rows of it
+  at::Tensor rotated(const NamedTensor& place, const at::Tensor& weight) const;
+  at::Tensor rotate_bias(const NamedTensor& place, const at::Tensor& bias) const;
+  at::Tensor folded(const NamedTensor& place, const at::Tensor& weight) const;
   at::Tensor rotate_in(const at::Tensor& weight) const;   // W Q
   at::Tensor rotate_out(const at::Tensor& weight) const;  // Q^T W, of a matrix or a bias
   at::Tensor rotate_heads(
@@ -61,7 +67,7 @@ class RotatedWeights final : public WeightSource {
   at::Tensor signs_;  // (hidden) float64
   KroneckerMatrix residual_, head_;
   std::optional<KroneckerMatrix> product_;  // of product writers, with an online rotation
-  std::map<std::string, Place, std::less<>> places_;
+  std::map<std::string, NamedTensor, std::less<>> places_;
 };
 
 }  // namespace halftone

@@ -54,9 +54,9 @@ struct Gradients {
 Gradients run_pass(const Model& model, const at::Tensor& ids, int64_t per_batch,
                    const BackwardOptions& options, int64_t first = 0, int64_t memory = 1 << 30) {
   Gradients run;
-  const RopeTable rope = make_rope_table(model.config(), ids.size(1), at::kCPU, at::kFloat);
+  const Positions positions = model.positions(ids.size(1), kFloat32);
   TensorStore store(memory, std::filesystem::temp_directory_path());
-  BackwardPass pass(model, ids, kFloat32, rope, store);
+  BackwardPass pass(model, ids, kFloat32, positions, store);
   pass.run(embedded(model, ids, kFloat32, per_batch), first, model.config().layers, options,
            run.keeper);
   run.losses = pass.losses();
@@ -139,27 +139,26 @@ TEST(BackwardPass, TheFisherMatrixOfSampledLabelsPredictsKl) {
   const Model model = open_demo();
   const int64_t last = model.config().layers - 1;
   const at::Tensor ids = some_ids(8, 24);
-  const RopeTable rope = make_rope_table(model.config(), ids.size(1), at::kCPU, at::kDouble);
-  BlockState state{embedded(model, ids, exact, ids.size(0), at::kDouble).front(), {}};
-  for (int64_t i = 0; i < last; ++i) model.run_block(model.load_block(i, exact, rope), state);
+  const Positions positions = model.positions(ids.size(1), exact);
+  BlockState state{embedded(model, ids, exact, ids.size(0), at::kDouble).front()};
+  for (int64_t i = 0; i < last; ++i) model.run_block(model.load_block(i, exact, positions), state);
   const LinearSlot slot = model.linears_of_block(last)[2];  // v_proj
   const at::Tensor u = at::randn({slot.in}, at::kDouble);
   // what KL says, row by row
-  const at::Tensor head = model.head(exact);
+  const Head head = model.load_head(exact);
   const auto log_p = [&](const Block& block) {
     BlockState here = state;
     model.run_block(block, here);
-    const at::Tensor scored = model.final_norm(here.hidden, exact).narrow(1, 0, ids.size(1) - 1);
-    return at::log_softmax(at::linear(scored, head), -1);
+    return at::log_softmax(model.logits(head, here.hidden.narrow(1, 0, ids.size(1) - 1)), -1);
   };
   constexpr double kStep = 1e-3;
-  Block block = model.load_block(last, exact, rope);
-  const at::Tensor weight = block.weight(slot.relative + ".weight"), p = log_p(block);
+  Block block = model.load_block(last, exact, positions);
+  const at::Tensor weight = block.linears[slot.index].weight, p = log_p(block);
   double curvature = 0;
   for (int64_t row = 0; row < slot.out; ++row) {
     at::Tensor moved = weight.clone();
     moved[row] += u * kStep;
-    block.tensors[slot.relative + ".weight"] = moved;
+    block.linears[slot.index].weight = moved;
     curvature += 2 * (p.exp() * (p - log_p(block))).sum().item<double>() / (kStep * kStep);
   }
   // what the Fisher matrix says, over draws of the labels
@@ -168,7 +167,7 @@ TEST(BackwardPass, TheFisherMatrixOfSampledLabelsPredictsKl) {
   TensorStore store(1 << 30, ".");
   for (int draw = 0; draw < kDraws; ++draw) {
     OneHessian observer(slot);
-    BackwardPass(model, ids, exact, rope, store)
+    BackwardPass(model, ids, exact, positions, store)
         .run({state.hidden}, last, last + 1,
              {.labels = LabelKind::kSampled,
               .seed = static_cast<uint64_t>(draw),
@@ -190,10 +189,10 @@ TEST(BackwardPass, BFloat16ComputeChangesTheFisherMatrixLittle) {
   const LinearSlot slot = model.linears_of_block(3)[2];
   const auto fisher = [&](at::ScalarType compute, at::ScalarType storage) {
     const Execution execution{at::kCPU, compute, 2};
-    const RopeTable rope = make_rope_table(model.config(), ids.size(1), at::kCPU, compute);
+    const Positions positions = model.positions(ids.size(1), execution);
     TensorStore store(1 << 30, ".");
     OneHessian observer(slot);
-    BackwardPass(model, ids, execution, rope, store)
+    BackwardPass(model, ids, execution, positions, store)
         .run(embedded(model, ids, execution, 4, storage), 3, 4, {.storage = storage}, observer);
     return observer.sum.finish(kLossScale).hessian;
   };
@@ -206,13 +205,13 @@ TEST(BackwardPass, BFloat16ComputeChangesTheFisherMatrixLittle) {
 TEST(BackwardPass, SequencesThatOverflowAreLeftOutAndCounted) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(101, 4);
-  const RopeTable rope = make_rope_table(model.config(), 4, at::kCPU, at::kFloat);
+  const Positions positions = model.positions(4, kFloat32);
   const auto run = [&](std::vector<int64_t> bad, GradientObserver& observer, int64_t& dropped) {
     std::vector<at::Tensor> hidden = embedded(model, ids, kFloat32, 30);
     for (const int64_t i : bad)
       hidden[static_cast<size_t>(i / 30)][i % 30].fill_(std::numeric_limits<float>::infinity());
     TensorStore store(1 << 30, ".");
-    BackwardPass pass(model, ids, kFloat32, rope, store);
+    BackwardPass pass(model, ids, kFloat32, positions, store);
     pass.run(hidden, 3, 5, {.storage = at::kFloat}, observer);
     dropped = pass.dropped_sequences();
     return pass.losses();

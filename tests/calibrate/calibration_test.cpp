@@ -10,6 +10,7 @@
 namespace halftone {
 namespace {
 
+using ::halftone::testing::kDown;
 using ::halftone::testing::open_demo;
 using ::halftone::testing::relative_error;
 using ::halftone::testing::some_ids;
@@ -73,7 +74,7 @@ TEST(Calibration, BlockWiseGradientsSeeTheChangedPrefixAndOneShotOnesDoNot) {
   const at::Tensor ids = some_ids(4, 24);
   const std::string name = "model.layers.1.mlp.up_proj";
   const auto halve = [](Block& block, int stage) {
-    if (block.index == 0 && stage == 3) block.tensors["mlp.down_proj.weight"].mul_(0.5);
+    if (block.index == 0 && stage == 3) block.linears[kDown].weight.mul_(0.5);
   };
   const auto change_of = [&](ScheduleKind schedule) {
     const auto options = options_for(objective(ObjectiveKind::kOutput, schedule));
@@ -100,9 +101,9 @@ TEST(Calibration, BlockWiseEqualsOneShotEverywhereWhenNothingChanges) {
 TEST(Calibration, EqualTokenWeightsGiveTheInputHessian) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(4, 24);
-  const RopeTable rope = make_rope_table(model.config(), 24, at::kCPU, at::kFloat);
+  const Positions positions = model.positions(24, kFloat32);
   Stream stream(model, ids, kFloat32, false, at::kFloat);
-  const Block block = model.load_block(0, kFloat32, rope);
+  const Block block = model.load_block(0, kFloat32, positions);
   const auto both = stream.measure(block, block, 0, {at::Tensor(), at::full({4, 24}, 0.25f)});
   EXPECT_LT(relative_error(both[1].hessian * 4, both[0].hessian), kRounding);
 }
@@ -134,9 +135,9 @@ TEST(Calibration, TokenWeightsCountEachTokenByItsSquaredGradient) {
    private:
     int64_t block_ = -1;
   } reference;
-  const RopeTable rope = make_rope_table(model.config(), 20, at::kCPU, at::kFloat);
+  const Positions positions = model.positions(20, kFloat32);
   TensorStore store(1 << 30, ".");
-  BackwardPass(model, ids, kFloat32, rope, store)
+  BackwardPass(model, ids, kFloat32, positions, store)
       .run(::halftone::testing::embedded(model, ids, kFloat32, 3), 0, 5, {.storage = at::kFloat},
            reference);
   for (const LinearSlot& slot : model.linears_of_block(2))
@@ -187,7 +188,7 @@ CalibrationOptions two_stream_options(const ObjectiveOptions& all) {
 
 const auto kHalveDown = [](Block& block, int stage) {
   if (block.index > 0 || stage < 3) return;
-  at::Tensor& weight = block.tensors["mlp.down_proj.weight"];
+  at::Tensor& weight = block.linears[kDown].weight;
   weight = weight / 2;
 };
 
@@ -211,10 +212,10 @@ struct Drifted {
   at::Tensor original, changed;  // (batch, length, hidden)
 };
 
-Drifted drifted_hidden(const Model& model, const at::Tensor& ids, const RopeTable& rope) {
+Drifted drifted_hidden(const Model& model, const at::Tensor& ids, const Positions& positions) {
   const at::NoGradGuard no_grad;
-  BlockState original{Model::embed(model.embedding(), ids, kFloat32), {}}, changed = original;
-  Block block = model.load_block(0, kFloat32, rope);
+  BlockState original{model.embed(ids, kFloat32)}, changed = original;
+  Block block = model.load_block(0, kFloat32, positions);
   model.run_block(block, original);
   kHalveDown(block, 3);
   model.run_block(block, changed);
@@ -250,16 +251,12 @@ TEST(Calibration, BlockWiseOutputHessiansComeWithTheDriftSeenByTheirGradients) {
   const auto options = objective(ObjectiveKind::kOutput, ScheduleKind::kBlockWise);
   const auto found = calibrate(model, ids, two_stream_options(options), 1, kHalveDown);
   // METHODS 3.5, D = sum of (Delta^T dX)^T G, from a pass of its own
-  const RopeTable rope = make_rope_table(model.config(), 24, at::kCPU, at::kFloat);
-  const Drifted hidden = drifted_hidden(model, ids, rope);
-  const std::vector<at::Tensor> inputs =
-      stage_inputs(model, model.load_block(1, kFloat32, rope), hidden.original);
-  std::vector<at::Tensor> originals;
-  for (const LinearSlot& slot : model.linears_of_block(1))
-    originals.push_back(inputs[static_cast<size_t>(slot.stage)]);
-  SlowMoments expected(originals);
+  const Positions positions = model.positions(24, kFloat32);
+  const Drifted hidden = drifted_hidden(model, ids, positions);
+  SlowMoments expected(
+      linear_inputs(model, model.load_block(1, kFloat32, positions), hidden.original));
   TensorStore store(1 << 30, ".");
-  BackwardPass(model, ids, kFloat32, rope, store)
+  BackwardPass(model, ids, kFloat32, positions, store)
       .run({hidden.changed}, 1, 2, {.storage = at::kFloat}, expected);
   for (const LinearSlot& slot : model.linears_of_block(1)) {
     const LinearStatistics& own = found.at(slot.name);
@@ -365,7 +362,7 @@ TEST(Calibration, FirstTokensCountAsAskedForInTheInputHessian) {
   const at::Tensor ids = some_ids(4, 24);
   const std::string name = "model.layers.1.mlp.up_proj";
   const auto halve = [](Block& block, int stage) {
-    at::Tensor& weight = block.tensors["mlp.down_proj.weight"];  // the original keeps its own
+    at::Tensor& weight = block.linears[kDown].weight;  // the original keeps its own
     if (block.index == 0 && stage == 3) weight = weight * 0.5;
   };
   const auto statistics_of = [&](double first_token) {

@@ -12,10 +12,12 @@
 
 namespace halftone::testing {
 
+inline constexpr size_t kDown = 6;  // its down projection in Block::linears
+
 inline Model open_demo() {
   const auto checkpoint = std::make_shared<const Checkpoint>(
       std::filesystem::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
-  return Model(checkpoint, checkpoint->names());
+  return Model(checkpoint);
 }
 
 // Not text, but every token is known to the model.
@@ -34,7 +36,7 @@ inline std::vector<at::Tensor> embedded(const Model& model, const at::Tensor& id
                                         at::ScalarType storage = at::kFloat) {
   std::vector<at::Tensor> batches;
   for (const at::Tensor& part : ids.split(per_batch, 0))
-    batches.push_back(Model::embed(model.embedding(), part, execution).to(storage));
+    batches.push_back(model.embed(part, execution).to(storage));
   return batches;
 }
 

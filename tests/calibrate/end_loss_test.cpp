@@ -16,8 +16,7 @@ using ::halftone::testing::some_ids;
 const Execution kFloat32{at::kCPU, at::kFloat, 2}, kFloat64{at::kCPU, at::kDouble, 2};
 
 at::Tensor log_probabilities(const Model& model, const at::Tensor& hidden) {
-  const at::Tensor normalized = model.final_norm(hidden, kFloat64);
-  return at::log_softmax(at::linear(normalized, model.head(kFloat64)), -1);
+  return at::log_softmax(model.logits(model.load_head(kFloat64), hidden), -1);
 }
 
 // The mean loss's definition, in one piece.   hidden: (batch, length, hidden) float64 -> (batch)

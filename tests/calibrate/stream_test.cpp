@@ -14,12 +14,13 @@ namespace fs = std::filesystem;
 using ::halftone::testing::message_of;
 using ::halftone::testing::shared_data;
 
+constexpr size_t kValue = 2;  // of Block::linears
 constexpr double kGoldenTolerance = 1e-4;  // relative Frobenius error, golden/README.md
 
 Model open_demo() {
   const auto checkpoint =
       std::make_shared<const Checkpoint>(fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
-  return Model(checkpoint, checkpoint->names());
+  return Model(checkpoint);
 }
 
 at::Tensor some_ids(int64_t sequences, int64_t length) {
@@ -36,7 +37,7 @@ std::vector<LinearStatistics> measure_block(const Model& model, const at::Tensor
   const Execution execution{at::kCPU, at::kFloat, 2};
   Stream stream(model, ids, execution, false, at::kFloat);
   for (int64_t i = 0;; ++i) {
-    const Block block = model.load_block(i, execution, stream.rope());
+    const Block block = model.load_block(i, execution, stream.positions());
     std::vector<LinearStatistics> all;
     for (int stage = 0; stage < model.family().stages; ++stage)
       all.push_back(stream.measure(block, block, stage));
@@ -64,14 +65,14 @@ TEST(Stream, WalkingStageByStageEqualsRunningTheBlock) {
   const Execution execution{at::kCPU, at::kFloat, 1};
   const at::Tensor ids = some_ids(3, 40);
   Stream stream(model, ids, execution, false, at::kFloat);
-  BlockState state{Model::embed(model.embedding(), ids, execution), {}};
-  const Block first = model.load_block(0, execution, stream.rope());
+  BlockState state{model.embed(ids, execution)};
+  const Block first = model.load_block(0, execution, stream.positions());
   for (int stage = 0; stage < model.family().stages; ++stage)
     (void)stream.measure(first, first, stage);
   stream.leave(first, first);
   model.run_block(first, state);
-  const Block second = model.load_block(1, execution, stream.rope());
-  const at::Tensor x = model.family().stage_input(second, 0, state).reshape({-1, 64});
+  const Block second = model.load_block(1, execution, stream.positions());
+  const at::Tensor x = model.inputs(second, 0, state).front().x.reshape({-1, 64});
   EXPECT_LT(relative_error(stream.measure(second, second, 0).hessian, x.t().mm(x)), 1e-6);
 }
 
@@ -79,9 +80,9 @@ TEST(Stream, LaterStagesSeeTheReplacedLinears) {
   const Model model = open_demo();
   const Execution execution{at::kCPU, at::kFloat, 1};
   Stream stream(model, some_ids(2, 32), execution, false, at::kFloat);
-  Block block = model.load_block(0, execution, stream.rope());
+  Block block = model.load_block(0, execution, stream.positions());
   (void)stream.measure(block, block, 0);
-  block.tensors["self_attn.v_proj.weight"].zero_();
+  block.linears[kValue].weight.zero_();
   EXPECT_EQ(stream.measure(block, block, 1).hessian.abs().max().item<double>(), 0);
 }
 
@@ -89,8 +90,8 @@ TEST(Stream, SequencesThatOverflowAreLeftOutAndTooManyAreAnError) {
   const Model model = open_demo();
   const Execution execution{at::kCPU, at::kFloat, 1};
   Stream stream(model, some_ids(3, 16), execution, false, at::kFloat);
-  Block block = model.load_block(0, execution, stream.rope());
-  block.tensors["input_layernorm.weight"].fill_(std::numeric_limits<float>::infinity());
+  Block block = model.load_block(0, execution, stream.positions());
+  block.tensors[0].fill_(std::numeric_limits<float>::infinity());
   const std::string message = message_of([&] { (void)stream.measure(block, block, 0); });
   EXPECT_NE(message.find("3 of 3"), std::string::npos) << message;
 }
@@ -99,7 +100,7 @@ TEST(Stream, TwoStreamsThatAgreeHaveNoCrossMoment) {
   const Model model = open_demo();
   const Execution execution{at::kCPU, at::kFloat, 1};
   Stream stream(model, some_ids(2, 32), execution, true);
-  const Block block = model.load_block(0, execution, stream.rope());
+  const Block block = model.load_block(0, execution, stream.positions());
   for (int stage = 0; stage < model.family().stages; ++stage)
     EXPECT_EQ(stream.measure(block, block, stage).cross_moment.abs().max().item<double>(), 0);
 }
@@ -108,10 +109,10 @@ TEST(Stream, TheCrossMomentIsTheDriftTimesTheInput) {
   const Model model = open_demo();
   const Execution execution{at::kCPU, at::kFloat, 1};
   Stream stream(model, some_ids(2, 32), execution, true, at::kFloat);
-  const Block original = model.load_block(0, execution, stream.rope());
+  const Block original = model.load_block(0, execution, stream.positions());
   Block halved = original;
   (void)stream.measure(halved, original, 0);
-  halved.tensors["self_attn.v_proj.weight"] = original.weight("self_attn.v_proj.weight") / 2;
+  halved.linears[kValue].weight = original.linears[kValue].weight / 2;
   // attention mixes values linearly: the input of o_proj halves, so Xf - X = X
   const LinearStatistics statistics = stream.measure(halved, original, 1);
   EXPECT_LT(relative_error(statistics.cross_moment, statistics.hessian), 1e-6);
@@ -122,12 +123,12 @@ TEST(Stream, TheCrossMomentIsWeightedAsTheHessianIs) {
   const Execution execution{at::kCPU, at::kFloat, 1};
   const at::Tensor weights = at::rand({2, 32});
   Stream stream(model, some_ids(2, 32), execution, true, at::kFloat);
-  const Block original = model.load_block(0, execution, stream.rope());
+  const Block original = model.load_block(0, execution, stream.positions());
   Block halved = original;
   const std::vector<at::Tensor> three = {at::Tensor(), at::ones({2, 32}), weights};
   for (const LinearStatistics& own : stream.measure(halved, original, 0, three))
     EXPECT_EQ(own.cross_moment.abs().max().item<double>(), 0);  // nothing has drifted yet
-  halved.tensors["self_attn.v_proj.weight"] = original.weight("self_attn.v_proj.weight") / 2;
+  halved.linears[kValue].weight = original.linears[kValue].weight / 2;
   const auto sums = stream.measure(halved, original, 1, three);
   EXPECT_TRUE(sums[1].cross_moment.equal(sums[0].cross_moment));  // all weights are 1
   // Xf - X = X, as above
@@ -142,10 +143,10 @@ TEST(Stream, HeldOutSequencesAreInNoSumButTheirOwn) {
   const auto measured = [&](const at::Tensor& of, int64_t held_out) {
     Stream stream(model, of, execution, true, at::kFloat);
     stream.hold_out(held_out);
-    const Block original = model.load_block(0, execution, stream.rope());
+    const Block original = model.load_block(0, execution, stream.positions());
     Block halved = original;
     (void)stream.measure(halved, original, 0);
-    halved.tensors["self_attn.v_proj.weight"] = original.weight("self_attn.v_proj.weight") / 2;
+    halved.linears[kValue].weight = original.linears[kValue].weight / 2;
     return stream.measure(halved, original, 1);
   };
   const LinearStatistics first = measured(ids.narrow(0, 0, 3), 0),
@@ -165,7 +166,7 @@ TEST(Stream, BFloat16ActivationsChangeTheHessianLittle) {
   const Execution execution{at::kCPU, at::kFloat, 1};
   const auto run = [&](at::ScalarType storage) {
     Stream stream(model, some_ids(4, 64), execution, false, storage);
-    const Block block = model.load_block(0, execution, stream.rope());
+    const Block block = model.load_block(0, execution, stream.positions());
     for (int stage = 0; stage < 3; ++stage) (void)stream.measure(block, block, stage);
     return stream.measure(block, block, 3).hessian;
   };

@@ -50,7 +50,7 @@ TEST_F(CheckpointFolder, TensorsOfAllShardsAreFound) {
   EXPECT_EQ(checkpoint.names(), (std::vector<std::string>{"a", "b", "c"}));
   EXPECT_TRUE(checkpoint.contains("b"));
   EXPECT_FALSE(checkpoint.contains("d"));
-  EXPECT_EQ(checkpoint.info("a").shape, (std::vector<int64_t>{2}));
+  EXPECT_EQ(checkpoint.stored("a").shape, (std::vector<int64_t>{2}));
   EXPECT_EQ(checkpoint.load("c").item<float>(), 7);
   EXPECT_EQ(checkpoint.stored_bytes(), 16u);
   EXPECT_EQ(checkpoint.metadata().at("format"), "one");
@@ -92,7 +92,7 @@ TEST_F(CheckpointFolder, AbsentTensorIsReportedWithTheClosestNames) {
   for (const bool load : {true, false}) {
     const auto message = error_of([&] {
       load ? void(checkpoint.load("layers.0.q_proj.weigth"))
-           : void(checkpoint.info("layers.0.q_proj.weigth"));
+           : void(checkpoint.stored("layers.0.q_proj.weigth"));
     });
     EXPECT_CONTAINS(message,
                     R"(no tensor "layers.0.q_proj.weigth"; closest: layers.0.q_proj.weight, )"
@@ -213,7 +213,7 @@ TEST(GoldenCheckpoint, OpensTheDemoModel) {
   HALFTONE_REQUIRE_SHARED("models/stories260K/hf");
   const Checkpoint checkpoint(testing::shared_data("models/stories260K/hf"));
   EXPECT_EQ(checkpoint.config().at("hidden_size"), 64);
-  EXPECT_EQ(checkpoint.info("model.embed_tokens.weight").shape, (std::vector<int64_t>{512, 64}));
+  EXPECT_EQ(checkpoint.stored("model.embed_tokens.weight").shape, (std::vector<int64_t>{512, 64}));
   EXPECT_EQ(checkpoint.stored_bytes(), 260'032u * 4);
   for (const std::string& name : checkpoint.names())
     EXPECT_TRUE(checkpoint.load(name).isfinite().all().item<bool>()) << name;

@@ -21,7 +21,7 @@ constexpr double kNllTolerance = 1e-4;  // float32 forward against transformers,
 Model open_demo() {
   const auto checkpoint =
       std::make_shared<const Checkpoint>(fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
-  return Model(checkpoint, checkpoint->names());
+  return Model(checkpoint);
 }
 
 TokenWindows golden_windows() {
@@ -37,7 +37,9 @@ class Scaled final : public WeightSource {
   Scaled(std::shared_ptr<const Checkpoint> source, std::string name, double factor)
       : source_(std::move(source)), name_(std::move(name)), factor_(factor) {}
   const nlohmann::json& config() const override { return source_->config(); }
+  std::vector<std::string> names() const override { return source_->names(); }
   bool contains(std::string_view name) const override { return source_->contains(name); }
+  WeightInfo info(std::string_view name) const override { return source_->info(name); }
   at::Tensor load(std::string_view name) const override {
     return name == name_ ? source_->load(name) * factor_ : source_->load(name);
   }
@@ -53,7 +55,7 @@ class Scaled final : public WeightSource {
 Model open_softened_demo() {
   const auto checkpoint =
       std::make_shared<const Checkpoint>(fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
-  return Model(std::make_shared<Scaled>(checkpoint, "model.norm.weight", 0.9), checkpoint->names());
+  return Model(std::make_shared<Scaled>(checkpoint, "model.norm.weight", 0.9));
 }
 
 TEST(Score, NllEqualsTransformers) {

@@ -64,8 +64,8 @@ TEST(NativeBinary, BytesAreTheDocumentedOnes) {
   const Checkpoint written(folder.path());
   EXPECT_EQ(bytes_of(written, "a.codes"), (std::vector<int>{0xE4, 0x00, 0x1B, 0x00}));
   EXPECT_EQ(bytes_of(written, "a.salient"), (std::vector<int>{0x08}));
-  EXPECT_EQ(written.info("a.means").dtype, "F16");
-  EXPECT_EQ(written.info("a.means").shape, (std::vector<int64_t>{2, 1, 4}));
+  EXPECT_EQ(written.stored("a.means").dtype, "F16");
+  EXPECT_EQ(written.stored("a.means").shape, (std::vector<int64_t>{2, 1, 4}));
   EXPECT_EQ(bytes_of(written, "a.means"),
             (std::vector<int>{0x00, 0x00, 0x00, 0x38, 0x00, 0x3C, 0x00, 0x34,  //
                               0x00, 0x30, 0x00, 0xB8, 0x00, 0xBC, 0x00, 0x00}));
@@ -116,7 +116,7 @@ TEST(NativeBinary, WhatIsWrittenIsReadBackBitForBit) {
       EXPECT_TRUE(read.binary->salient.equal(linear.binary->salient));
       EXPECT_TRUE(read.binary->means.equal(linear.binary->means));
       EXPECT_TRUE(read.binary->scales.equal(linear.binary->scales));
-      EXPECT_EQ(model->checkpoint().info("a.scales").dtype, halves ? "F16" : "F32");
+      EXPECT_EQ(model->checkpoint().stored("a.scales").dtype, halves ? "F16" : "F32");
     }
   }
 }

@@ -53,9 +53,9 @@ TEST(Native, BytesOfVersion1AreTheDocumentedOnes) {
   writer->add_linear("a", worked_example());
   writer->finish({});
   const Checkpoint written(folder.path());
-  EXPECT_EQ(written.info("a.codes").shape, (std::vector<int64_t>{2, 2}));
+  EXPECT_EQ(written.stored("a.codes").shape, (std::vector<int64_t>{2, 2}));
   EXPECT_EQ(bytes_of(written, "a.codes"), (std::vector<int>{0xD1, 0x58, 0xC7, 0x71}));
-  EXPECT_EQ(written.info("a.scales").dtype, "F16");
+  EXPECT_EQ(written.stored("a.scales").dtype, "F16");
   EXPECT_EQ(bytes_of(written, "a.scales"), (std::vector<int>{0x00, 0x3C, 0x00, 0x38, 0x00, 0x34,
                                                              0x00, 0x40, 0x00, 0x3E, 0x00, 0x30}));
   EXPECT_EQ(bytes_of(written, "a.zeros"), (std::vector<int>{0xD1, 0x58, 0x03}));
@@ -100,7 +100,7 @@ TEST(Native, ScalesTakeTheSmallestTypeThatHoldsThem) {
     writer->add_linear("a", linear);
     writer->finish({});
     EXPECT_NO_THROW(verify_written(folder.path(), writer->fingerprints()));
-    return Checkpoint(folder.path()).info("a.scales").dtype;
+    return Checkpoint(folder.path()).stored("a.scales").dtype;
   };
   EXPECT_EQ(dtype_of(8, 1), "F16");
   EXPECT_EQ(dtype_of(11, 1), "F16");
@@ -168,7 +168,7 @@ TEST(Native, BytesOfABilevelLinearAreTheDocumentedOnes) {
       {"a.outlier_values", {"F16", {0x00, 0x3E, 0x00, 0xC0, 0x00, 0x30}}}};
   EXPECT_EQ(written.names().size(), documented.size());
   for (const auto& [name, expected] : documented) {
-    EXPECT_EQ(written.info(name).dtype, expected.first) << name;
+    EXPECT_EQ(written.stored(name).dtype, expected.first) << name;
     EXPECT_EQ(bytes_of(written, name), expected.second) << name;
   }
   EXPECT_EQ(written.metadata().at("halftone.native"),
@@ -230,7 +230,7 @@ TEST(Native, OutliersOfAVeryWideRowTakeLongColumns) {
                   {{"a", {.out = 1, .in = 65536, .group_size = 0, .outliers = true}}});
   EXPECT_NO_THROW(verify_written(folder / "m", written));
   for (const std::string part : {"a.outlier_counts", "a.outlier_columns"})
-    EXPECT_EQ(Checkpoint(folder / "m").info(part).dtype, "I32");
+    EXPECT_EQ(Checkpoint(folder / "m").stored(part).dtype, "I32");
 }
 
 TEST(Native, NoOutliersAtAllIsAnEmptySidecar) {

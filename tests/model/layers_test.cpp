@@ -21,13 +21,8 @@ namespace {
 constexpr double kFloat32Tolerance = 2e-6;   // of values near one
 constexpr double kBFloat16Tolerance = 1e-2;  // relative, after a few roundings to 8 bits
 
-ModelConfig small_config() {
-  ModelConfig config;
-  config.heads = 4;
-  config.kv_heads = 2;
-  config.head_dim = 8;
-  return config;
-}
+constexpr AttentionOptions kSmall = {.heads = 4, .kv_heads = 2, .head_dim = 8};
+constexpr RopeOptions kSmallRope = {.dim = 8};
 
 double largest_difference(const at::Tensor& a, const at::Tensor& b) {
   return (a - b).abs().max().item<double>();
@@ -35,20 +30,19 @@ double largest_difference(const at::Tensor& a, const at::Tensor& b) {
 
 // Attention by its definition: loops over heads and positions, in float64.
 at::Tensor slow_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                          const ModelConfig& config) {
-  const int64_t length = q.size(1), d = config.head_dim;
-  const RopeTable rope = make_rope_table(config, length, at::kCPU, at::kDouble);
-  at::Tensor out = at::zeros({1, length, config.heads * d}, at::kDouble);
-  for (int64_t h = 0; h < config.heads; ++h) {
-    const int64_t shared = h / (config.heads / config.kv_heads);
+                          const AttentionOptions& options) {
+  const int64_t length = q.size(1), d = options.head_dim;
+  const RopeTable rope = make_rope_table({.dim = d}, length, at::kCPU, at::kDouble);
+  at::Tensor out = at::zeros({1, length, options.heads * d}, at::kDouble);
+  for (int64_t h = 0; h < options.heads; ++h) {
+    const int64_t shared = h / (options.heads / options.kv_heads);
     const auto head = [&](const at::Tensor& x, int64_t index) {
       return x[0].to(at::kDouble).narrow(1, index * d, d);
     };
     const at::Tensor queries = apply_rope(head(q, h), rope),
                      keys = apply_rope(head(k, shared), rope);
     for (int64_t i = 0; i < length; ++i) {
-      const int64_t first =
-          config.sliding_window > 0 ? std::max<int64_t>(0, i - config.sliding_window + 1) : 0;
+      const int64_t first = options.window > 0 ? std::max<int64_t>(0, i - options.window + 1) : 0;
       const at::Tensor scores =
           keys.narrow(0, first, i + 1 - first).mv(queries[i]) / std::sqrt(double(d));
       const at::Tensor mixed =
@@ -65,59 +59,57 @@ TEST(RmsNorm, GivesUnitMeanSquare) {
 }
 
 TEST(Rope, PositionZeroIsUnchangedAndLengthsAreKept) {
-  const RopeTable table = make_rope_table(small_config(), 16, at::kCPU, at::kDouble);
+  const RopeTable table = make_rope_table(kSmallRope, 16, at::kCPU, at::kDouble);
   const at::Tensor x = at::randn({1, 4, 16, 8}, at::kDouble), y = apply_rope(x, table);
   EXPECT_EQ(largest_difference(y.select(2, 0), x.select(2, 0)), 0);
   EXPECT_LT(largest_difference(y.square().sum(-1), x.square().sum(-1)), 1e-12);
 }
 
 TEST(Rope, LinearScalingStretchesPositions) {
-  ModelConfig config = small_config();
-  const RopeTable plain = make_rope_table(config, 4, at::kCPU, at::kDouble);
-  config.rope_scaling.kind = RopeScaling::Kind::kLinear;
-  config.rope_scaling.factor = 2;
-  const RopeTable scaled = make_rope_table(config, 8, at::kCPU, at::kDouble);
+  RopeOptions options = kSmallRope;
+  const RopeTable plain = make_rope_table(options, 4, at::kCPU, at::kDouble);
+  options.scaling.kind = RopeScaling::Kind::kLinear;
+  options.scaling.factor = 2;
+  const RopeTable scaled = make_rope_table(options, 8, at::kCPU, at::kDouble);
   EXPECT_LT(largest_difference(scaled.cos[6], plain.cos[3]), 1e-12);
 }
 
 TEST(Rope, Llama3ScalingKeepsFastTurnsAndSlowsSlowOnes) {
-  ModelConfig config = small_config();
-  config.head_dim = 64;
-  config.rope_theta = 500000;
-  const RopeTable plain = make_rope_table(config, 2, at::kCPU, at::kDouble);
-  config.rope_scaling = {RopeScaling::Kind::kLlama3, 8, 1, 4, 8192};
-  const RopeTable scaled = make_rope_table(config, 2, at::kCPU, at::kDouble);
+  RopeOptions options{.dim = 64, .theta = 500000};
+  const RopeTable plain = make_rope_table(options, 2, at::kCPU, at::kDouble);
+  options.scaling = {RopeScaling::Kind::kLlama3, 8, 1, 4, 8192};
+  const RopeTable scaled = make_rope_table(options, 2, at::kCPU, at::kDouble);
   // pair 0 turns once in 6.28 positions (kept), pair 31 once in 2.1 million (8 times slower)
   EXPECT_EQ(scaled.cos[1][0].item<double>(), plain.cos[1][0].item<double>());
   EXPECT_NEAR(scaled.sin[1][31].item<double>() * 8, plain.sin[1][31].item<double>(), 1e-9);
 }
 
 TEST(Attention, EqualsItsDefinition) {
-  const ModelConfig config = small_config();
+  const AttentionOptions options = kSmall;
   const at::Tensor q = at::randn({1, 12, 32}), k = at::randn({1, 12, 16}),
                    v = at::randn({1, 12, 16});
-  const RopeTable rope = make_rope_table(config, 12, at::kCPU, at::kFloat);
-  const at::Tensor fast = causal_attention(q, k, v, rope, config);
-  EXPECT_LT(largest_difference(fast, slow_attention(q, k, v, config)), kFloat32Tolerance);
+  const RopeTable rope = make_rope_table(kSmallRope, 12, at::kCPU, at::kFloat);
+  const at::Tensor fast = causal_attention(q, k, v, rope, options);
+  EXPECT_LT(largest_difference(fast, slow_attention(q, k, v, options)), kFloat32Tolerance);
 }
 
 TEST(Attention, ASlidingWindowForgetsOlderPositions) {
-  ModelConfig config = small_config();
-  config.sliding_window = 3;
+  AttentionOptions options = kSmall;
+  options.window = 3;
   const at::Tensor q = at::randn({1, 12, 32}), k = at::randn({1, 12, 16}),
                    v = at::randn({1, 12, 16});
-  const RopeTable rope = make_rope_table(config, 12, at::kCPU, at::kFloat);
-  const at::Tensor fast = causal_attention(q, k, v, rope, config);
-  EXPECT_LT(largest_difference(fast, slow_attention(q, k, v, config)), kFloat32Tolerance);
+  const RopeTable rope = make_rope_table(kSmallRope, 12, at::kCPU, at::kFloat);
+  const at::Tensor fast = causal_attention(q, k, v, rope, options);
+  EXPECT_LT(largest_difference(fast, slow_attention(q, k, v, options)), kFloat32Tolerance);
 }
 
 // One pass over what lies in rows, separate operations over what does not.
 TEST(Layers, FusedAndSeparateOperationsAgree) {
   at::manual_seed(3);
-  const ModelConfig config = small_config();
+  const AttentionOptions options = kSmall;
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     const double tolerance = dtype == at::kFloat ? 1e-6 : 1.0 / 128;
-    const RopeTable rope = make_rope_table(config, 37, at::kCPU, dtype);
+    const RopeTable rope = make_rope_table(kSmallRope, 37, at::kCPU, dtype);
     const auto draw = [&](int64_t width) { return at::randn({2, 37, width}).to(dtype); };
     const at::Tensor q = draw(32), k = draw(16), v = draw(16), gate = draw(50), up = draw(50);
     const at::Tensor weight = at::randn({50}).to(dtype);
@@ -132,9 +124,9 @@ TEST(Layers, FusedAndSeparateOperationsAgree) {
     EXPECT_LT(difference([&](const at::Tensor& x) { return rms_norm(x, weight, 1e-5); }, gate),
               tolerance);
     EXPECT_LT(difference([&](const at::Tensor& x) { return gated_silu(x, up); }, gate), tolerance);
-    EXPECT_LT(
-        difference([&](const at::Tensor& x) { return causal_attention(x, k, v, rope, config); }, q),
-        2 * tolerance);
+    EXPECT_LT(difference(
+                  [&](const at::Tensor& x) { return causal_attention(x, k, v, rope, options); }, q),
+              2 * tolerance);
   }
 }
 
@@ -198,11 +190,11 @@ TEST(FusedLayers, RunOnAsManyThreadsAsLibtorchIsTold) {
 
 TEST(CausalAttention, FusedGradientsEqualThoseOfSeparateOperations) {
   for (const int64_t window : {0, 3}) {
-    ModelConfig config = small_config();
-    config.sliding_window = window;
+    AttentionOptions options = kSmall;
+    options.window = window;
     const auto layer = [&](const std::vector<at::Tensor>& x) {
-      const RopeTable table = make_rope_table(config, 9, at::kCPU, x[0].scalar_type());
-      return causal_attention(x[0], x[1], x[2], table, config);
+      const RopeTable table = make_rope_table(kSmallRope, 9, at::kCPU, x[0].scalar_type());
+      return causal_attention(x[0], x[1], x[2], table, options);
     };
     expect_fused_gradients(layer,
                            {at::randn({2, 9, 32}), at::randn({2, 9, 16}), at::randn({2, 9, 16})},

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "checkpoint/checkpoint.h"
@@ -26,24 +27,19 @@ at::Tensor logits(const Model& model, at::ScalarType dtype) {
   const at::NoGradGuard no_grad;
   const Execution execution{at::kCPU, dtype, 1};
   const at::Tensor ids = at::arange(0, 64, at::kInt).view({2, 32}) + 1;
-  const RopeTable rope = make_rope_table(model.config(), 32, at::kCPU, dtype);
-  BlockState state{Model::embed(model.embedding(), ids, execution), {}};
+  const Positions positions = model.positions(32, execution);
+  BlockState state{model.embed(ids, execution)};
   for (int64_t i = 0; i < model.config().layers; ++i)
-    model.run_block(model.load_block(i, execution, rope), state);
-  return at::linear(model.final_norm(state.hidden, execution), model.head(execution))
-      .to(at::kDouble);
+    model.run_block(model.load_block(i, execution, positions), state);
+  return model.logits(model.load_head(execution), state.hidden).to(at::kDouble);
 }
 
-double logit_change(std::shared_ptr<const WeightSource> source,
-                    const std::vector<std::string>& names, at::ScalarType dtype,
+double logit_change(std::shared_ptr<const WeightSource> source, at::ScalarType dtype,
                     bool online = false) {
-  const Model plain(source, names);
-  std::vector<std::string> with_head = names;
-  with_head.emplace_back("lm_head.weight");
+  const Model plain(source);
   const Model rotated(std::make_shared<const RotatedWeights>(
-                          source, plain.family(), plain.config(),
-                          RotationOptions{.seed = 11, .online = online, .dtype = dtype}),
-                      with_head);
+      source, plain.family(), plain.config(),
+      RotationOptions{.seed = 11, .online = online, .dtype = dtype}));
   EXPECT_FALSE(rotated.config().tied_embeddings);
   EXPECT_EQ(rotated.online() != nullptr, online);
   const at::Tensor before = logits(plain, dtype), after = logits(rotated, dtype);
@@ -53,8 +49,8 @@ double logit_change(std::shared_ptr<const WeightSource> source,
 void expect_same_function(const fs::path& folder) {
   const auto checkpoint = std::make_shared<const Checkpoint>(folder);
   for (const bool online : {false, true}) {
-    EXPECT_LT(logit_change(checkpoint, checkpoint->names(), at::kDouble, online), kFloat64Logits);
-    EXPECT_LT(logit_change(checkpoint, checkpoint->names(), at::kFloat, online), kFloat32Logits);
+    EXPECT_LT(logit_change(checkpoint, at::kDouble, online), kFloat64Logits);
+    EXPECT_LT(logit_change(checkpoint, at::kFloat, online), kFloat32Logits);
   }
 }
 
@@ -81,8 +77,18 @@ class WithBiases final : public WeightSource {
     config_["mlp_bias"] = true;
   }
   const nlohmann::json& config() const override { return config_; }
+  std::vector<std::string> names() const override {
+    std::vector<std::string> names = source_->names();
+    for (const std::string& name : source_->names())
+      if (name.ends_with("proj.weight")) names.push_back(bias_of(name));
+    std::sort(names.begin(), names.end());
+    return names;
+  }
   bool contains(std::string_view name) const override {
     return name.ends_with("proj.bias") || source_->contains(name);
+  }
+  WeightInfo info(std::string_view name) const override {
+    return {load(name).sizes().vec(), at::kFloat};
   }
   at::Tensor load(std::string_view name) const override {
     if (!name.ends_with(".bias")) return source_->load(name);
@@ -93,6 +99,10 @@ class WithBiases final : public WeightSource {
   void release(std::string_view) const override {}
 
  private:
+  static std::string bias_of(const std::string& weight) {
+    return weight.substr(0, weight.rfind('.')) + ".bias";
+  }
+
   std::shared_ptr<const Checkpoint> source_;
   nlohmann::json config_;
 };
@@ -100,8 +110,7 @@ class WithBiases final : public WeightSource {
 TEST(RotatedWeights, KeepTheLogitsOfAModelWithBiases) {
   const auto checkpoint =
       std::make_shared<const Checkpoint>(fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
-  EXPECT_LT(logit_change(std::make_shared<const WithBiases>(checkpoint), checkpoint->names(),
-                         at::kDouble),
+  EXPECT_LT(logit_change(std::make_shared<const WithBiases>(checkpoint), at::kDouble),
             kFloat64Logits);
 }
 
@@ -122,22 +131,21 @@ class Invented final : public WeightSource {
                {"tie_word_embeddings", false}};
     const ModelConfig config = parse_llama_config(config_);
     at::manual_seed(head_dim);
-    const auto add = [&](const TensorSpec& spec, const std::string& prefix) {
-      const at::Tensor numbers = at::randn(shape_of(spec, config), at::kDouble) * 0.2;
-      tensors_[prefix + spec.name] = spec.rotation == Rotation::kNorm ? numbers + 1 : numbers;
-    };
-    const Family family = llama_family();
-    for (const TensorSpec& spec : family.outer) add(spec, "");
-    for (const std::string block : {"model.layers.0.", "model.layers.1."})
-      for (const TensorSpec& spec : family.block) add(spec, block);
+    for (const NamedTensor& tensor : tensors_of(llama_family(), config)) {
+      const at::Tensor numbers = at::randn(tensor.shape, at::kDouble) * 0.2;
+      tensors_[tensor.name] = tensor.rotation == Rotation::kNorm ? numbers + 1 : numbers;
+    }
   }
-  std::vector<std::string> names() const {
+  std::vector<std::string> names() const override {
     std::vector<std::string> names;
     for (const auto& [name, unused] : tensors_) names.push_back(name);
     return names;
   }
   const nlohmann::json& config() const override { return config_; }
   bool contains(std::string_view name) const override { return tensors_.contains(name); }
+  WeightInfo info(std::string_view name) const override {
+    return {load(name).sizes().vec(), at::kDouble};
+  }
   at::Tensor load(std::string_view name) const override { return tensors_.find(name)->second; }
   void release(std::string_view) const override {}
 
@@ -150,7 +158,7 @@ TEST(RotatedWeights, KeepTheLogitsWhateverTheSizeOfAHead) {  // 6 = 3 x 2: a ran
   for (const int64_t head_dim : {2, 6, 10, 12, 80}) {
     const auto source = std::make_shared<const Invented>(head_dim);
     for (const bool online : {false, true})
-      EXPECT_LT(logit_change(source, source->names(), at::kDouble, online), kFloat64Logits)
+      EXPECT_LT(logit_change(source, at::kDouble, online), kFloat64Logits)
           << head_dim;
   }
 }
@@ -159,8 +167,13 @@ TEST(RotatedWeights, RefuseAFamilyWithoutRotationsAndASecondOnlineOne) {
   const auto source = std::make_shared<const Invented>(6);
   ModelConfig config = parse_llama_config(source->config());
   Family still = llama_family();
-  for (auto* specs : {&still.outer, &still.block})
-    for (TensorSpec& spec : *specs) spec.rotation = Rotation::kNone;
+  for (TensorSpec& spec : still.outer) spec.rotation = Rotation::kNone;
+  still.block = [](const ModelConfig& sizes, int64_t index) {
+    BlockTable table = llama_family().block(sizes, index);
+    for (TensorSpec& spec : table.tensors) spec.rotation = Rotation::kNone;
+    for (LinearSpec& spec : table.linears) spec.rotation = Rotation::kNone;
+    return table;
+  };
   const auto refusal = [&](const Family& family) {
     return message_of([&] { RotatedWeights(source, family, config, {}); });
   };
@@ -172,7 +185,7 @@ TEST(RotatedWeights, RefuseAFamilyWithoutRotationsAndASecondOnlineOne) {
 TEST(RotatedWeights, OnlyDownProjectionsReadInputsThatAreRotatedAsTheModelRuns) {
   const auto checkpoint =
       std::make_shared<const Checkpoint>(fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
-  const Model plain(checkpoint, checkpoint->names());
+  const Model plain(checkpoint);
   const auto rotated = [&](bool online) {
     return RotatedWeights(checkpoint, plain.family(), plain.config(),
                           {.seed = 1, .online = online, .dtype = at::kDouble});
@@ -192,10 +205,61 @@ TEST(RotatedWeights, OnlyDownProjectionsReadInputsThatAreRotatedAsTheModelRuns) 
   EXPECT_FALSE(parse_llama_config(offline.config()).online_seed.has_value());
 }
 
+// The demo model's weights; counts how often their numbers are asked for.
+class Counted final : public WeightSource {
+ public:
+  explicit Counted(std::shared_ptr<const WeightSource> source) : source_(std::move(source)) {}
+  const nlohmann::json& config() const override { return source_->config(); }
+  std::vector<std::string> names() const override { return source_->names(); }
+  bool contains(std::string_view name) const override { return source_->contains(name); }
+  WeightInfo info(std::string_view name) const override { return source_->info(name); }
+  at::Tensor load(std::string_view name) const override {
+    ++loads;
+    return source_->load(name);
+  }
+  void release(std::string_view) const override {}
+
+  mutable int loads = 0;
+
+ private:
+  std::shared_ptr<const WeightSource> source_;
+};
+
+TEST(RotatedWeights, AModelOverThemIsCheckedWithoutRotatingAnything) {
+  const auto source = std::make_shared<const Counted>(std::make_shared<const Checkpoint>(
+      fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K"));
+  const Model plain(source);
+  const auto rotated =
+      std::make_shared<const RotatedWeights>(source, plain.family(), plain.config(), RotationOptions{});
+  const int before = source->loads;
+  const Model model(rotated);
+  EXPECT_EQ(model.dtype(), at::kFloat);
+  EXPECT_EQ(source->loads, before);
+  for (const std::string& name : rotated->names()) {
+    const at::Tensor weight = rotated->load(name);
+    EXPECT_EQ(rotated->info(name).shape, weight.sizes().vec()) << name;
+    EXPECT_EQ(rotated->info(name).dtype, weight.scalar_type()) << name;
+  }
+}
+
+TEST(RotatedWeights, RowsAreThoseOfTheWholeTensor) {
+  const auto checkpoint =
+      std::make_shared<const Checkpoint>(fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
+  const Model plain(checkpoint);
+  const RotatedWeights rotated(checkpoint, plain.family(), plain.config(), {.seed = 1});
+  const at::Tensor index = at::tensor({5, 1, 5, 63, 0}, at::kLong);
+  for (const char* name : {"model.embed_tokens.weight", "lm_head.weight",
+                           "model.layers.1.self_attn.v_proj.weight",
+                           "model.layers.1.self_attn.o_proj.weight"}) {
+    const at::Tensor rows = rotated.load(name).index_select(0, index.remainder(32));
+    EXPECT_TRUE(at::allclose(rotated.load_rows(name, index.remainder(32)), rows, 1e-6, 1e-7)) << name;
+  }
+}
+
 TEST(RotatedWeights, SpreadOutliersOverTheRow) {
   const auto checkpoint =
       std::make_shared<const Checkpoint>(fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
-  const Model plain(checkpoint, checkpoint->names());
+  const Model plain(checkpoint);
   const RotatedWeights rotated(checkpoint, plain.family(), plain.config(), {.seed = 1});
   const auto peak = [](const at::Tensor& w) {
     return (w.abs().amax(1) / w.square().mean(1).sqrt()).mean().item<double>();

@@ -1,4 +1,4 @@
-#include "model/orthogonal.h"
+#include "matrix/orthogonal.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

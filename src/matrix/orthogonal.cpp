@@ -1,6 +1,6 @@
 // Hadamard matrices after Paley 1933 and Sylvester 1867; their use for quantization: QuaRot
 // (Ashkboos et al. 2024, arXiv 2404.00456). Generated, not tabulated.
-#include "model/orthogonal.h"
+#include "matrix/orthogonal.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
