@@ -42,6 +42,7 @@ NamedTensor bias_of(const LinearSpec& spec, const std::string& prefix, const Mod
 const std::vector<Family>& families() {
   static const std::vector<Family> list = {
       llama_family(),
+      qwen2_family(),
   };
   return list;
 }

@@ -160,5 +160,6 @@ struct NamedTensor {
 std::vector<NamedTensor> tensors_of(const Family& family, const ModelConfig& config);
 
 Family llama_family();
+Family qwen2_family();
 
 }  // namespace halftone

@@ -62,6 +62,10 @@ TEST(Forward, Stories260KEqualsTransformers) {
   expect_golden_forward(demo_model(), test_data("forward/stories260K_forward.safetensors"));
 }
 
+TEST(Forward, Qwen2WithAWindowInItsUpperLayersEqualsTransformers) {
+  expect_golden_forward(test_data("forward/qwen2"), test_data("forward/qwen2_forward.safetensors"));
+}
+
 TEST(GoldenForward, BabyllamaEqualsTransformers) {
   HALFTONE_REQUIRE_SHARED("golden/forward");
   expect_golden_forward(shared_data("models/babyllama_tok105/hf"),
