@@ -76,7 +76,7 @@ void run(const Model& model, const at::Tensor& ids, int64_t blocks, ObjectiveKin
              layers, {}, statistics);
     took = std::min(took, seconds_since(start));
   }
-  const bool hessians = kind == ObjectiveKind::kOutput;
+  const bool hessians = kind == ObjectiveKind::kOac;
   const Operations all =
       operations_of(model, static_cast<double>(ids.size(0)), static_cast<double>(ids.size(1)),
                     static_cast<double>(blocks), hessians);
@@ -111,7 +111,7 @@ int main(int argc, char** argv) {
   const double rate32 = gemm_rate(at::kFloat), rate16 = gemm_rate(at::kBFloat16);
   fmt::print("GEMM {} threads: float32 {:.0f} Gop/s, bfloat16 {:.0f} Gop/s\n",
              at::get_num_threads(), rate32 / 1e9, rate16 / 1e9);
-  for (const ObjectiveKind kind : {ObjectiveKind::kOutput, ObjectiveKind::kTokenWeighted}) {
+  for (const ObjectiveKind kind : {ObjectiveKind::kOac, ObjectiveKind::kGuided}) {
     run(model, ids, blocks, kind, at::kFloat, rate32, rate32);
     run(model, ids, blocks, kind, at::kBFloat16, rate32, rate16);
   }

@@ -67,7 +67,7 @@ void time_targets(const LinearStatistics& plain, const at::Tensor& weight, Linea
   time("  alpha (GPTAQ)", {.alpha = 0.25});
   time("  alpha and alpha2 (ResComp)", {.alpha = 0.25, .alpha2 = 0.25});
   time("  the same by the published arithmetic",
-       {.alpha = 0.25, .alpha2 = 0.25, .parity = TargetParity::kRounded});
+       {.alpha = 0.25, .alpha2 = 0.25, .parity = TargetParity::kOrg});
   time("  preshift (QEP)", {.preshift = 0.5});
   std::vector<int64_t> columns(static_cast<size_t>(weight.size(1)));
   std::iota(columns.begin(), columns.end(), 0);
@@ -141,7 +141,7 @@ int main(int argc, char** argv) {
   spqr.grid = {.kind = GridKind::kBilevel, .bits = 3, .group_size = 16};
   spqr.order.static_groups = false;
   time_recipe("bilevel grid, groups of 16", spqr);
-  spqr.outliers.kind = OutlierKind::kSensitivity;
+  spqr.outliers.kind = OutlierKind::kSpqr;
   time_recipe("the same with outliers by a threshold (spqr)", spqr);
   spqr.outliers.rate = 0.01;
   time_recipe("the same with outliers by a rate", spqr);

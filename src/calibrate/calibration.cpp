@@ -14,18 +14,14 @@
 namespace halftone {
 namespace {
 
-bool is_block_wise(const ObjectiveOptions& objective) {
-  return objective.needs_gradients() && objective.schedule == ScheduleKind::kBlockWise;
-}
-
 bool has_gate(const ObjectiveOptions& objective) {
-  return objective.kind == ObjectiveKind::kOutput && objective.gate > 0;
+  return objective.kind == ObjectiveKind::kOac && objective.gate > 0;
 }
 
 // Whether anything about a linear is taken behind the quantized prefix.
-bool needs_prefix(const ObjectiveOptions& objective) {
-  return objective.needs_input_hessian() || objective.kind == ObjectiveKind::kTokenWeighted ||
-         is_block_wise(objective);
+bool needs_prefix(const ObjectiveOptions& objective, ScheduleKind schedule) {
+  return objective.needs_input_hessian() || objective.kind == ObjectiveKind::kGuided ||
+         (objective.needs_gradients() && schedule == ScheduleKind::kBlockWise);
 }
 
 // ids: (sequences, length) -> (sequences, length) float32
@@ -62,20 +58,24 @@ Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execut
       progress_(progress),
       stream_(model, ids, execution, options_.two_streams, options_.storage) {
   stream_.hold_out(options_.held_out);
+  const ScheduleKind schedule = options_.model.schedule;
+  bool gradients = false;
   for (const LinearSlot& linear : model.linears()) {
     const ObjectiveOptions objective = options_.objective(linear);
-    streams_ = streams_ || needs_prefix(objective);
-    if (objective.needs_input_hessian() && objective.first_token != 1 && !input_weights_.defined())
-      input_weights_ = token_weights(ids, objective.first_token, execution.device);
-    if (objective.needs_gradients() && !end_loss_.needs_gradients()) end_loss_ = objective;
-    drift_ = drift_ || (options_.two_streams && is_block_wise(objective) &&
-                        objective.kind == ObjectiveKind::kOutput);
+    streams_ = streams_ || needs_prefix(objective, schedule);
+    const double first_token = options_.model.first_token;
+    if (objective.needs_input_hessian() && first_token != 1 && !input_weights_.defined())
+      input_weights_ = token_weights(ids, first_token, execution.device);
+    gradients = gradients || objective.needs_gradients();
+    drift_ = drift_ || (options_.two_streams && schedule == ScheduleKind::kBlockWise &&
+                        objective.kind == ObjectiveKind::kOac);
   }
-  if (!end_loss_.needs_gradients()) return;
+  if (!gradients) return;
+  block_wise_ = schedule == ScheduleKind::kBlockWise;
   store_.emplace(options_.memory_limit, options_.spill_folder);
   backward_.emplace(model, ids, execution, stream_.positions(), *store_);
   output_.emplace(model, options_.objective, ids, execution.device, *store_);
-  if (is_block_wise(end_loss_)) return;
+  if (block_wise_) return;
   const int64_t layers = model.config().layers;
   progress.begin("gradients", 2 * layers);
   int64_t done = 0;
@@ -86,7 +86,7 @@ Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execut
 
 void Calibration::go_back(int64_t first, int64_t end, const std::function<void(int64_t)>& passed) {
   backward_->run(stream_.hidden(), first, end,
-                 {.labels = end_loss_.labels,
+                 {.labels = options_.model.labels,
                   .seed = options_.seed + static_cast<uint64_t>(first),
                   .storage = options_.storage,
                   .original = drift_ ? stream_.original_hidden() : std::vector<at::Tensor>(),
@@ -100,7 +100,7 @@ Block Calibration::enter(int64_t index) {
   const auto passed = [&](int64_t block) {
     progress_.update(index * linears, fmt::format("gradients, block {}", block));
   };
-  if (is_block_wise(end_loss_)) go_back(index, index + 1, passed);
+  if (block_wise_) go_back(index, index + 1, passed);
   return model_.load_block(index, execution_, stream_.positions());
 }
 
@@ -117,7 +117,7 @@ StageStatistics Calibration::sum_inputs(const Block& block, const Block& origina
     weights.push_back(input_weights_);
   }
   for (const LinearSlot& linear : linears) {
-    if (options_.objective(linear).kind != ObjectiveKind::kTokenWeighted) continue;
+    if (options_.objective(linear).kind != ObjectiveKind::kGuided) continue;
     const std::vector<at::Tensor> own = output_->take_token_weights(linear).unbind();
     weights.insert(weights.end(), own.begin(), own.end());
     entries.emplace_back(linear.name, own.size());
@@ -167,7 +167,7 @@ StageStatistics Calibration::measure(const Block& block, const Block& original, 
     LinearStatistics& own = statistics[linear.name];
     if (objective.kind == ObjectiveKind::kInput)
       own = input;
-    else if (objective.kind == ObjectiveKind::kTokenWeighted)
+    else if (objective.kind == ObjectiveKind::kGuided)
       own = weighted_statistics(linear, sums.at(linear.name));
     else
       own = output_statistics(linear, objective, input);

@@ -13,6 +13,7 @@
 #include "base/progress.h"
 #include "calibrate/output_statistics.h"
 #include "calibrate/stream.h"
+#include "recipe/model_recipe.h"
 
 namespace halftone {
 
@@ -23,8 +24,8 @@ struct CalibrationOptions {
   bool two_streams = false;  // some target needs the cross moment
   int64_t held_out = 0;      // sequences, the last ones, that go into `held_out` of the statistics
                              // and nowhere else; with two streams only
-  ObjectiveOf objective;     // of each linear; labels and schedule are those of the first that
-                             // needs gradients, first_token is that of the first that sums X^T X
+  ObjectiveOf objective;     // of each linear
+  ModelRecipe model;         // labels, schedule and first_token; transforms are none of its matters
   uint64_t seed = 0;         // of sampled labels
   at::ScalarType storage = at::kBFloat16;                      // of activations between passes
   int64_t memory_limit = std::numeric_limits<int64_t>::max();  // bytes of what is put aside
@@ -70,10 +71,10 @@ class Calibration {
   Execution execution_;
   CalibrationOptions options_;
   Progress& progress_;
-  ObjectiveOptions end_loss_;  // of the first linear that needs gradients
-  at::Tensor input_weights_;   // (sequences, length) of tokens in X^T X; undefined: all 1
-  bool streams_ = false;       // some statistic is taken behind the quantized prefix
-  bool drift_ = false;         // output Hessians need the drift of their inputs
+  bool block_wise_ = false;   // gradients are taken before each block, behind the quantized prefix
+  at::Tensor input_weights_;  // (sequences, length) of tokens in X^T X; undefined: all 1
+  bool streams_ = false;      // some statistic is taken behind the quantized prefix
+  bool drift_ = false;        // output Hessians need the drift of their inputs
   Stream stream_;
   std::optional<TensorStore> store_;
   std::optional<BackwardPass> backward_;

@@ -5,7 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "model/model.h"
-#include "recipe/linear_recipe.h"
+#include "recipe/model_recipe.h"
 
 namespace halftone {
 

@@ -21,7 +21,8 @@ struct HeldOutInputs {
 struct LinearStatistics {
   // (in, in) float32 or float64: X^T X over all tokens, or what another objective puts in its place
   // (METHODS 2); undefined: no objective. Linears share a factorization where they share this
-  // tensor. Or (groups, in, in): one for each run of rows (first_row_of_group).
+  // tensor. Or (groups, in, in): one for each run of rows (first_row_of_group in
+  // recipe/linear_recipe.h).
   at::Tensor hessian = {};
   int64_t tokens = 0;  // rows of X that were summed
   // (in, in) float32 or float64, D = (Xf - X)^T X, Xf the input in the full-precision model; row =
@@ -36,11 +37,5 @@ struct LinearStatistics {
   int64_t skipped_sequences = 0;  // left out for numbers that are not finite
   std::optional<HeldOutInputs> held_out = {};  // where sequences were held out
 };
-
-// Rows of a linear in `groups` runs, as even as can be: run g is [first(g), first(g + 1)).
-// 1 <= groups <= out
-inline int64_t first_row_of_group(int64_t out, int64_t groups, int64_t group) {
-  return group * out / groups;
-}
 
 }  // namespace halftone

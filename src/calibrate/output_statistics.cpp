@@ -41,14 +41,14 @@ void OutputStatistics::enter(const Block& block) {
     const ObjectiveOptions objective = objective_(slot);
     Sum sum;
     switch (objective.kind) {
-      case ObjectiveKind::kOutput:
+      case ObjectiveKind::kOac:
         sum.hessian.emplace(slot.out, slot.in, device_);
         if (objective.gate > 0) sum.held_out.emplace(slot.out, slot.in, device_);
         break;
       case ObjectiveKind::kDiagonal:
         sum.diagonal.emplace(slot.out, slot.in, device_);
         break;
-      case ObjectiveKind::kTokenWeighted:
+      case ObjectiveKind::kGuided:
         sum.weights = at::zeros({std::min(slot.out, objective.row_groups), sequences_, length_},
                                 at::device(device_).dtype(at::kFloat));
         sum.row_energies = at::zeros({slot.out}, at::device(device_).dtype(at::kDouble));

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "format/config_fields.h"
-#include "format/linear_check.h"
+#include "format/unquantized.h"
 
 namespace halftone {
 namespace {
@@ -75,9 +75,8 @@ std::optional<CompressedPacking> packing_of(const ConfigFields& fields,
 }
 
 CompressedGrid grid_of(const LinearPlan& linear) {
-  const int64_t columns = columns_per_group(linear.recipe.grid, linear.in);
-  return {linear.recipe.grid.bits, columns == linear.in ? 0 : columns,
-          linear.recipe.grid.symmetric};
+  const int64_t columns = linear.grid.columns_per_group(linear.in);
+  return {linear.grid.bits, columns == linear.in ? 0 : columns, linear.grid.symmetric};
 }
 
 nlohmann::json make_group(const CompressedGrid& grid, const nlohmann::json& targets) {
@@ -118,7 +117,7 @@ bool has_one_grid(const OutputPlan& plan) {
 
 bool has_zero_points(const OutputPlan& plan) {
   return std::any_of(plan.linears.begin(), plan.linears.end(),
-                     [](const LinearPlan& linear) { return !linear.recipe.grid.symmetric; });
+                     [](const LinearPlan& linear) { return !linear.grid.symmetric; });
 }
 
 }  // namespace

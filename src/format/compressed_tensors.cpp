@@ -20,6 +20,7 @@
 #include "format/linear_check.h"
 #include "format/packed_folder.h"
 #include "format/packed_rows.h"
+#include "format/stored_numbers.h"
 
 namespace halftone {
 namespace {
@@ -30,23 +31,23 @@ bool same_words_everywhere(int bits) {
 
 bool any_dense(const OutputPlan& plan) {
   return std::any_of(plan.linears.begin(), plan.linears.end(), [](const LinearPlan& linear) {
-    return !same_words_everywhere(linear.recipe.grid.bits);
+    return !same_words_everywhere(linear.grid.bits);
   });
 }
 
 std::string linear_refusal(const LinearPlan& linear, at::ScalarType dtype) {
-  if (std::string why = plain_grid_refusal(linear.recipe); !why.empty()) return why;
-  const GridOptions& grid = linear.recipe.grid;
+  if (std::string why = plain_grid_refusal(linear); !why.empty()) return why;
+  const StoredGrid& grid = linear.grid;
   if (grid.bits < 2 || grid.bits > 8)
     return fmt::format("{} bits; compressed-tensors holds 2 .. 8", grid.bits);
-  if (needs_group_index(linear.recipe.order))
+  if (grid.group_index)
     return "groups in the order of quantization; compressed-tensors holds static groups only";
-  if (linear.in % columns_per_group(grid, linear.in) != 0)
+  if (linear.in % grid.columns_per_group(linear.in) != 0)
     return fmt::format("{} columns are no multiple of the group size {}", linear.in,
                        grid.group_size);
-  if (significant_bits(grid) > significant_bits(dtype))
+  if (grid.scale_bits > significant_bits(dtype))
     return fmt::format("scales of {} significant bits; the model's type {} holds {}",
-                       significant_bits(grid), stored_name(dtype), significant_bits(dtype));
+                       grid.scale_bits, stored_name(dtype), significant_bits(dtype));
   return "";
 }
 
@@ -228,6 +229,7 @@ std::unique_ptr<PackedModel> open_reader(std::shared_ptr<const Checkpoint> check
 Format compressed_tensors_format() {
   return {.name = "compressed-tensors",
           .summary = "vLLM, transformers: pack-quantized, 2 .. 8 bits (3, 5, 6, 7 on request)",
+          .least_zero = 0,
           .refusal = refusal,
           .on_request = any_dense,
           .open_writer = open_writer,

@@ -10,6 +10,7 @@
 #include "format/folder_writer.h"
 #include "format/format_entries.h"
 #include "format/linear_check.h"
+#include "format/stored_numbers.h"
 #include "format/verify.h"
 
 namespace halftone {
@@ -23,7 +24,7 @@ class DenseWriter final : public FolderWriter {
  private:
   void pack(const LinearPlan& planned, const QuantizedLinear& linear) override {
     at::Tensor weight = dequantize(linear);  // (out, in)
-    if (planned.recipe.transform.online) weight = plan().online->undo(weight);
+    if (planned.reads_rotated) weight = plan().online->undo(weight);
     weight = weight.to(plan().dtype);
     require(weight.isfinite().all().item<bool>(), "a weight is too large for {}",
             stored_name(plan().dtype));
@@ -79,6 +80,7 @@ std::unique_ptr<PackedModel> open_reader(std::shared_ptr<const Checkpoint> check
 Format dense_format() {
   return {.name = "dense",
           .summary = "an ordinary folder of de-quantized weights in the model's type",
+          .least_zero = 0,
           .refusal = common_refusal,
           .on_request = always,
           .open_writer = open_writer,

@@ -13,24 +13,24 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "format/linear_plan.h"
 #include "quantize/quantized_linear.h"
-#include "recipe/linear_recipe.h"
 
 namespace halftone {
 
-// One linear as it is going to be stored.
-struct LinearPlan {
-  std::string name;  // "model.layers.0.self_attn.q_proj"
-  int64_t out = 0, in = 0;
-  LinearRecipe recipe;
-};
-
-// Some linears read inputs that are rotated as the model runs (transform.online of their plan):
-// x R, with weights W R.
+// Some linears read inputs that are rotated as the model runs (reads_rotated of their plan): x R,
+// with weights W R.
 struct OnlineRotation {
   nlohmann::json config;  // keys of quantization_config that tell our own network so
   // W R -> W, for a network that does not rotate.   weight: (out, in) float32
   std::function<at::Tensor(const at::Tensor& weight)> undo;
+};
+
+// How linears were made, for config keys that are there to be read by people (gptq: `meta`).
+struct Provenance {
+  std::string producer = "halftone:" HALFTONE_VERSION;  // NAME:VERSION
+  std::optional<double> damping;                        // share of the Hessian's mean diagonal
+  bool static_groups = true;
 };
 
 // What the writer of a whole model needs to know before the first tensor comes.
@@ -41,12 +41,8 @@ struct OutputPlan {
   std::vector<LinearPlan> linears;
   std::optional<OnlineRotation> online;  // where a linear's plan has one
   bool companions = true;                // tokenizer, licence and the like come along
-  std::string producer = "halftone:" HALFTONE_VERSION;  // NAME:VERSION, for config keys that ask
+  Provenance made = {};
 };
-
-// The plan of a linear that is already quantized: bits, group size, symmetry, order, the
-// significant bits its scales really have (0 above 11) and its least zero point.
-LinearPlan plan_of(const std::string& name, const QuantizedLinear& linear);
 
 // Writes one model into an existing empty folder, tensor by tensor; memory stays at one shard.
 // Errors: a linear that is not what the plan says, comes twice or never; numbers the format would
@@ -67,6 +63,8 @@ class ModelWriter {
 
 struct Format {
   std::string name, summary;
+  // The least zero point of an asymmetric grid that it holds; a run starts its zeros there.
+  int least_zero = 0;
   bool only_on_request(const OutputPlan& plan) const { return on_request && on_request(plan); }
 
   // Why this format cannot hold the plan: one line that names the linear, empty if it can.

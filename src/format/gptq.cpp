@@ -16,28 +16,31 @@
 #include "format/linear_check.h"
 #include "format/packed_folder.h"
 #include "format/packed_rows.h"
+#include "format/stored_numbers.h"
 
 namespace halftone {
 namespace {
 
 // Bits of lanes and columns that fill whole 32-bit words.
 constexpr int64_t kColumnStep = 32;
+// v1 files store zero - 1, which most readers take back without wrapping (FORMATS 4).
+constexpr int kLeastZeroOfV1 = 1;
 
 std::string linear_refusal(const LinearPlan& linear, bool v2) {
-  if (std::string why = plain_grid_refusal(linear.recipe); !why.empty()) return why;
-  const GridOptions& grid = linear.recipe.grid;
+  if (std::string why = plain_grid_refusal(linear); !why.empty()) return why;
+  const StoredGrid& grid = linear.grid;
   const int bits = grid.bits;
   if (bits != 2 && bits != 3 && bits != 4 && bits != 8)
     return fmt::format("{} bits; GPTQ files hold 2, 3, 4 or 8", bits);
   if (!v2 && bits == 3) return "3 bits; GPTQ v1 readers disagree on them, gptq_v2 holds them";
-  if (!v2 && !grid.symmetric && grid.zero_min < 1)
+  if (!v2 && !grid.symmetric && grid.least_zero < kLeastZeroOfV1)
     return "asymmetric with zeros from 0; GPTQ v1 needs grid.zero_min = 1, gptq_v2 does not";
   if (linear.in % kColumnStep != 0)
     return fmt::format("{} input columns; GPTQ needs a multiple of {}", linear.in, kColumnStep);
   if (linear.out * bits % 32 != 0)
     return fmt::format("{} rows of {}-bit zeros do not fill 32-bit words", linear.out, bits);
-  if (significant_bits(grid) > significant_bits(at::kHalf))
-    return fmt::format("scales of {} significant bits; float16 holds {}", significant_bits(grid),
+  if (grid.scale_bits > significant_bits(at::kHalf))
+    return fmt::format("scales of {} significant bits; float16 holds {}", grid.scale_bits,
                        significant_bits(at::kHalf));
   return "";
 }
@@ -54,7 +57,7 @@ std::string refusal(const OutputPlan& plan, bool v2) {
 std::string caution_of_v1(const OutputPlan& plan) {
   const bool asymmetric =
       std::any_of(plan.linears.begin(), plan.linears.end(),
-                  [](const LinearPlan& linear) { return !linear.recipe.grid.symmetric; });
+                  [](const LinearPlan& linear) { return !linear.grid.symmetric; });
   return asymmetric ? "GPTQModel refuses asymmetric gptq folders of other tools: gptq_v2 or "
                       "grid.symmetric = true load there"
                     : "";
@@ -201,6 +204,7 @@ template <bool v2>
 Format entry(std::string name, std::string summary) {
   return {.name = std::move(name),
           .summary = std::move(summary),
+          .least_zero = v2 ? 0 : kLeastZeroOfV1,
           .refusal = [](const OutputPlan& plan) { return refusal(plan, v2); },
           .on_request = nullptr,
           .open_writer = [](const std::filesystem::path& folder,

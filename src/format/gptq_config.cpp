@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "format/config_fields.h"
-#include "format/linear_check.h"
+#include "format/unquantized.h"
 
 namespace halftone {
 namespace {
@@ -56,7 +56,7 @@ std::vector<GptqGrid> read_overrides(const ConfigFields& fields, const GptqGrid&
 }
 
 GptqGrid grid_of(const LinearPlan& linear) {
-  const GridOptions& grid = linear.recipe.grid;
+  const StoredGrid& grid = linear.grid;
   return {grid.bits, grid.group_size == 0 ? -1 : grid.group_size, grid.symmetric};
 }
 
@@ -84,12 +84,10 @@ std::string exactly(char sign, const std::string& name) {
 }
 
 nlohmann::json meta_of(const OutputPlan& plan) {
-  nlohmann::json meta = {{"quantizer", {plan.producer}}};
+  nlohmann::json meta = {{"quantizer", {plan.made.producer}}};
   if (plan.linears.empty()) return meta;
-  const LinearRecipe& recipe = plan.linears.front().recipe;
-  if (recipe.objective.kind != ObjectiveKind::kNone)
-    meta["damp_percent"] = recipe.objective.damping;
-  meta["static_groups"] = recipe.order.static_groups;
+  if (plan.made.damping) meta["damp_percent"] = *plan.made.damping;
+  meta["static_groups"] = plan.made.static_groups && !plan.linears.front().grid.group_index;
   return meta;
 }
 
@@ -127,9 +125,8 @@ nlohmann::json make_gptq_config(const OutputPlan& plan, const std::set<std::stri
                            {"format", name},
                            {"pack_dtype", "int32"},
                            {"meta", meta_of(plan)}};
-  config["desc_act"] =
-      std::any_of(plan.linears.begin(), plan.linears.end(),
-                  [](const auto& linear) { return needs_group_index(linear.recipe.order); });
+  config["desc_act"] = std::any_of(plan.linears.begin(), plan.linears.end(),
+                                   [](const auto& linear) { return linear.grid.group_index; });
   for (const LinearPlan& linear : plan.linears) {
     const GptqGrid other = grid_of(linear);
     if (other == grid) continue;

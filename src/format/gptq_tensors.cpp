@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 
 #include "base/error.h"
-#include "format/linear_check.h"
 #include "format/packed_rows.h"
+#include "format/stored_numbers.h"
 
 namespace halftone {
 namespace {

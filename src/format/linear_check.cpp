@@ -3,8 +3,6 @@
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "format/grid_parts_check.h"
 
@@ -26,74 +24,19 @@ void check_zeros(const QuantizedLinear& linear) {
             levels / 2);
 }
 
-void check_kind(const QuantizedLinear& linear, const LinearRecipe& recipe) {
-  require(linear.bilevel.has_value() == (recipe.grid.kind == GridKind::kBilevel) &&
-              linear.split.has_value() == (recipe.grid.kind == GridKind::kSplit),
+void check_kind(const QuantizedLinear& linear, const StoredGrid& grid) {
+  require(linear.bilevel.has_value() == (grid.kind == GridKind::kBilevel) &&
+              linear.split.has_value() == (grid.kind == GridKind::kSplit),
           "expected a grid of another kind by the plan");
-  require(linear.binary.has_value() == (recipe.grid.kind == GridKind::kBinary),
+  require(linear.binary.has_value() == (grid.kind == GridKind::kBinary),
           "expected a grid of another kind by the plan");
-  const bool signs = recipe.grid.outlier_codes == OutlierCodes::kSignMagnitude;
-  require(!linear.split || linear.split->sign_magnitude == signs,
+  require(!linear.split || linear.split->sign_magnitude == grid.sign_magnitude,
           "outlier codes: not those of the plan");
-  require(linear.outliers.has_value() == needs_outlier_sidecar(recipe),
-          "outliers: found {}, but the plan has {}", linear.outliers ? "some" : "none",
-          needs_outlier_sidecar(recipe) ? "some" : "none");
+  require(linear.outliers.has_value() == grid.outliers, "outliers: found {}, but the plan has {}",
+          linear.outliers ? "some" : "none", grid.outliers ? "some" : "none");
 }
 
 }  // namespace
-
-int64_t columns_per_group(const GridOptions& grid, int64_t in) {
-  return grid.group_size == 0 ? in : std::min(grid.group_size, in);
-}
-
-int code_bits(const GridOptions& grid) {
-  return grid.kind == GridKind::kBinary ? 2 : grid.bits;
-}
-
-bool needs_group_index(const OrderOptions& order) {
-  return order.kind == OrderKind::kActivation && !order.static_groups;
-}
-
-bool needs_outlier_sidecar(const LinearRecipe& recipe) {
-  return recipe.outliers.kind != OutlierKind::kNone && recipe.grid.kind != GridKind::kSplit;
-}
-
-std::string plain_grid_refusal(const LinearRecipe& recipe) {
-  if (recipe.grid.kind == GridKind::kBilevel) return "a bilevel grid; it holds uniform ones only";
-  if (recipe.grid.kind == GridKind::kBinary) return "a binary grid; it holds uniform ones only";
-  if (recipe.grid.kind == GridKind::kSplit) return "a split grid; it holds uniform ones only";
-  if (needs_outlier_sidecar(recipe)) return "outliers outside the grid; it holds none";
-  if (recipe.transform.online)
-    return "inputs rotated as the model runs (transform.online), which its engines do not do";
-  return "";
-}
-
-std::string stored_name(at::ScalarType dtype) {
-  if (dtype == at::kFloat) return "F32";
-  if (dtype == at::kBFloat16) return "BF16";
-  if (dtype == at::kHalf) return "F16";
-  fail("expected float32, bfloat16 or float16, found {}", c10::toString(dtype));
-}
-
-int significant_bits(at::ScalarType dtype) {
-  return dtype == at::kFloat ? 24 : dtype == at::kHalf ? 11 : 8;
-}
-
-int significant_bits(const GridOptions& grid) {
-  if (grid.scale_bits < 0) return 8;
-  return grid.scale_bits == 0 ? 24 : grid.scale_bits;
-}
-
-bool is_planned(const OutputPlan& plan, std::string_view linear) {
-  return std::any_of(plan.linears.begin(), plan.linears.end(),
-                     [&](const LinearPlan& planned) { return planned.name == linear; });
-}
-
-bool is_input_embedding(const std::string& layer) {
-  for (const char* name : {"embed_tokens", "embed_positions", "embed_in", "wte", "wpe"})
-    if (layer == name || layer.ends_with(std::string(".") + name)) return true;
-  return false;
-}
 
 void check_linear(const QuantizedLinear& linear) {
   require(linear.bits >= 1 && linear.bits <= 8, "bits: expected 1 .. 8, found {}", linear.bits);
@@ -123,38 +66,20 @@ void check_linear(const QuantizedLinear& linear) {
 
 void check_linear(const QuantizedLinear& linear, const LinearPlan& plan) {
   check_linear(linear);
-  check_kind(linear, plan.recipe);
-  const GridOptions& grid = plan.recipe.grid;
+  const StoredGrid& grid = plan.grid;
+  check_kind(linear, grid);
   require(linear.out() == plan.out && linear.in() == plan.in,
           "expected ({}, {}) by the plan, found ({}, {})", plan.out, plan.in, linear.out(),
           linear.in());
-  require(linear.bits == code_bits(grid) && linear.symmetric == grid.symmetric,
-          "expected {} bits, {}, by the plan, found {} bits, {}", code_bits(grid),
+  require(linear.bits == grid.bits && linear.symmetric == grid.symmetric,
+          "expected {} bits, {}, by the plan, found {} bits, {}", grid.bits,
           grid.symmetric ? "symmetric" : "asymmetric", linear.bits,
           linear.symmetric ? "symmetric" : "asymmetric");
-  require(linear.group_size == columns_per_group(grid, plan.in),
-          "expected groups of {} columns by the plan, found {}", columns_per_group(grid, plan.in),
+  require(linear.group_size == grid.columns_per_group(plan.in),
+          "expected groups of {} columns by the plan, found {}", grid.columns_per_group(plan.in),
           linear.group_size);
-  require(!linear.group_of_column.defined() || needs_group_index(plan.recipe.order),
+  require(!linear.group_of_column.defined() || grid.group_index,
           "groups in the order of quantization, but the plan has static groups");
-}
-
-bool scales_fit(const at::Tensor& scales, at::ScalarType dtype) {
-  return at::equal(scales.to(dtype).to(at::kFloat), scales);
-}
-
-at::Tensor exact_scales(const at::Tensor& scales, at::ScalarType dtype) {
-  at::Tensor stored = scales.to(dtype).contiguous();
-  const at::Tensor changed = stored.to(at::kFloat).ne(scales);
-  if (changed.any().item<bool>())
-    fail("scales: {} is not exact in {}", scales.masked_select(changed)[0].item<float>(),
-         stored_name(dtype));
-  return stored;
-}
-
-at::Tensor column_groups(const QuantizedLinear& linear) {
-  if (linear.group_of_column.defined()) return linear.group_of_column.contiguous();
-  return at::arange(linear.in(), at::kInt).floor_divide(linear.group_size);
 }
 
 std::string common_refusal(const OutputPlan& plan) {

@@ -30,6 +30,7 @@
 #include "format/bit_stream.h"
 #include "format/detect.h"
 #include "format/folder_writer.h"
+#include "format/linear_check.h"
 #include "format/format_entries.h"
 #include "format/grid_parts_check.h"
 #include "format/native_kinds.h"
@@ -49,22 +50,22 @@ const NativeKind* find_kind(Matches&& matches) {
   return found == kinds.end() ? nullptr : &*found;
 }
 
-const NativeKind& kind_of(const GridOptions& grid) {
+const NativeKind& kind_of(const StoredGrid& grid) {
   const NativeKind* kind = find_kind([&](const NativeKind& one) { return one.grid == grid.kind; });
   require(kind != nullptr, "grid.kind: the native container has no such kind");
   return *kind;
 }
 
 nlohmann::json describe(const LinearPlan& linear) {
-  const GridOptions& grid = linear.recipe.grid;
+  const StoredGrid& grid = linear.grid;
   const NativeKind& kind = kind_of(grid);
   nlohmann::json description = {{"kind", kind.name},
-                                {"bits", code_bits(grid)},
+                                {"bits", grid.bits},
                                 {"shape", {linear.out, linear.in}},
-                                {"group_size", columns_per_group(grid, linear.in)},
+                                {"group_size", grid.columns_per_group(linear.in)},
                                 {"symmetric", grid.symmetric},
-                                {"group_index", needs_group_index(linear.recipe.order)}};
-  if (needs_outlier_sidecar(linear.recipe)) description["outliers"] = true;
+                                {"group_index", grid.group_index}};
+  if (grid.outliers) description["outliers"] = true;
   kind.describe(grid, description);
   return description;
 }
@@ -92,10 +93,10 @@ class NativeWriter final : public FolderWriter {
       store(planned.name + std::string(part), tensor);
     };
     store_part(".codes", pack_byte_rows(linear.codes, linear.bits));
-    kind_of(planned.recipe.grid).pack(linear, store_part);
-    if (needs_group_index(planned.recipe.order))
+    kind_of(planned.grid).pack(linear, store_part);
+    if (planned.grid.group_index)
       store_part(".group_index",
-                 column_groups(linear).to(group_index_type(kind_of(planned.recipe.grid), linear)));
+                 column_groups(linear).to(group_index_type(kind_of(planned.grid), linear)));
     if (linear.dead_columns.defined())
       store_part(".dead_columns", linear.dead_columns.contiguous());
     if (linear.outliers) pack_outliers(*linear.outliers, linear.in(), store_part);
@@ -289,6 +290,7 @@ std::unique_ptr<PackedModel> open_reader(std::shared_ptr<const Checkpoint> check
 Format native_format() {
   return {.name = "native",
           .summary = "our own container: every grid, exactly",
+          .least_zero = 0,
           .refusal = common_refusal,
           .on_request = nullptr,
           .open_writer = open_writer,

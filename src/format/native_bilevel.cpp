@@ -37,11 +37,10 @@ Runs runs_of(const NativeLinear& described) {
   return runs;
 }
 
-void describe(const GridOptions& grid, nlohmann::json& description) {
-  const bool fractions = !grid.symmetric && !(grid.round_zero && grid.zero_code_bits >= grid.bits);
+void describe(const StoredGrid& grid, nlohmann::json& description) {
   description["run_size"] = grid.run_size;
   description["scale_code_bits"] = grid.scale_code_bits;
-  description["zero_code_bits"] = fractions ? grid.zero_code_bits : 0;
+  description["zero_code_bits"] = grid.zero_code_bits;
 }
 
 void pack_level(const std::string& of, const SecondLevel& level, const StoreNativePart& store) {

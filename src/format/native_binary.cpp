@@ -20,7 +20,7 @@
 namespace halftone {
 namespace {
 
-void describe(const GridOptions& /*grid*/, nlohmann::json& /*description*/) {}
+void describe(const StoredGrid& /*grid*/, nlohmann::json& /*description*/) {}
 
 at::Tensor packed_numbers(const at::Tensor& numbers) {
   return exact_scales(numbers, scales_fit(numbers, at::kHalf) ? at::kHalf : at::kFloat);

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "format/config_fields.h"
-#include "format/linear_check.h"
+#include "format/linear_plan.h"
+#include "format/stored_numbers.h"
 #include "quantize/quantized_linear.h"
-#include "recipe/linear_recipe.h"
 
 namespace halftone {
 
@@ -57,7 +57,7 @@ struct NativeKind {
   std::vector<std::string> parts;      // tensors, besides those that any kind may have
 
   // Sets `keys` in a linear's description.
-  void (*describe)(const GridOptions& grid, nlohmann::json& description);
+  void (*describe)(const StoredGrid& grid, nlohmann::json& description);
   // Stores `parts`.   linear: checked
   void (*pack)(const QuantizedLinear& linear, const StoreNativePart& store);
   // Errors: keys and parts (by the file's header alone) that are not of this kind.

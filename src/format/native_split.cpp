@@ -49,9 +49,8 @@ std::vector<std::vector<int64_t>> columns_of_groups(const QuantizedLinear& linea
   return columns;
 }
 
-void describe(const GridOptions& grid, nlohmann::json& description) {
-  const bool signs = grid.outlier_codes == OutlierCodes::kSignMagnitude;
-  description["outlier_codes"] = signs ? "sign_magnitude" : "uniform";
+void describe(const StoredGrid& grid, nlohmann::json& description) {
+  description["outlier_codes"] = grid.sign_magnitude ? "sign_magnitude" : "uniform";
 }
 
 void pack_members(const QuantizedLinear& linear, const StoreNativePart& store) {

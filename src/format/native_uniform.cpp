@@ -12,7 +12,7 @@
 namespace halftone {
 namespace {
 
-void describe(const GridOptions& /*grid*/, nlohmann::json& /*description*/) {}
+void describe(const StoredGrid& /*grid*/, nlohmann::json& /*description*/) {}
 
 void pack(const QuantizedLinear& linear, const StoreNativePart& store) {
   pack_scales(".scales", linear.scales, store);

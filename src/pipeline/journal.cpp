@@ -159,7 +159,7 @@ size_t Journal::expected_bytes() const {
   double bits = 0;
   for (int64_t block = blocks_; block < job_.model().config().layers; ++block)
     for (const LinearSlot& linear : job_.model().linears_of_block(block))
-      bits += static_cast<double>(linear.out * linear.in) * job_.recipe_for(linear).grid.bits;
+      bits += static_cast<double>(linear.out * linear.in) * job_.recipe().of(linear.name).grid.bits;
   return static_cast<size_t>(bits / 8 * kDiskMargin);
 }
 

@@ -10,8 +10,7 @@ void plan_online_rotation(const Model& model, OutputPlan& plan) {
   std::set<std::string> rotated;
   for (const LinearSlot& slot : model.linears())
     if (slot.reads_rotated) rotated.insert(slot.name);
-  for (LinearPlan& linear : plan.linears)
-    linear.recipe.transform.online = rotated.contains(linear.name);
+  for (LinearPlan& linear : plan.linears) linear.reads_rotated = rotated.contains(linear.name);
   if (model.online() == nullptr) return;
   plan.online = {online_rotation_json(*model.config().online_seed),
                  [back = model.online()->transposed()](const at::Tensor& weight) {

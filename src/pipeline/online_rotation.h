@@ -6,7 +6,7 @@
 
 namespace halftone {
 
-// Fills in `online` and each linear's transform.online.   plan: with the model's linears
+// Fills in `online` and each linear's reads_rotated.   plan: with the model's linears
 void plan_online_rotation(const Model& model, OutputPlan& plan);
 
 }  // namespace halftone

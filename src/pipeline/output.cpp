@@ -45,7 +45,7 @@ size_t bytes_of_result(const OutputPlan& plan, bool dense) {
   double bytes = packed ? 0 : static_cast<double>(plan.source->stored_bytes());
   for (const LinearPlan& linear : plan.linears) {
     if (!packed) bytes -= static_cast<double>(weight_of(linear)->end - weight_of(linear)->begin);
-    const auto bits = dense ? 8 * c10::elementSize(plan.dtype) : linear.recipe.grid.bits;
+    const auto bits = dense ? 8 * c10::elementSize(plan.dtype) : linear.grid.bits;
     bytes += static_cast<double>(linear.out * linear.in) * static_cast<double>(bits) / 8;
   }
   return static_cast<size_t>(bytes * kDiskMargin);

@@ -10,6 +10,7 @@
 #include "pipeline/journal.h"
 #include "pipeline/online_rotation.h"
 #include "pipeline/output_place.h"
+#include "recipe/rules.h"
 #include "transform/rotated_weights.h"
 
 namespace halftone {
@@ -17,7 +18,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kFewestSequencesOfGate = 5;
 constexpr int64_t kSequencesOfOneHeldOut = 10;  // target.auto: a tenth of them, at least one
 constexpr int64_t kMostSequences = int64_t{1} << 24;
 
@@ -45,30 +45,29 @@ QuantizeRequest placed(const QuantizeRequest& request) {
   return request;
 }
 
-// GPTQ v1 files store zero - 1, which most readers take back without wrapping: zeros start at 1
-// there (FORMATS 4).
+// What formats say of a whole model is that of its first linear.
+Provenance made_by(const LinearRecipe& recipe) {
+  Provenance made;
+  if (recipe.objective.kind != ObjectiveKind::kNone) made.damping = recipe.objective.damping;
+  made.static_groups = recipe.order.static_groups;
+  return made;
+}
+
+std::vector<std::string> names_of(const std::vector<LinearSlot>& linears) {
+  std::vector<std::string> names;
+  for (const LinearSlot& linear : linears) names.push_back(linear.name);
+  return names;
+}
+
+// With what the output format asks of zero points, so that the report says what was done.
 QuantizeRequest fitted_to_format(QuantizeRequest request) {
-  if (request.format == "gptq") request.recipe.common.grid.zero_min = 1;
+  if (request.format.empty()) return request;
+  const int least = find_format(request.format).least_zero;
+  request.recipe = with_zeros_from(least, std::move(request.recipe));
   return request;
 }
 
 }  // namespace
-
-std::string objective_name(ObjectiveKind kind) {
-  switch (kind) {
-    case ObjectiveKind::kNone:
-      return "none";
-    case ObjectiveKind::kInput:
-      return "input";
-    case ObjectiveKind::kOutput:
-      return "oac";
-    case ObjectiveKind::kTokenWeighted:
-      return "guided";
-    case ObjectiveKind::kDiagonal:
-      return "diagonal";
-  }
-  return "";
-}
 
 std::vector<std::filesystem::path> inputs_of(const QuantizeRequest& request) {
   std::vector<std::filesystem::path> inputs = files_of_model(request.model);
@@ -80,26 +79,23 @@ std::vector<std::filesystem::path> inputs_of(const QuantizeRequest& request) {
 QuantizeJob::QuantizeJob(const QuantizeRequest& request)
     : request_(fitted_to_format(placed(request))),
       opened_(request.model),
+      recipe_(request_.recipe.resolve(names_of(opened_.model.linears()))),
       execution_(choose_execution(request.device, request.compute, request.threads,
                                   request.recipe.needs_calibration(), request.products)),
       weights_(opened_.weights) {
   require(!opened_.is_quantized(),
           "{}: is quantized already ({}); quantizing again would add its error to that one's",
           request.model.string(), opened_.weights->format());
-  const TransformOptions& transform = request.recipe.common.transform;
-  require(!transform.online || transform.rotation == RotationKind::kQuaRot,
-          "transform.online rotates what transform.rotation leaves: expected rotation = quarot");
+  check_recipe();
+  const TransformOptions& transform = recipe_.model.transform;
   if (transform.rotation == RotationKind::kQuaRot) {
     weights_ = std::make_shared<const RotatedWeights>(
         opened_.weights, opened_.model.family(), opened_.model.config(),
         RotationOptions{.seed = request.seed, .online = transform.online});
     transformed_.emplace(weights_);
   }
-  check_objectives();
   require_finite(opened_);
-  for (const LinearSlot& linear : model().linears())
-    with_context(linear.name, [&] { require_options(recipe_for(linear)); });
-  float16_scales_ = scale_type() == at::kHalf;
+  fit_scales_to_format();
   if (!request.recipe.needs_calibration()) return;
   require(
       request.calibration.has_value(),
@@ -109,11 +105,12 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
   windows_ = draw_windows(request, *corpus_, model().config());
 }
 
-at::ScalarType QuantizeJob::scale_type() const {
+void QuantizeJob::fit_scales_to_format() {
   const OutputPlan plan = output_plan();
   const Format& format =
       request_.format.empty() ? default_format(plan) : find_format(request_.format);
-  return format.scale_type(plan);
+  float16_scales_ = format.scale_type(plan) == at::kHalf;
+  for (auto& [name, linear] : recipe_.linears) linear.grid.float16_scales = float16_scales_;
 }
 
 at::Tensor QuantizeJob::calibration_ids() const {
@@ -125,69 +122,42 @@ OutputPlan QuantizeJob::output_plan() const {
   plan.source = &opened_.weights->checkpoint();
   plan.config = transformed_ ? weights_->config() : opened_.config_json();
   plan_types(opened_, plan);
-  plan.producer = "halftone:" HALFTONE_VERSION;
   for (const LinearSlot& linear : model().linears())
-    plan.linears.push_back({linear.name, linear.out, linear.in, recipe_for(linear)});
+    plan.linears.push_back({.name = linear.name,
+                            .out = linear.out,
+                            .in = linear.in,
+                            .grid = stored_grid(recipe_.of(linear.name))});
+  if (!plan.linears.empty()) plan.made = made_by(recipe_.of(plan.linears.front().name));
   plan_online_rotation(model(), plan);
   return plan;
 }
 
-LinearRecipe QuantizeJob::recipe_for(const LinearSlot& linear) const {
-  LinearRecipe recipe = request_.recipe.for_linear(linear.name);
-  recipe.grid.float16_scales = float16_scales_;
-  return recipe;
-}
-
 int64_t QuantizeJob::held_out_sequences() const {
-  const auto& linears = model().linears();
-  const bool any = std::any_of(linears.begin(), linears.end(), [&](const LinearSlot& linear) {
-    return recipe_for(linear).target.automatic;
-  });
+  const bool any = recipe_.any([](const LinearRecipe& linear) { return linear.target.automatic; });
   return any ? std::max<int64_t>(1, request_.sequences / kSequencesOfOneHeldOut) : 0;
 }
 
 CalibrationOptions QuantizeJob::calibration_options() const {
   CalibrationOptions options;
-  const auto& linears = model().linears();
-  options.two_streams = std::any_of(linears.begin(), linears.end(), [&](const LinearSlot& linear) {
-    return recipe_for(linear).target.needs_original_stream();
-  });
+  options.two_streams =
+      recipe_.any([](const LinearRecipe& linear) { return linear.target.needs_original_stream(); });
   options.held_out = held_out_sequences();
-  options.objective = [this](const LinearSlot& linear) { return recipe_for(linear).objective; };
+  options.objective = [this](const LinearSlot& linear) {
+    return recipe_.of(linear.name).objective;
+  };
+  options.model = recipe_.model;
   options.seed = request_.seed;
   options.memory_limit = request_.memory_limit.value_or(physical_memory_bytes() / 2);
   options.spill_folder = parent_of(request_.out);
   return options;
 }
 
-// A two-stream target needs the cross moment of its own objective (METHODS 3.5). One-shot gradients
-// of an output Hessian are those of the full-precision model, where nothing has drifted, and what a
-// later drift would have to be multiplied by is gone.
-void QuantizeJob::check_objectives() const {
-  for (const LinearSlot& linear : model().linears()) {
-    const LinearRecipe recipe = recipe_for(linear);
-    require(!recipe.objective.needs_gradients() || !recipe.target.automatic,
-            "{}: objective.kind = {} with target.auto: its choice is made by the error of the "
-            "layer's output, for objective.kind = input only",
-            linear.name, objective_name(recipe.objective.kind));
-    require(recipe.objective.kind != ObjectiveKind::kOutput ||
-                recipe.objective.schedule == ScheduleKind::kBlockWise ||
-                !recipe.target.needs_original_stream(),
-            "{}: objective.kind = oac with target.alpha or target.preshift above 0 needs "
-            "objective.schedule = blockwise: one-shot gradients see no drift",
-            linear.name);
-    with_context(linear.name, [&] { require_rows(recipe, linear.out); });
-    require(recipe.objective.gate == 0 || !recipe.objective.needs_gradients() ||
-                recipe.objective.kind == ObjectiveKind::kOutput,
-            "{}: objective.gate {} with objective.kind = {}: only oac has a gate", linear.name,
-            recipe.objective.gate, objective_name(recipe.objective.kind));
-    require(recipe.objective.gate == 0 || request_.sequences >= kFewestSequencesOfGate,
-            "--sequences {}: objective.gate holds every fifth sequence out and needs at least {}",
-            request_.sequences, kFewestSequencesOfGate);
-    require(!recipe.target.automatic || request_.sequences >= 2,
-            "--sequences {}: target.auto holds a tenth of the windows out and needs at least 2",
-            request_.sequences);
-  }
+void QuantizeJob::check_recipe() const {
+  require_model(recipe_.model);
+  for (const LinearSlot& linear : opened_.model.linears())
+    with_context(linear.name,
+                 [&] { require_linear(recipe_.of(linear.name), recipe_.model, linear.out); });
+  require_sequences(recipe_, request_.sequences);
 }
 
 at::Tensor QuantizeJob::weight(const LinearSlot& linear) const {

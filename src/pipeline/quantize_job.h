@@ -18,15 +18,13 @@
 
 namespace halftone {
 
-// As recipes call it.
-std::string objective_name(ObjectiveKind kind);
-
 class QuantizeJob {
  public:
   // Errors: everything about the request that can be known before work starts.
   explicit QuantizeJob(const QuantizeRequest& request);
 
   const QuantizeRequest& request() const { return request_; }
+  const RunRecipe& recipe() const { return recipe_; }
   const Model& model() const { return transformed_ ? *transformed_ : opened_.model; }
   const Execution& execution() const { return execution_; }
   bool calibrated() const { return windows_.has_value(); }
@@ -35,7 +33,6 @@ class QuantizeJob {
   std::vector<std::string> notes() const { return output_notes(opened_); }  // for the report
 
   int64_t linear_count() const { return static_cast<int64_t>(model().linears().size()); }
-  LinearRecipe recipe_for(const LinearSlot& linear) const;
   CalibrationOptions calibration_options() const;
   at::Tensor weight(const LinearSlot& linear) const;       // (out, in), as stored or transformed
   at::Tensor other_tensor(const std::string& name) const;  // in the model's own dtype
@@ -46,13 +43,14 @@ class QuantizeJob {
   nlohmann::json identity() const;
 
  private:
-  void check_objectives() const;
+  void check_recipe() const;
+  void fit_scales_to_format();              // to the type that the output's format stores
   nlohmann::json calibration_json() const;  // corpus, sampling rule and hashes
   int64_t held_out_sequences() const;       // for target.auto
-  at::ScalarType scale_type() const;        // of the output's format
 
   QuantizeRequest request_;
   OpenedModel opened_;
+  RunRecipe recipe_;  // what the request's recipe comes to for each linear
   Execution execution_;
   std::shared_ptr<const WeightSource> weights_;  // of the source, or transformed
   std::optional<Model> transformed_;

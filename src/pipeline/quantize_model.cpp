@@ -39,7 +39,7 @@ nlohmann::json quantize_model(const QuantizeRequest& request, Progress& progress
       if (calibration) statistics = calibration->measure(block, original, stage);
       StageSolvers solvers(statistics, job.execution().threads);
       for (const LinearSlot& linear : job.model().linears_of_stage(index, stage)) {
-        const LinearRecipe recipe = job.recipe_for(linear);
+        const LinearRecipe& recipe = job.recipe().of(linear.name);
         const LinearOutcome outcome = solvers.quantize(linear, recipe, job.weight(linear));
         output.add_linear(linear.name, outcome.quantized);
         if (calibration) replace_weight(block, linear, outcome.quantized);

@@ -7,7 +7,9 @@ namespace halftone {
 using nlohmann::json;
 
 RunReport::RunReport(const QuantizeJob& job, const std::string& format)
-    : start_(std::chrono::steady_clock::now()), report_(job.identity()) {
+    : start_(std::chrono::steady_clock::now()),
+      labels_(recipe_word(job.recipe().model.labels)),
+      report_(job.identity()) {
   report_["format"] = format;
   report_["linears"] = json::array();
   if (const auto notes = job.notes(); !notes.empty()) report_["notes"] = notes;
@@ -17,7 +19,7 @@ const json& RunReport::add(const LinearSlot& linear, const LinearRecipe& recipe,
                            const LinearStatistics& statistics, const LinearOutcome& outcome) {
   const ObjectiveOptions& objective = recipe.objective;
   report_["linears"].push_back({{"name", linear.name},
-                                {"objective", objective_name(objective.kind)},
+                                {"objective", recipe_word(objective.kind)},
                                 {"loss", outcome.loss},
                                 {"relative_error", outcome.relative_error},
                                 {"weight_divergence", outcome.weight_divergence},
@@ -30,9 +32,8 @@ const json& RunReport::add(const LinearSlot& linear, const LinearRecipe& recipe,
   if (objective.kind != ObjectiveKind::kNone)
     row["skipped_sequences"] = statistics.skipped_sequences;
   if (outcome.loss_ratio_to_rtn > 0) row["loss_ratio_to_rtn"] = outcome.loss_ratio_to_rtn;
-  if (objective.needs_gradients())
-    row["labels"] = objective.labels == LabelKind::kTruth ? "truth" : "sampled";
-  if (objective.kind == ObjectiveKind::kOutput && objective.gate > 0) {
+  if (objective.needs_gradients()) row["labels"] = labels_;
+  if (objective.kind == ObjectiveKind::kOac && objective.gate > 0) {
     row["gate_score"] = statistics.gate_score;
     row["gate"] = statistics.gate_score < objective.gate ? "closed" : "open";
   }

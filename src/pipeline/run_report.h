@@ -28,6 +28,7 @@ class RunReport {
 
  private:
   std::chrono::steady_clock::time_point start_;
+  std::string labels_;     // of the end loss, where a linear's objective follows it
   nlohmann::json report_;  // rows with the seconds of each linear
   int64_t taken_over_ = 0;
 };

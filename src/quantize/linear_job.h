@@ -18,10 +18,6 @@
 
 namespace halftone {
 
-inline bool is_binary_parity(const GridOptions& grid) {
-  return grid.kind == GridKind::kBinary && grid.mode == BinaryMode::kParity;
-}
-
 // A grid and the codes found on it.
 template <class T>
 struct Rounded {
@@ -72,7 +68,7 @@ class LinearJob {
     task.upper = upper.to(original_.scalar_type());
     if (drift.defined()) task.drift = drift.to(original_.scalar_type());
     task.target = shared_.recipe.target;
-    task.within_block = !is_binary_parity(shared_.recipe.grid);
+    task.within_block = !shared_.recipe.grid.is_binary_parity();
     if (!reuse) rounded.grid = grid_for(shared_.recipe, task);
     rounded.result = sweep(task, *rounded.grid, kernels_);
     return rounded;
@@ -118,7 +114,7 @@ class LinearJob {
                            .kernels = kernels_,
                            .outliers = rows_.outliers ? &*rows_.outliers : nullptr,
                            .threads = shared_.threads};
-    if (recipe.outliers.kind == OutlierKind::kSensitivity && recipe.outliers.rate > 0)
+    if (recipe.outliers.kind == OutlierKind::kSpqr && recipe.outliers.rate > 0)
       context.outlier_threshold = threshold_for_rate(recipe, task, context).threshold;
     std::shared_ptr<Grid<T>> grid = make_grid(recipe, context);
     if (!task.grouping.refit) fit_static_groups(task, *grid);

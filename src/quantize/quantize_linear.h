@@ -37,11 +37,6 @@ struct LinearOutcome {
   double seconds = 0;
 };
 
-// Errors: options outside their range, or that exclude each other.
-void require_options(const LinearRecipe& recipe);
-// Error: runs of rows (objective.row_groups) that a linear of `out` rows cannot store.
-void require_rows(const LinearRecipe& recipe, int64_t out);
-
 // Factors one Hessian, then quantizes every linear that shares it (q, k, v; gate, up). Nothing is
 // damped in place, so the order of the linears does not matter (METHODS 11, identity 18). With one
 // Hessian for each run of rows the runs are solved one after another, in one order of columns, that
@@ -49,8 +44,8 @@ void require_rows(const LinearRecipe& recipe, int64_t out);
 // once: it brings its own, and keeps what later weights can use (WeightShift).
 class LinearSolver {
  public:
-  // Errors: options outside their range. Numbers that refuse (METHODS 7.6) are not errors: see
-  // `fallback`.
+  // recipe: one that recipe/rules.h lets pass. Errors: statistics that are not what it asks for.
+  // Numbers that refuse (METHODS 7.6) are not errors: see `fallback`.
   LinearSolver(const LinearStatistics& statistics, const LinearRecipe& recipe, int threads);
   ~LinearSolver();
 

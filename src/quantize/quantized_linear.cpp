@@ -12,10 +12,7 @@ namespace {
 
 // x: (rows, groups) -> (rows, in), each column with its group's number
 at::Tensor over_columns(const at::Tensor& x, const QuantizedLinear& linear) {
-  const at::Tensor group = linear.group_of_column.defined()
-                               ? linear.group_of_column.to(at::kLong)
-                               : at::arange(linear.in(), at::kLong).div(linear.group_size, "floor");
-  return x.to(at::kFloat).index_select(1, group);
+  return x.to(at::kFloat).index_select(1, column_groups(linear));
 }
 
 // scale * (code - zero) for rows [begin, begin + count).  -> (count, in) float32
@@ -69,6 +66,12 @@ double bits_per_group(const QuantizedLinear& linear) {
 
 }  // namespace
 
+GridKind QuantizedLinear::kind() const {
+  if (binary) return GridKind::kBinary;
+  if (split) return GridKind::kSplit;
+  return bilevel ? GridKind::kBilevel : GridKind::kUniform;
+}
+
 int64_t SplitOutliers::count() const {
   return members.sum().item<int64_t>();
 }
@@ -99,6 +102,11 @@ at::Tensor dequantize_rows(const QuantizedLinear& linear, int64_t begin, int64_t
                         split_values(linear, begin, count), weights);
   if (linear.outliers) put_outliers(*linear.outliers, begin, weights);
   return weights;
+}
+
+at::Tensor column_groups(const QuantizedLinear& linear) {
+  if (linear.group_of_column.defined()) return linear.group_of_column.contiguous();
+  return at::arange(linear.in(), at::kInt).floor_divide(linear.group_size);
 }
 
 double outlier_share(const QuantizedLinear& linear) {

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "recipe/linear_recipe.h"
+
 namespace halftone {
 
 // Numbers of a grid that are themselves on a grid (METHODS 4.2): one step and zero for a run of
@@ -87,6 +89,7 @@ struct QuantizedLinear {
   int64_t out() const { return codes.size(0); }
   int64_t in() const { return codes.size(1); }
   int64_t groups() const { return binary ? binary->scales.size(1) : scales.size(1); }
+  GridKind kind() const;  // by the optional parts
 };
 
 // The weights this stands for, one float32 difference and product each.  -> (out, in) float32
@@ -94,6 +97,9 @@ at::Tensor dequantize(const QuantizedLinear& linear);
 
 // The same for rows [begin, begin + count) only.  -> (count, in) float32
 at::Tensor dequantize_rows(const QuantizedLinear& linear, int64_t begin, int64_t count);
+
+// The group of every column, whether it is written down in the linear or not.  -> (in) int32
+at::Tensor column_groups(const QuantizedLinear& linear);
 
 // Share of the weights kept outside the grid, or having scales of their own.
 double outlier_share(const QuantizedLinear& linear);

@@ -105,7 +105,7 @@ bool solve_compensated(const SharedInput& shared, const at::Tensor& weight, cons
   at::Tensor drift_matrix = shared.drift;
   // the sum of e^2 is the loss of the plain target, fully compensated
   const bool adds_up = shared.recipe.target.alpha == 0 && shared.recipe.target.alpha2 == 0 &&
-                       !is_binary_parity(shared.recipe.grid);
+                       !shared.recipe.grid.is_binary_parity();
   while (factor.upper.defined()) {
     const Rounded<T> rounded = job.compensate(factor.upper, drift_matrix, nearest);
     const double drift = std::sqrt(rounded.result.difference / nearest.result.difference);

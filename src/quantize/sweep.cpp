@@ -113,7 +113,7 @@ void sweep_tile(const Block<T>& block, int64_t row, Scratch<T>& scratch) {
     if (parity != TargetParity::kNone)
       for (int64_t lane = 0; lane < kLanes; ++lane)
         scratch.seen[k * kLanes + lane] =
-            parity == TargetParity::kRounded ? value[lane] - column[lane] : column[lane];
+            parity == TargetParity::kOrg ? value[lane] - column[lane] : column[lane];
     block.kernels.take_error(pivot, start, value, column, error_sum, difference_sum);
     if (!block.upper || !block.task.within_block) continue;
     for (int lane = 0; targeted && lane < kLanes; ++lane) column[lane] += residual[lane] / pivot;
@@ -123,7 +123,7 @@ void sweep_tile(const Block<T>& block, int64_t row, Scratch<T>& scratch) {
     if (block.drift)
       block.kernels.subtract_outer(rest, block.drift + next, drifts + k * kLanes, column + kLanes);
   }
-  if (parity == TargetParity::kClamped) see_clamped(block, row, scratch);
+  if (parity == TargetParity::kAllw) see_clamped(block, row, scratch);
   if (parity != TargetParity::kNone) pass_on_seen(block, scratch);
   for (int64_t k = 0; block.upper && k < columns; ++k) {
     std::copy_n(tile + k * kLanes, kLanes, block.errors + k * rows + row);

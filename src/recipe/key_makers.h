@@ -1,4 +1,5 @@
-// How a recipe's key is made from the field it sets, one function a type of value.
+// How a recipe's key is made from the field it sets, one function a type of value. The field is one
+// of a LinearSettings, unless the call says <ModelRecipe>.
 #pragma once
 
 #include <fmt/format.h>
@@ -32,74 +33,67 @@ inline std::string float_text(double value) {
 }
 
 // `field` maps settings to the member (const or not).
-template <class Field>
+template <class Settings = LinearSettings, class Field>
 RecipeKey integer_key(std::string name, std::string help, std::string expected,
                       bool (*allowed)(int64_t), Field field) {
-  return {std::move(name),
-          std::move(help),
-          std::move(expected),
-          false,
-          [=](LinearSettings& settings, std::string_view text) {
-            const auto value = parse_number<int64_t>(text);
-            if (!value || !allowed(*value)) return false;
-            field(settings) = static_cast<std::decay_t<decltype(field(settings))>>(*value);
-            return true;
-          },
-          [=](const LinearSettings& settings) { return fmt::format("{}", field(settings)); }};
+  return {std::move(name), std::move(help), std::move(expected), false,
+          KeyAccess<Settings>{
+              [=](Settings& settings, std::string_view text) {
+                const auto value = parse_number<int64_t>(text);
+                if (!value || !allowed(*value)) return false;
+                field(settings) = static_cast<std::decay_t<decltype(field(settings))>>(*value);
+                return true;
+              },
+              [=](const Settings& settings) { return fmt::format("{}", field(settings)); }}};
 }
 
-template <class Field>
+template <class Settings = LinearSettings, class Field>
 RecipeKey number_key(std::string name, std::string help, std::string expected,
                      bool (*allowed)(double), Field field) {
-  return {std::move(name),
-          std::move(help),
-          std::move(expected),
-          false,
-          [=](LinearSettings& settings, std::string_view text) {
-            const auto value = parse_number<double>(text);
-            if (!value || !allowed(*value)) return false;
-            field(settings) = *value;
-            return true;
-          },
-          [=](const LinearSettings& settings) { return float_text(field(settings)); }};
+  return {
+      std::move(name), std::move(help), std::move(expected), false,
+      KeyAccess<Settings>{[=](Settings& settings, std::string_view text) {
+                            const auto value = parse_number<double>(text);
+                            if (!value || !allowed(*value)) return false;
+                            field(settings) = *value;
+                            return true;
+                          },
+                          [=](const Settings& settings) { return float_text(field(settings)); }}};
 }
 
-template <class Field>
+template <class Settings = LinearSettings, class Field>
 RecipeKey boolean_key(std::string name, std::string help, Field field) {
-  return {std::move(name),
-          std::move(help),
-          "true or false",
-          false,
-          [=](LinearSettings& settings, std::string_view text) {
-            if (text != "true" && text != "false") return false;
-            field(settings) = text == "true";
-            return true;
-          },
-          [=](const LinearSettings& settings) { return field(settings) ? "true" : "false"; }};
+  return {std::move(name), std::move(help), "true or false", false,
+          KeyAccess<Settings>{
+              [=](Settings& settings, std::string_view text) {
+                if (text != "true" && text != "false") return false;
+                field(settings) = text == "true";
+                return true;
+              },
+              [=](const Settings& settings) { return field(settings) ? "true" : "false"; }}};
 }
 
 template <class Kind>
 using Words = std::vector<std::pair<std::string_view, Kind>>;
 
 // One of the listed words; new kinds are one more pair in the list at the call.
-template <class Kind, class Field>
+template <class Kind, class Settings = LinearSettings, class Field>
 RecipeKey word_key(std::string name, std::string help, Words<Kind> words, Field field) {
   std::string list;
   for (const auto& [word, kind] : words)
     list += fmt::format("{}\"{}\"", list.empty() ? "" : " or ", word);
-  return {std::move(name),
-          std::move(help),
-          list,
-          true,
-          [=](LinearSettings& settings, std::string_view text) {
-            for (const auto& [word, kind] : words)
-              if (word == text) return field(settings) = kind, true;
-            return false;
-          },
-          [=](const LinearSettings& settings) {
-            const auto known = [&](const auto& word) { return word.second == field(settings); };
-            return fmt::format("\"{}\"", std::find_if(words.begin(), words.end(), known)->first);
-          }};
+  return {std::move(name), std::move(help), list, true,
+          KeyAccess<Settings>{
+              [=](Settings& settings, std::string_view text) {
+                for (const auto& [word, kind] : words)
+                  if (word == text) return field(settings) = kind, true;
+                return false;
+              },
+              [=](const Settings& settings) {
+                const auto known = [&](const auto& word) { return word.second == field(settings); };
+                return fmt::format("\"{}\"",
+                                   std::find_if(words.begin(), words.end(), known)->first);
+              }}};
 }
 
 }  // namespace halftone

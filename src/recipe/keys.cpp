@@ -16,29 +16,29 @@ constexpr int kMostBitsOfAutomaticClipSearch = 4;
 RecipeKey clip_search_key() {
   return {"grid.clip_search",
           "shrink ranges to the least error; auto = uniform grids at 2, 3 and 4 bits",
-          "true, false or \"auto\"",
-          true,
-          [](LinearSettings& settings, std::string_view text) {
-            if (text != "true" && text != "false" && text != "auto") return false;
-            settings.automatic_clip_search = text == "auto";
-            settings.linear.grid.clip_search = text == "true";
-            return true;
-          },
-          [](const LinearSettings& settings) {
-            if (settings.automatic_clip_search) return "\"auto\"";
-            return settings.linear.grid.clip_search ? "true" : "false";
-          }};
+          "true, false or \"auto\"", true,
+          KeyAccess<LinearSettings>{[](LinearSettings& settings, std::string_view text) {
+                                      if (text != "true" && text != "false" && text != "auto")
+                                        return false;
+                                      settings.automatic_clip_search = text == "auto";
+                                      settings.linear.grid.clip_search = text == "true";
+                                      return true;
+                                    },
+                                    [](const LinearSettings& settings) {
+                                      if (settings.automatic_clip_search) return "\"auto\"";
+                                      return settings.linear.grid.clip_search ? "true" : "false";
+                                    }}};
 }
 
 void add_end_loss_keys(std::vector<RecipeKey>& keys) {
-  keys.push_back(word_key<LabelKind>(
+  keys.push_back(word_key<LabelKind, ModelRecipe>(
       "objective.labels", "of the end loss: the text's next tokens, or drawn from the model",
       {{"truth", LabelKind::kTruth}, {"sampled", LabelKind::kSampled}},
-      [](auto& s) -> auto& { return s.linear.objective.labels; }));
-  keys.push_back(word_key<ScheduleKind>(
+      [](auto& s) -> auto& { return s.labels; }));
+  keys.push_back(word_key<ScheduleKind, ModelRecipe>(
       "objective.schedule", "gradients of the full-precision model, or behind the quantized blocks",
       {{"oneshot", ScheduleKind::kOneShot}, {"blockwise", ScheduleKind::kBlockWise}},
-      [](auto& s) -> auto& { return s.linear.objective.schedule; }));
+      [](auto& s) -> auto& { return s.schedule; }));
   keys.push_back(number_key(
       "objective.blend", "share of the input Hessian mixed into an end-loss objective",
       "a number in 0 .. 1", [](double v) { return v >= 0 && v <= 1; },
@@ -58,8 +58,8 @@ void add_objective_keys(std::vector<RecipeKey>& keys) {
       "objective.kind", "which matrix measures the error; none = nearest value, no calibration",
       {{"none", ObjectiveKind::kNone},
        {"input", ObjectiveKind::kInput},
-       {"oac", ObjectiveKind::kOutput},
-       {"guided", ObjectiveKind::kTokenWeighted},
+       {"oac", ObjectiveKind::kOac},
+       {"guided", ObjectiveKind::kGuided},
        {"diagonal", ObjectiveKind::kDiagonal}},
       [](auto& s) -> auto& { return s.linear.objective.kind; }));
   keys.push_back(number_key(
@@ -70,11 +70,11 @@ void add_objective_keys(std::vector<RecipeKey>& keys) {
       "objective.damping_reference", "what damping is a share of",
       {{"mean", DampingReference::kMean}, {"median", DampingReference::kMedian}},
       [](auto& s) -> auto& { return s.linear.objective.damping_reference; }));
-  keys.push_back(number_key(
+  keys.push_back(number_key<ModelRecipe>(
       "objective.first_token",
       "what the first token of a sequence, to which all others attend, counts in X^T X; others 1",
       "a number in 0 .. 65536", [](double v) { return v >= 0 && v <= 65536; },
-      [](auto& s) -> auto& { return s.linear.objective.first_token; }));
+      [](auto& s) -> auto& { return s.first_token; }));
   add_end_loss_keys(keys);
 }
 
@@ -130,13 +130,13 @@ void add_bilevel_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(integer_key(
       "grid.qq_groupsize", "bilevel: output rows that share a second-level grid", "2, 4, 8 or 16",
       [](int64_t v) { return v == 2 || v == 4 || v == 8 || v == 16; },
-      [](auto& s) -> auto& { return s.linear.grid.run_size; }));
+      [](auto& s) -> auto& { return s.linear.grid.qq_groupsize; }));
   keys.push_back(integer_key(
       "grid.qq_scale_bits", "bilevel: bits of a scale's code", "an integer in 2 .. 8", code_bits,
-      [](auto& s) -> auto& { return s.linear.grid.scale_code_bits; }));
+      [](auto& s) -> auto& { return s.linear.grid.qq_scale_bits; }));
   keys.push_back(integer_key(
       "grid.qq_zero_bits", "bilevel: bits of a zero's code", "an integer in 2 .. 8", code_bits,
-      [](auto& s) -> auto& { return s.linear.grid.zero_code_bits; }));
+      [](auto& s) -> auto& { return s.linear.grid.qq_zero_bits; }));
   keys.push_back(boolean_key(
       "grid.round_zero",
       "bilevel: integer zeros; with qq_zero_bits >= bits they are not coded again",
@@ -148,14 +148,12 @@ void add_outlier_keys(std::vector<RecipeKey>& keys) {
       "outliers.kind",
       "weights kept outside the grid in 16 bits, or on a split grid of their own; spqr = those "
       "whose rounding costs most, lasso = the largest",
-      {{"none", OutlierKind::kNone},
-       {"spqr", OutlierKind::kSensitivity},
-       {"lasso", OutlierKind::kLasso}},
+      {{"none", OutlierKind::kNone}, {"spqr", OutlierKind::kSpqr}, {"lasso", OutlierKind::kLasso}},
       [](auto& s) -> auto& { return s.linear.outliers.kind; }));
   keys.push_back(number_key(
       "outliers.tau", "spqr: cost that makes an outlier; smaller = more of them",
       "a number in 1e-6 .. 1e6", [](double v) { return v >= 1e-6 && v <= 1e6; },
-      [](auto& s) -> auto& { return s.linear.outliers.threshold; }));
+      [](auto& s) -> auto& { return s.linear.outliers.tau; }));
   keys.push_back(number_key(
       "outliers.rate", "share of a linear's weights; 0 = by tau (spqr), or none (lasso)",
       "a number in 0 .. 0.2", [](double v) { return v >= 0 && v <= 0.2; },
@@ -190,9 +188,7 @@ void add_target_keys(std::vector<RecipeKey>& keys) {
       "target.parity",
       "of alpha and alpha2 beyond a block: ours, or as published, on rounded (org) or clamped "
       "(allw) weights",
-      {{"none", TargetParity::kNone},
-       {"org", TargetParity::kRounded},
-       {"allw", TargetParity::kClamped}},
+      {{"none", TargetParity::kNone}, {"org", TargetParity::kOrg}, {"allw", TargetParity::kAllw}},
       [](auto& s) -> auto& { return s.linear.target.parity; }));
   keys.push_back(word_key<TargetFit>(
       "target.fit",
@@ -203,14 +199,14 @@ void add_target_keys(std::vector<RecipeKey>& keys) {
 }
 
 void add_transform_keys(std::vector<RecipeKey>& keys) {
-  keys.push_back(word_key<RotationKind>(
+  keys.push_back(word_key<RotationKind, ModelRecipe>(
       "transform.rotation", "rotate weights and activations first, for the whole model",
       {{"none", RotationKind::kNone}, {"quarot", RotationKind::kQuaRot}},
-      [](auto& s) -> auto& { return s.linear.transform.rotation; }));
-  keys.push_back(boolean_key(
+      [](auto& s) -> auto& { return s.transform.rotation; }));
+  keys.push_back(boolean_key<ModelRecipe>(
       "transform.online",
       "rotate the inputs of down projections as the model runs; native, or folded back into dense",
-      [](auto& s) -> auto& { return s.linear.transform.online; }));
+      [](auto& s) -> auto& { return s.transform.online; }));
 }
 
 void add_order_keys(std::vector<RecipeKey>& keys) {
@@ -235,6 +231,13 @@ std::vector<RecipeKey> make_keys() {
   return keys;
 }
 
+template <class Settings>
+void set_key(const RecipeKey& key, const KeyAccess<Settings>& access, Settings& settings,
+             std::string_view text) {
+  require(access.set(settings, text), "{}: expected {}, found {}", key.name, key.expected,
+          text.empty() ? "nothing" : printable(text));
+}
+
 }  // namespace
 
 const std::vector<RecipeKey>& recipe_keys() {
@@ -246,20 +249,34 @@ std::string_view table_of(std::string_view key) {
   return key.substr(0, key.find('.'));
 }
 
+std::string RecipeKey::print(const RecipeSettings& settings) const {
+  if (const auto* of_model = std::get_if<KeyAccess<ModelRecipe>>(&access))
+    return of_model->print(settings.model);
+  return std::get<KeyAccess<LinearSettings>>(access).print(settings.common);
+}
+
 const RecipeKey& find_recipe_key(std::string_view name) {
-  std::vector<std::string> known;
-  for (const RecipeKey& key : recipe_keys()) {
+  for (const RecipeKey& key : recipe_keys())
     if (key.name == name) return key;
-    known.push_back(key.name);
-  }
+  std::vector<std::string> known;
+  for (const RecipeKey& key : recipe_keys()) known.push_back(key.name);
   fail("unknown key {}{}; known keys: {}", printable(name), did_you_mean(name, known),
        fmt::join(known, ", "));
 }
 
-void set_recipe_key(LinearSettings& settings, std::string_view name, std::string_view text) {
+void set_recipe_key(RecipeSettings& settings, std::string_view name, std::string_view text) {
   const RecipeKey& key = find_recipe_key(name);
-  require(key.set(settings, text), "{}: expected {}, found {}", key.name, key.expected,
-          text.empty() ? "nothing" : printable(text));
+  if (const auto* of_model = std::get_if<KeyAccess<ModelRecipe>>(&key.access))
+    return set_key(key, *of_model, settings.model, text);
+  set_linear_key(settings.common, name, text);
+}
+
+void set_linear_key(LinearSettings& settings, std::string_view name, std::string_view text) {
+  const RecipeKey& key = find_recipe_key(name);
+  const auto* of_linear = std::get_if<KeyAccess<LinearSettings>>(&key.access);
+  require(of_linear != nullptr, "[[rule]]: {} holds for the whole model, not for single linears",
+          key.name);
+  set_key(key, *of_linear, settings, text);
   GridOptions& grid = settings.linear.grid;
   if (settings.automatic_clip_search)
     grid.clip_search =

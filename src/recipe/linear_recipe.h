@@ -1,38 +1,43 @@
 // What to do with one linear: plain numbers, one struct a part (docs/methods.md says what each
-// does). Read from TOML by recipe/recipe.h; consumed by quantize/ and calibrate/. Includes nothing
-// of the project.
+// does). Words are those of the recipe's keys (recipe/keys.cpp). Read from TOML by recipe/recipe.h;
+// consumed by calibrate/, quantize/ and format/. What holds for the whole model is in
+// recipe/model_recipe.h. Includes nothing of the project.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace halftone {
 
-enum class ObjectiveKind { kNone, kInput, kOutput, kTokenWeighted, kDiagonal };
-enum class LabelKind { kTruth, kSampled };
-enum class ScheduleKind { kOneShot, kBlockWise };
+enum class ObjectiveKind { kNone, kInput, kOac, kGuided, kDiagonal };
 enum class DampingReference { kMean, kMedian };
-enum class TargetParity { kNone, kRounded, kClamped };
+enum class TargetParity { kNone, kOrg, kAllw };
 enum class TargetFit { kOriginal, kExpected };
 enum class GridKind { kUniform, kBilevel, kSplit, kBinary };
 enum class OutlierCodes { kUniform, kSignMagnitude };
 enum class BinaryMode { kColumns, kJoint, kParity };
-enum class OutlierKind { kNone, kSensitivity, kLasso };
+enum class OutlierKind { kNone, kSpqr, kLasso };
 enum class OutlierRanking { kPlain, kRowEnergy };
 enum class OrderKind { kNatural, kActivation };
-enum class RotationKind { kNone, kQuaRot };
+
+// Rows that a grid is fitted to together; what rows share (grid.qq_groupsize) divides it.
+constexpr int64_t kRowsAtOnce = 16;
+
+// Rows of a linear in `groups` runs, as even as can be: run g is [first(g), first(g + 1)).
+// 1 <= groups <= out
+inline int64_t first_row_of_group(int64_t out, int64_t groups, int64_t group) {
+  return group * out / groups;
+}
 
 // Which matrix measures the error (METHODS 2).
 struct ObjectiveOptions {
   ObjectiveKind kind = ObjectiveKind::kInput;
   double damping = 0.01;  // share of the mean (or median) diagonal, live columns only
   DampingReference damping_reference = DampingReference::kMean;
-  double first_token = 1;  // what each sequence's first token counts in the input Hessian and its
-                           // cross moment; the others count 1
-  // Of the objectives that follow the loss at the end of the model:
-  LabelKind labels = LabelKind::kTruth;            // what the loss is taken against
-  ScheduleKind schedule = ScheduleKind::kOneShot;  // the full-precision model's gradients, or
-                                                   // those behind the quantized prefix
-  double blend = 0;  // share of the input Hessian mixed in, both of one mean diagonal
+  // Of the objectives that follow the loss at the end of the model (recipe/model_recipe.h says
+  // which loss, and when it is differentiated): share of the input Hessian mixed in, both of one
+  // mean diagonal.
+  double blend = 0;
 
   // oac: least ratio of held-out scores, Fisher matrix to input Hessian, below which a linear falls
   // back to the latter; 0 = no test.
@@ -45,11 +50,11 @@ struct ObjectiveOptions {
   // Whether X^T X is summed.
   bool needs_input_hessian() const {
     return kind == ObjectiveKind::kInput || (needs_gradients() && blend > 0) ||
-           (kind == ObjectiveKind::kOutput && gate > 0);
+           (kind == ObjectiveKind::kOac && gate > 0);
   }
   // Whether the end loss is differentiated.
   bool needs_gradients() const {
-    return kind == ObjectiveKind::kOutput || kind == ObjectiveKind::kTokenWeighted ||
+    return kind == ObjectiveKind::kOac || kind == ObjectiveKind::kGuided ||
            kind == ObjectiveKind::kDiagonal;
   }
   bool operator==(const ObjectiveOptions&) const = default;
@@ -87,13 +92,33 @@ struct GridOptions {
   int scale_bits = -1;  // significant bits of a scale; -1 = by METHODS 4.6, 0 = unrounded float32
   bool float16_scales = false;  // no key: the output format's; else scales have float32's range
   // bilevel: scales and zeros are on grids of their own (METHODS 4.2)
-  int64_t run_size = 16;    // consecutive rows that share such a grid: 2, 4, 8 or 16
-  int scale_code_bits = 3;  // bits of a scale's code
-  int zero_code_bits = 3;   // bits of a zero's code
-  bool round_zero = false;  // zeros are integers; with zero_code_bits >= bits stored as such
+  int64_t qq_groupsize = 16;  // consecutive rows that share such a grid: 2, 4, 8 or 16
+  int qq_scale_bits = 3;      // bits of a scale's code
+  int qq_zero_bits = 3;       // bits of a zero's code
+  bool round_zero = false;    // zeros are integers; with qq_zero_bits >= bits stored as such
   BinaryMode mode = BinaryMode::kColumns;  // of a binary grid (quantize/grid/binary.h)
   // split: the outliers of a group have a scale of their own (METHODS 4.5)
   OutlierCodes outlier_codes = OutlierCodes::kUniform;
+
+  // Columns of a group in a row of `in`: larger groups are cut to the row.
+  int64_t columns_per_group(int64_t in) const {
+    return group_size == 0 ? in : std::min(group_size, in);
+  }
+  // Bits of a stored code: of a binary grid two, a second sign or whether it is in the tail.
+  int code_bits() const { return kind == GridKind::kBinary ? 2 : bits; }
+  // Zeros are codes of `bits` bits; else fractions, on a second level.
+  bool has_integer_zeros() const {
+    return kind != GridKind::kBilevel || symmetric || (round_zero && qq_zero_bits >= bits);
+  }
+  // scale_bits with -1 resolved (METHODS 4.6): 7 where a 4-bit zero times the scale must be exact
+  // in float16, else 8; grids whose numbers are float16 have its 11. 0: unrounded float32.
+  int significant_scale_bits() const {
+    if (scale_bits >= 0) return scale_bits;
+    if (kind == GridKind::kBilevel || kind == GridKind::kBinary) return 11;
+    return !symmetric && bits == 4 ? 7 : 8;
+  }
+  // The published code of BiLLM: an error reaches only the columns beyond its block.
+  bool is_binary_parity() const { return kind == GridKind::kBinary && mode == BinaryMode::kParity; }
 
   bool operator==(const GridOptions&) const = default;
 };
@@ -101,10 +126,10 @@ struct GridOptions {
 // Which weights stay outside the grid, or have scales of their own on a split one (METHODS 5).
 struct OutlierOptions {
   OutlierKind kind = OutlierKind::kNone;
-  double threshold = 0.2;   // sensitivity: times the mean sensitivity of a weight (tau)
-  double rate = 0;          // share of a linear's weights; sensitivity: 0 = by the threshold
-  bool simplified = false;  // sensitivity: scales are fitted to all weights, outliers included
-  // sensitivity: an error counts alike in all rows, or by the energy of its row's gradients
+  double tau = 0.2;         // spqr: threshold, times the mean sensitivity of a weight
+  double rate = 0;          // share of a linear's weights; spqr: 0 = by tau
+  bool simplified = false;  // spqr: scales are fitted to all weights, outliers included
+  // spqr: an error counts alike in all rows, or by the energy of its row's gradients
   // (METHODS 5.2)
   OutlierRanking ranking = OutlierRanking::kPlain;
 
@@ -116,17 +141,9 @@ struct OrderOptions {
   OrderKind kind = OrderKind::kNatural;
   bool static_groups = true;  // scales fitted before the sweep, to runs of the file's columns
 
+  // Groups follow the order of quantization, so that a file needs a group for every column.
+  bool groups_follow_order() const { return kind == OrderKind::kActivation && !static_groups; }
   bool operator==(const OrderOptions&) const = default;
-};
-
-// Function-preserving rewrites of the whole model (METHODS 8); the same for every linear.
-struct TransformOptions {
-  RotationKind rotation = RotationKind::kNone;
-  // Linears behind an element-wise product, whose inputs no rotation of weights reaches, read them
-  // rotated as the model runs (METHODS 8.2, step 5).
-  bool online = false;
-
-  bool operator==(const TransformOptions&) const = default;
 };
 
 struct LinearRecipe {
@@ -135,8 +152,11 @@ struct LinearRecipe {
   GridOptions grid;
   OutlierOptions outliers;
   OrderOptions order;
-  TransformOptions transform;
 
+  // Outliers are stored beside the grid, each with its own value; a split grid has codes for them.
+  bool keeps_outliers_beside_grid() const {
+    return outliers.kind != OutlierKind::kNone && grid.kind != GridKind::kSplit;
+  }
   bool operator==(const LinearRecipe&) const = default;
 };
 

@@ -4,7 +4,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <array>
+#include <functional>
 #include <optional>
 #include <set>
 #include <vector>
@@ -45,15 +45,17 @@ std::string string_at(const toml::table& table, std::string_view key) {
   return node->as_string()->get();
 }
 
+// What takes a key's name and text: set_recipe_key on the whole recipe, set_linear_key in a rule.
+using SetKey = std::function<void(std::string_view name, std::string_view text)>;
+
 // Sets one key from its node; returns the value's text.
-std::string set_from_node(LinearSettings& settings, const std::string& name,
-                          const toml::node& node) {
+std::string set_from_node(const SetKey& set, const std::string& name, const toml::node& node) {
   return with_context(line_of(node), [&] {
     const RecipeKey& key = find_recipe_key(name);
     const auto text = text_of(node);
     require(text && (key.takes_text || !node.is_string()), "{}: expected {}, found {}", name,
             key.expected, kind_of(node));
-    set_recipe_key(settings, name, *text);
+    set(name, *text);
     return *text;
   });
 }
@@ -70,7 +72,7 @@ void require_known_table(const std::string& name, const toml::node& node) {
 
 // Sets all keys of the tables in `table` and returns them as {name, text} in the order of
 // recipe_keys(). `own` are the keys that belong to the table itself.
-std::vector<std::pair<std::string, std::string>> set_all(LinearSettings& settings,
+std::vector<std::pair<std::string, std::string>> set_all(const SetKey& set_key,
                                                          const toml::table& table,
                                                          const std::set<std::string_view>& own) {
   std::vector<std::pair<std::string, std::string>> set;
@@ -78,13 +80,13 @@ std::vector<std::pair<std::string, std::string>> set_all(LinearSettings& setting
     if (own.contains(part.str())) continue;
     const std::string prefix(part.str());
     if (!node.is_table()) {
-      set_from_node(settings, prefix, node);  // no key is without a table: says so
+      set_from_node(set_key, prefix, node);  // no key is without a table: says so
       continue;
     }
     require_known_table(prefix, node);
     for (const auto& [key, value] : *node.as_table()) {
       const std::string name = fmt::format("{}.{}", prefix, key.str());
-      set.emplace_back(name, set_from_node(settings, name, value));
+      set.emplace_back(name, set_from_node(set_key, name, value));
     }
   }
   const auto place = [](const std::string& name) { return &find_recipe_key(name); };
@@ -101,14 +103,8 @@ RecipeRule parse_rule(const toml::node& node) {
   rule.match = string_at(table, "match");
   require(!rule.match.empty(), "{}: [[rule]]: expected match = \"GLOB\"", line_of(node));
   LinearSettings scratch;
-  rule.settings = set_all(scratch, table, {"match"});
-  constexpr std::array<std::string_view, 3> of_the_model = {
-      "objective.labels", "objective.schedule", "objective.first_token"};
-  for (const auto& [name, text] : rule.settings)
-    require(table_of(name) != "transform" &&
-                std::ranges::find(of_the_model, name) == std::end(of_the_model),
-            "{}: [[rule]]: {} holds for the whole model, not for single linears", line_of(node),
-            name);
+  const SetKey set_in_rule = [&](auto name, auto text) { set_linear_key(scratch, name, text); };
+  rule.settings = set_all(set_in_rule, table, {"match"});
   require(!rule.settings.empty(), "{}: [[rule]]: expected a key to set, such as grid.bits = 3",
           line_of(node));
   return rule;
@@ -129,12 +125,14 @@ Recipe read_recipe(const toml::table& table, std::string name) {
   recipe.name = std::move(name);
   recipe.summary = string_at(table, "summary");
   recipe.paper = string_at(table, "paper");
-  LinearSettings settings;
-  set_all(settings, table, {"summary", "paper", "rule"});
+  RecipeSettings settings;
+  const SetKey set = [&](auto key, auto text) { set_recipe_key(settings, key, text); };
+  set_all(set, table, {"summary", "paper", "rule"});
   // "auto" is resolved even where the recipe sets no key at all
-  set_recipe_key(settings, "grid.bits", std::to_string(settings.linear.grid.bits));
-  recipe.common = settings.linear;
-  recipe.automatic_clip_search = settings.automatic_clip_search;
+  set("grid.bits", std::to_string(settings.common.linear.grid.bits));
+  recipe.model = settings.model;
+  recipe.common = settings.common.linear;
+  recipe.automatic_clip_search = settings.common.automatic_clip_search;
   recipe.rules = parse_rules(table);
   return recipe;
 }

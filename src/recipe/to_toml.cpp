@@ -32,7 +32,7 @@ std::string with_help(std::string line, const RecipeKey& key) {
 }
 
 std::string common_part(const Recipe& recipe, bool help) {
-  const LinearSettings settings{recipe.common, recipe.automatic_clip_search};
+  const RecipeSettings settings{{recipe.common, recipe.automatic_clip_search}, recipe.model};
   std::string out;
   std::string_view table;
   for (const RecipeKey& key : recipe_keys()) {
@@ -50,7 +50,7 @@ std::string common_part(const Recipe& recipe, bool help) {
 std::string rule_part(const RecipeRule& rule) {
   std::string out = fmt::format("\n[[rule]]\nmatch = {}\n", quoted(rule.match));
   for (const auto& [name, text] : rule.settings) {
-    LinearSettings settings;
+    RecipeSettings settings;
     set_recipe_key(settings, name, text);
     out += fmt::format("{} = {}\n", name, find_recipe_key(name).print(settings));
   }

@@ -19,15 +19,16 @@ constexpr double kRounding = 1e-5;  // float32 sums in another order
 constexpr double kNoise = 1e-3;     // eigenvalues that a difference of such sums may leave
 const Execution kFloat32{at::kCPU, at::kFloat, 2};
 
-ObjectiveOptions objective(ObjectiveKind kind, ScheduleKind schedule = ScheduleKind::kOneShot) {
+ObjectiveOptions objective(ObjectiveKind kind) {
   ObjectiveOptions options;
   options.kind = kind;
-  options.schedule = schedule;
   return options;
 }
 
-CalibrationOptions options_for(const ObjectiveOptions& all) {
+CalibrationOptions options_for(const ObjectiveOptions& all,
+                               ScheduleKind schedule = ScheduleKind::kOneShot) {
   CalibrationOptions options;
+  options.model.schedule = schedule;
   options.objective = [all](const LinearSlot&) { return all; };
   options.storage = at::kFloat;
   options.spill_folder = std::filesystem::temp_directory_path();
@@ -53,7 +54,7 @@ StageStatistics calibrate(
   return all;
 }
 
-constexpr ObjectiveKind kEndLossKinds[] = {ObjectiveKind::kOutput, ObjectiveKind::kTokenWeighted,
+constexpr ObjectiveKind kEndLossKinds[] = {ObjectiveKind::kOac, ObjectiveKind::kGuided,
                                            ObjectiveKind::kDiagonal};
 
 TEST(Calibration, BlockWiseEqualsOneShotOnTheFirstBlock) {
@@ -62,7 +63,7 @@ TEST(Calibration, BlockWiseEqualsOneShotOnTheFirstBlock) {
   for (const ObjectiveKind kind : kEndLossKinds) {
     const auto once = calibrate(model, ids, options_for(objective(kind)), 0);
     const auto block_wise =
-        calibrate(model, ids, options_for(objective(kind, ScheduleKind::kBlockWise)), 0);
+        calibrate(model, ids, options_for(objective(kind), ScheduleKind::kBlockWise), 0);
     ASSERT_EQ(once.size(), 7u);
     for (const auto& [name, statistics] : once)
       EXPECT_TRUE(block_wise.at(name).hessian.equal(statistics.hessian)) << name;
@@ -77,7 +78,7 @@ TEST(Calibration, BlockWiseGradientsSeeTheChangedPrefixAndOneShotOnesDoNot) {
     if (block.index == 0 && stage == 3) block.linears[kDown].weight.mul_(0.5);
   };
   const auto change_of = [&](ScheduleKind schedule) {
-    const auto options = options_for(objective(ObjectiveKind::kOutput, schedule));
+    const auto options = options_for(objective(ObjectiveKind::kOac), schedule);
     return relative_error(calibrate(model, ids, options, 1, halve).at(name).hessian,
                           calibrate(model, ids, options, 1).at(name).hessian);
   };
@@ -91,7 +92,7 @@ TEST(Calibration, BlockWiseEqualsOneShotEverywhereWhenNothingChanges) {
   for (const ObjectiveKind kind : kEndLossKinds) {
     const auto once = calibrate(model, ids, options_for(objective(kind)), 4);
     const auto block_wise =
-        calibrate(model, ids, options_for(objective(kind, ScheduleKind::kBlockWise)), 4);
+        calibrate(model, ids, options_for(objective(kind), ScheduleKind::kBlockWise), 4);
     ASSERT_EQ(once.size(), 35u);
     for (const auto& [name, statistics] : once)
       EXPECT_LT(relative_error(block_wise.at(name).hessian, statistics.hessian), kRounding);
@@ -111,8 +112,7 @@ TEST(Calibration, EqualTokenWeightsGiveTheInputHessian) {
 TEST(Calibration, TokenWeightsCountEachTokenByItsSquaredGradient) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(3, 20);
-  const auto guided =
-      calibrate(model, ids, options_for(objective(ObjectiveKind::kTokenWeighted)), 2);
+  const auto guided = calibrate(model, ids, options_for(objective(ObjectiveKind::kGuided)), 2);
   // one token's part is s x^T x; summed over the tokens of all sequences, by a pass of its own
   class Reference final : public GradientObserver {
    public:
@@ -150,7 +150,7 @@ TEST(Calibration, HessiansOfRunsOfRowsAddUpToThatOfAll) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(3, 20);
   const auto with_groups = [&](int64_t groups) {
-    ObjectiveOptions options = objective(ObjectiveKind::kTokenWeighted);
+    ObjectiveOptions options = objective(ObjectiveKind::kGuided);
     options.row_groups = groups;
     return calibrate(model, ids, options_for(options), 1);
   };
@@ -173,15 +173,16 @@ TEST(Calibration, HessiansOfRunsOfRowsAddUpToThatOfAll) {
 TEST(Calibration, TokenWeightsKeepTheTraceOfEachRowsHessian) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(3, 20);
-  ObjectiveOptions options = objective(ObjectiveKind::kTokenWeighted);
+  ObjectiveOptions options = objective(ObjectiveKind::kGuided);
   options.row_groups = 1024;
   for (const auto& [name, own] : calibrate(model, ids, options_for(options), 1))
     EXPECT_LT(relative_error(own.row_energies, own.hessian.diagonal(0, 1, 2).sum(1)), kRounding)
         << name;
 }
 
+// Block-wise, where there are gradients: one-shot ones see no drift.
 CalibrationOptions two_stream_options(const ObjectiveOptions& all) {
-  CalibrationOptions options = options_for(all);
+  CalibrationOptions options = options_for(all, ScheduleKind::kBlockWise);
   options.two_streams = true;
   return options;
 }
@@ -195,8 +196,8 @@ const auto kHalveDown = [](Block& block, int stage) {
 TEST(Calibration, StreamsThatAgreeHaveNoCrossMomentWithAnyObjective) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(4, 24);
-  for (const ObjectiveKind kind : {ObjectiveKind::kTokenWeighted, ObjectiveKind::kOutput}) {
-    ObjectiveOptions options = objective(kind, ScheduleKind::kBlockWise);
+  for (const ObjectiveKind kind : {ObjectiveKind::kGuided, ObjectiveKind::kOac}) {
+    ObjectiveOptions options = objective(kind);
     for (const double blend : {0.0, 0.5}) {
       options.blend = blend;
       const auto all = calibrate(model, ids, two_stream_options(options), 1);
@@ -248,7 +249,7 @@ class SlowMoments final : public GradientObserver {
 TEST(Calibration, BlockWiseOutputHessiansComeWithTheDriftSeenByTheirGradients) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(4, 24);
-  const auto options = objective(ObjectiveKind::kOutput, ScheduleKind::kBlockWise);
+  const auto options = objective(ObjectiveKind::kOac);
   const auto found = calibrate(model, ids, two_stream_options(options), 1, kHalveDown);
   // METHODS 3.5, D = sum of (Delta^T dX)^T G, from a pass of its own
   const Positions positions = model.positions(24, kFloat32);
@@ -268,7 +269,7 @@ TEST(Calibration, BlockWiseOutputHessiansComeWithTheDriftSeenByTheirGradients) {
 TEST(Calibration, AClosedGateTakesTheDriftOfTheInputsToo) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(10, 16);
-  ObjectiveOptions gated = objective(ObjectiveKind::kOutput, ScheduleKind::kBlockWise);
+  ObjectiveOptions gated = objective(ObjectiveKind::kOac);
   gated.gate = 100;
   const auto closed = calibrate(model, ids, two_stream_options(gated), 1, kHalveDown);
   const auto input =
@@ -297,8 +298,8 @@ TEST(Calibration, EachLinearHasItsOwnObjective) {
   };
   CalibrationOptions mixed = options_for({});
   mixed.objective = [](const LinearSlot& slot) {
-    if (slot.relative.ends_with("up_proj")) return objective(ObjectiveKind::kOutput);
-    if (slot.relative.ends_with("gate_proj")) return objective(ObjectiveKind::kTokenWeighted);
+    if (slot.relative.ends_with("up_proj")) return objective(ObjectiveKind::kOac);
+    if (slot.relative.ends_with("gate_proj")) return objective(ObjectiveKind::kGuided);
     return objective(slot.stage == 1 ? ObjectiveKind::kNone : ObjectiveKind::kInput);
   };
   const auto all = calibrate(model, ids, mixed, 1);
@@ -306,15 +307,15 @@ TEST(Calibration, EachLinearHasItsOwnObjective) {
   const auto same = [&](const char* name, ObjectiveKind kind) {
     return relative_error(all.at(name).hessian, all_of(kind).at(name).hessian) < kRounding;
   };
-  EXPECT_TRUE(same("model.layers.1.mlp.up_proj", ObjectiveKind::kOutput));
-  EXPECT_TRUE(same("model.layers.1.mlp.gate_proj", ObjectiveKind::kTokenWeighted));
+  EXPECT_TRUE(same("model.layers.1.mlp.up_proj", ObjectiveKind::kOac));
+  EXPECT_TRUE(same("model.layers.1.mlp.gate_proj", ObjectiveKind::kGuided));
   EXPECT_TRUE(same("model.layers.1.mlp.down_proj", ObjectiveKind::kInput));
 }
 
 TEST(Calibration, AllOfTheInputBlendedInIsTheInputHessianScaled) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(3, 20);
-  ObjectiveOptions blend = objective(ObjectiveKind::kOutput);
+  ObjectiveOptions blend = objective(ObjectiveKind::kOac);
   blend.blend = 1;
   const auto blended = calibrate(model, ids, options_for(blend), 0);
   const auto input = calibrate(model, ids, options_for(objective(ObjectiveKind::kInput)), 0);
@@ -340,7 +341,7 @@ TEST(Calibration, TheGateFallsBackToTheInputHessianAndSaysSo) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(10, 16);
   const auto with_gate = [&](double gate) {
-    ObjectiveOptions options = objective(ObjectiveKind::kOutput);
+    ObjectiveOptions options = objective(ObjectiveKind::kOac);
     options.gate = gate;
     return calibrate(model, ids, options_for(options), 1);
   };
@@ -366,9 +367,8 @@ TEST(Calibration, FirstTokensCountAsAskedForInTheInputHessian) {
     if (block.index == 0 && stage == 3) weight = weight * 0.5;
   };
   const auto statistics_of = [&](double first_token) {
-    ObjectiveOptions input = objective(ObjectiveKind::kInput);
-    input.first_token = first_token;
-    CalibrationOptions options = options_for(input);
+    CalibrationOptions options = options_for(objective(ObjectiveKind::kInput));
+    options.model.first_token = first_token;
     options.two_streams = true;
     return calibrate(model, ids, options, 1, halve).at(name);
   };

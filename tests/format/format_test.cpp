@@ -10,6 +10,7 @@ namespace {
 
 using testing::LinearCase;
 using testing::make_linear;
+using testing::make_plan;
 using testing::message_of;
 using testing::plan_for;
 using testing::SourceModel;
@@ -64,7 +65,7 @@ TEST(Formats, OnlyNativeAndDenseHoldLinearsWhoseInputsAreRotatedAsTheModelRuns) 
   const SourceModel source;
   OutputPlan plan = plan_for(source, {{"a", {}}, {"b", {}}});
   for (const Format& format : formats()) EXPECT_EQ(format.refusal(plan), "") << format.name;
-  plan.linears[1].recipe.transform.online = true;
+  plan.linears[1].reads_rotated = true;
   for (const Format& format : formats()) {
     const bool ours = format.name == "native" || format.name == "dense";
     EXPECT_EQ(format.refusal(plan).empty(), ours) << format.name;
@@ -159,14 +160,36 @@ TEST(PlanOf, DescribesALinearSoThatItCanBeWrittenAgain) {
                                                     .dynamic_groups = true,
                                                     .zero_min = 1,
                                                     .scale_bits = 7}));
-  EXPECT_EQ(plan.recipe.grid.bits, 3);
-  EXPECT_EQ(plan.recipe.grid.group_size, 16);
-  EXPECT_EQ(plan.recipe.grid.zero_min, 1);
-  EXPECT_EQ(plan.recipe.grid.scale_bits, 7);
-  EXPECT_FALSE(plan.recipe.grid.symmetric);
-  EXPECT_FALSE(plan.recipe.order.static_groups);
-  EXPECT_EQ(plan_of("a", make_linear({.scale_bits = 0})).recipe.grid.scale_bits, 0);
-  EXPECT_EQ(plan_of("a", make_linear({.group_size = 0})).recipe.grid.group_size, 0);
+  EXPECT_EQ(plan.grid.bits, 3);
+  EXPECT_EQ(plan.grid.group_size, 16);
+  EXPECT_EQ(plan.grid.least_zero, 1);
+  EXPECT_EQ(plan.grid.scale_bits, 7);
+  EXPECT_FALSE(plan.grid.symmetric);
+  EXPECT_TRUE(plan.grid.group_index);
+  EXPECT_EQ(plan_of("a", make_linear({.scale_bits = 0})).grid.scale_bits, 24);
+  EXPECT_EQ(plan_of("a", make_linear({.group_size = 0})).grid.group_size, 0);
+}
+
+TEST(PlanOf, SaysOfALinearWhatItsRecipeSaid) {
+  const std::vector<LinearCase> cases = {
+      {.bits = 3, .group_size = 16, .symmetric = false, .zero_min = 1, .scale_bits = 7},
+      {.run_size = 16, .outliers = true},
+      {.symmetric = false, .run_size = 8, .scale_code_bits = 5},
+      {.symmetric = false, .run_size = 8, .zero_code_bits = 0},
+      {.group_size = 0, .dynamic_groups = false}};
+  for (const LinearCase& one : cases) {
+    const StoredGrid asked = make_plan("a", one).grid, found = plan_of("a", make_linear(one)).grid;
+    EXPECT_EQ(found.kind, asked.kind);
+    EXPECT_EQ(found.bits, asked.bits);
+    EXPECT_EQ(found.group_size, asked.group_size);
+    EXPECT_EQ(found.group_index, asked.group_index);
+    EXPECT_EQ(found.outliers, asked.outliers);
+    EXPECT_EQ(found.run_size, asked.run_size);
+    EXPECT_EQ(found.scale_code_bits, asked.scale_code_bits);
+    EXPECT_EQ(found.zero_code_bits, asked.zero_code_bits);
+    if (one.run_size == 0) EXPECT_LE(found.scale_bits, asked.scale_bits);
+    if (one.run_size == 0 && !one.symmetric) EXPECT_GE(found.least_zero, asked.least_zero);
+  }
 }
 
 TEST(Formats, AFoldersFormatSurvivesConversionThereAndBack) {

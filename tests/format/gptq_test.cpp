@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include "format/gptq_config.h"
 #include "format/support.h"
 
 namespace halftone {
@@ -35,8 +36,17 @@ TEST(Gptq, ConfigIsWhatTheEnginesRead) {
   EXPECT_EQ(config, nlohmann::json::parse(R"({
     "bits": 4, "group_size": 32, "desc_act": false, "sym": true, "lm_head": false,
     "quant_method": "gptq", "checkpoint_format": "gptq", "format": "gptq", "pack_dtype": "int32",
-    "meta": {"damp_percent": 0.01, "static_groups": true},
+    "meta": {"static_groups": true},
     "dynamic": {"-:^model\\.router$": {}}})"));
+}
+
+TEST(Gptq, MetaSaysHowTheLinearsWereMadeWhereThatIsKnown) {
+  const SourceModel source;
+  OutputPlan plan = plan_for(source, {{"a", {}}});
+  plan.made = {.producer = "tool:1", .damping = 0.25, .static_groups = false};
+  EXPECT_EQ(make_gptq_config(plan, {}, true).at("meta"),
+            nlohmann::json::parse(
+                R"({"quantizer": ["tool:1"], "damp_percent": 0.25, "static_groups": false})"));
 }
 
 TEST(Gptq, WholeRowsAreGroupSizeMinusOneAndDynamicGroupsDescAct) {

@@ -37,10 +37,10 @@ QuantizedLinear worked_example() {
 }
 
 LinearPlan worked_plan() {
-  LinearPlan plan{.name = "a", .out = 2, .in = 5, .recipe = {}};
-  plan.recipe.grid = {.bits = 3, .group_size = 2, .symmetric = false, .scale_bits = 2};
-  plan.recipe.order = {.kind = OrderKind::kActivation, .static_groups = false};
-  return plan;
+  return {.name = "a",
+          .out = 2,
+          .in = 5,
+          .grid = {.bits = 3, .group_size = 2, .scale_bits = 2, .group_index = true}};
 }
 
 // Version 1, for ever: these bytes are what the documentation shows.
@@ -146,9 +146,12 @@ TEST(Native, BytesOfABilevelLinearAreTheDocumentedOnes) {
   TemporaryFolder folder;
   OutputPlan plan = plan_for(source, {});
   plan.linears.push_back(worked_plan());
-  plan.linears[0].recipe.grid.kind = GridKind::kBilevel;
-  plan.linears[0].recipe.grid.zero_code_bits = 2;
-  plan.linears[0].recipe.outliers.kind = OutlierKind::kSensitivity;
+  StoredGrid& grid = plan.linears[0].grid;
+  grid.kind = GridKind::kBilevel;
+  grid.run_size = 16;
+  grid.scale_code_bits = 3;
+  grid.zero_code_bits = 2;
+  grid.outliers = true;
   const auto writer = find_format("native").open_writer(folder.path(), plan);
   writer->add_linear("a", bilevel_example());
   writer->finish({});

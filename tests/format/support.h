@@ -15,6 +15,7 @@
 #include "checkpoint/safetensors.h"
 #include "format/format.h"
 #include "format/linear_check.h"
+#include "format/stored_numbers.h"
 #include "format/verify.h"
 #include "support/fixtures.h"
 
@@ -125,24 +126,24 @@ inline QuantizedLinear make_linear(const LinearCase& options, uint64_t seed = 1)
 }
 
 inline LinearPlan make_plan(const std::string& name, const LinearCase& options) {
-  LinearPlan plan{.name = name, .out = options.out, .in = options.in, .recipe = {}};
-  plan.recipe.grid.bits = options.bits;
-  plan.recipe.grid.group_size = options.group_size;
-  plan.recipe.grid.symmetric = options.symmetric;
-  plan.recipe.grid.zero_min = options.zero_min;
-  plan.recipe.grid.scale_bits = options.scale_bits;
+  LinearRecipe recipe;
+  GridOptions& grid = recipe.grid;
+  grid.bits = options.bits;
+  grid.group_size = options.group_size;
+  grid.symmetric = options.symmetric;
+  grid.zero_min = options.zero_min;
+  grid.scale_bits = options.scale_bits;
   if (options.run_size > 0) {
-    GridOptions& grid = plan.recipe.grid;
     grid.kind = GridKind::kBilevel;
-    grid.run_size = options.run_size;
-    grid.scale_code_bits = options.scale_code_bits;
+    grid.qq_groupsize = options.run_size;
+    grid.qq_scale_bits = options.scale_code_bits;
     grid.round_zero = options.zero_code_bits == 0;
-    grid.zero_code_bits = options.zero_code_bits == 0 ? options.bits : options.zero_code_bits;
+    grid.qq_zero_bits = options.zero_code_bits == 0 ? options.bits : options.zero_code_bits;
   }
-  if (options.outliers) plan.recipe.outliers.kind = OutlierKind::kSensitivity;
+  if (options.outliers) recipe.outliers.kind = OutlierKind::kSpqr;
   if (options.dynamic_groups)
-    plan.recipe.order = {.kind = OrderKind::kActivation, .static_groups = false};
-  return plan;
+    recipe.order = {.kind = OrderKind::kActivation, .static_groups = false};
+  return {.name = name, .out = options.out, .in = options.in, .grid = stored_grid(recipe)};
 }
 
 // A source model: a config, companions and some tensors that stay as they are.

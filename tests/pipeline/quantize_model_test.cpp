@@ -332,7 +332,7 @@ TEST(StageSolvers, LinearsThatShareAnInputDoNotShareAnOutputHessian) {
   LinearRecipe recipe;
   recipe.grid.bits = 3;
   recipe.grid.group_size = 32;
-  recipe.objective.kind = ObjectiveKind::kOutput;
+  recipe.objective.kind = ObjectiveKind::kOac;
   const auto codes = [&](const StageStatistics& of, std::vector<std::string> order) {
     StageSolvers solvers(of, 1);
     std::map<std::string, at::Tensor> all;

@@ -128,7 +128,7 @@ TEST(AutoTarget, WorksOnEveryGridAndOutlierRule) {
   const at::Tensor weight = normal({32, 64}, 9) * 0.05;
   LinearRecipe bilevel = automatic_recipe(), binary = bilevel, split = bilevel, dynamic = bilevel;
   bilevel.grid = {.kind = GridKind::kBilevel, .bits = 3, .group_size = 16};
-  bilevel.outliers = {.kind = OutlierKind::kSensitivity, .rate = 0.01};
+  bilevel.outliers = {.kind = OutlierKind::kSpqr, .rate = 0.01};
   binary.grid = {.kind = GridKind::kBinary, .bits = 1, .group_size = 64};
   split.grid.kind = GridKind::kSplit;
   split.outliers = {.kind = OutlierKind::kLasso, .rate = 0.05};

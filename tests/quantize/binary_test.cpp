@@ -350,32 +350,6 @@ TEST(BlockJoint, CorrectionAndCostOfABlockAreThoseOfTheRemainingHessian) {
   }
 }
 
-TEST(Binary, OptionsThatMakeNoSenseAreRefused) {
-  const auto with = [](auto&& change) {
-    LinearRecipe recipe = binary_recipe(BinaryMode::kColumns);
-    change(recipe);
-    return message_of([&] { require_options(recipe); });
-  };
-  EXPECT_EQ(with([](auto& r) { r.grid.bits = 2; }),
-            "grid.bits: expected 1 with grid.kind = binary, not 2");
-  EXPECT_EQ(with([](auto& r) { r.order.kind = OrderKind::kActivation; }),
-            "order.kind: expected natural with grid.kind = binary, whose blocks are runs of the "
-            "file's columns");
-  EXPECT_EQ(with([](auto& r) { r.outliers.kind = OutlierKind::kSensitivity; }),
-            "outliers.kind: expected none with grid.kind = binary, which has its salient columns");
-  EXPECT_EQ(with([](auto& r) { r.grid.symmetric = true; }),
-            "grid.symmetric: expected false with grid.kind = binary, which stores means");
-  EXPECT_EQ(with([](auto& r) { r.grid.scale_bits = 8; }),
-            "grid.scale_bits: expected 11 (float16; -1 means the same) or 0 (float32) with "
-            "grid.kind = binary, not 8");
-  EXPECT_EQ(with([](auto& r) {
-              r.grid.mode = BinaryMode::kParity;
-              r.target.alpha = 0.25;
-            }),
-            "grid.mode: parity copies a code that knows no target.alpha and target.alpha2; set "
-            "both to 0");
-}
-
 struct GoldenCase {
   std::string name;
   BinaryMode mode;

@@ -17,8 +17,8 @@ LinearRecipe recipe_of(const nlohmann::json& o) {
   recipe.grid.symmetric = o.value("sym", false);
   recipe.grid.round_zero = o.value("round_zero", false);
   if (o.contains("tau"))
-    recipe.outliers = {.kind = OutlierKind::kSensitivity,
-                       .threshold = o["tau"],
+    recipe.outliers = {.kind = OutlierKind::kSpqr,
+                       .tau = o["tau"],
                        .rate = 0,
                        .simplified = o.value("simplified", false)};
   recipe.order = {o.value("order", "") == "identity" ? OrderKind::kNatural : OrderKind::kActivation,

@@ -64,7 +64,7 @@ TEST(LossRatio, KeepsTheOutliersOfTheSweepBesideRounding) {
   Layer layer{normal({32, 96}, 4) * 0.05, x.t().mm(x)};
   for (int64_t i = 0; i < 10; ++i) layer.weight[3 * i][9 * i] = i % 2 == 0 ? 2.5 : -2.5;
   LinearRecipe recipe = recipe_of(true), rounded = recipe;
-  recipe.outliers = {.kind = OutlierKind::kSensitivity, .threshold = 1};
+  recipe.outliers = {.kind = OutlierKind::kSpqr, .tau = 1};
   const LinearOutcome outcome = quantize(layer, recipe);
   ASSERT_TRUE(mask_of(outcome.quantized).equal(layer.weight.abs() > 1));  // those, and no others
   rounded.outliers = {.kind = OutlierKind::kLasso, .rate = 10.0 / (32 * 96)};
@@ -104,13 +104,6 @@ TEST(Damping, OfMeanAndMedianAreOneWhereAllColumnsCountAlike) {
   median.objective.damping_reference = DampingReference::kMedian;
   EXPECT_TRUE(dequantize(quantize(layer, mean).quantized)
                   .equal(dequantize(quantize(layer, median).quantized)));
-}
-
-TEST(Order, ByActivationNeedsAnObjective) {
-  LinearRecipe recipe = recipe_of(true, OrderKind::kActivation);
-  recipe.objective.kind = ObjectiveKind::kNone;
-  EXPECT_NE(message_of([&] { LinearSolver({}, recipe, 1); }).find("order.kind: activation"),
-            std::string::npos);
 }
 
 }  // namespace

@@ -267,9 +267,6 @@ TEST(DiagonalObjective, RoundsEachWeightByItselfAndIsNoFallback) {
   const LinearOutcome outcome = quantize(layer, recipe);  // off the diagonal nothing is read
   EXPECT_TRUE(dequantize(outcome.quantized).equal(round_to_nearest(layer.weight, recipe)));
   EXPECT_EQ(outcome.fallback, "");
-  recipe.target.alpha2 = 0.25;
-  EXPECT_NE(message_of([&] { (void)quantize(layer, recipe); }).find("nothing to aim at"),
-            std::string::npos);
 }
 
 TEST(Weights, OfEveryFloatingTypeAndLayoutAreTaken) {
@@ -283,17 +280,6 @@ TEST(Weights, OfEveryFloatingTypeAndLayoutAreTaken) {
 
 TEST(Errors, SayWhatWasExpected) {
   const Layer layer = random_layer(4, 16, 90);
-  const auto with = [&](auto change) {
-    LinearRecipe recipe = recipe_of(4, 8, false);
-    change(recipe);
-    return message_of([&] { LinearSolver(layer.statistics(), recipe, 1); });
-  };
-  EXPECT_EQ(with([](auto& r) { r.grid.bits = 9; }), "grid.bits: expected 2 to 8, not 9");
-  EXPECT_EQ(with([](auto& r) { r.grid.group_size = -1; }),
-            "grid.group_size: expected 0 (the whole row) or more, not -1");
-  EXPECT_EQ(with([](auto& r) { r.grid.zero_min = 2; }), "grid.zero_min: expected 0 or 1, not 2");
-  EXPECT_EQ(with([](auto& r) { r.objective.damping = -0.5; }),
-            "objective.damping: expected 0 or more, not -0.5");
   EXPECT_EQ(message_of([&] { LinearSolver({}, {}, 1); }),
             "objective.kind: a Hessian is asked for, but the statistics hold none");
   const LinearSolver solver(layer.statistics(), recipe_of(4, 8, false), 1);

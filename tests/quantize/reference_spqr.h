@@ -88,7 +88,7 @@ inline ReferenceScaleZero reference_first_level(const GridOptions& options,
   if (options.symmetric)
     return {constant ? reach : 2 * reach / top, static_cast<double>((top + 1) / 2), constant};
   if (constant) return {reach, low < 0 ? 1.0 : 0.0, true};
-  if (options.round_zero && options.zero_code_bits >= options.bits) {
+  if (options.round_zero && options.qq_zero_bits >= options.bits) {
     low = std::min(low, 0.0);
     high = std::max(high, 0.0);
   }
@@ -150,13 +150,13 @@ inline ReferenceOutliers reference_spqr(const Matrix& weight, const Matrix& hess
   const GridOptions& grid = recipe.grid;
   const int64_t out = weight.rows, in = weight.columns, g = problem.group_size;
   const int top = (1 << grid.bits) - 1;
-  const bool outliers = recipe.outliers.kind == OutlierKind::kSensitivity;
+  const bool outliers = recipe.outliers.kind == OutlierKind::kSpqr;
   const double threshold =
-      outliers ? recipe.outliers.threshold * reference_mean_sensitivity(problem) : INFINITY;
+      outliers ? recipe.outliers.tau * reference_mean_sensitivity(problem) : INFINITY;
   const auto all = static_cast<size_t>(out * in);
   ReferenceOutliers result{std::vector<int>(all), std::vector<int>(all), Matrix(out, in), 0};
-  for (int64_t first = 0; first < out; first += grid.run_size) {
-    const int64_t last = std::min(out, first + grid.run_size);
+  for (int64_t first = 0; first < out; first += grid.qq_groupsize) {
+    const int64_t last = std::min(out, first + grid.qq_groupsize);
     Matrix w(out, in);  // by position; rows of this run only
     for (int64_t i = first; i < last; ++i)
       for (int64_t p = 0; p < in; ++p) w(i, p) = problem.weight(i, problem.order[p]);
@@ -175,10 +175,10 @@ inline ReferenceOutliers reference_spqr(const Matrix& weight, const Matrix& hess
         zero.push_back(row.zero);
         constant.push_back(row.constant);
       }
-      scales[group] = reference_second_level(scale, constant, grid.scale_code_bits, true);
-      const bool integers = grid.symmetric || (grid.round_zero && grid.zero_code_bits >= grid.bits);
+      scales[group] = reference_second_level(scale, constant, grid.qq_scale_bits, true);
+      const bool integers = grid.symmetric || (grid.round_zero && grid.qq_zero_bits >= grid.bits);
       zeros[group] =
-          integers ? zero : reference_second_level(zero, constant, grid.zero_code_bits, false);
+          integers ? zero : reference_second_level(zero, constant, grid.qq_zero_bits, false);
     };
     const auto group_of = [&](int64_t p) { return (problem.dynamic ? p : problem.order[p]) / g; };
     for (int64_t group = 0; group * g < in; ++group) {

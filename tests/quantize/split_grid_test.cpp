@@ -232,15 +232,5 @@ TEST(SplitGrid, BitsCountTwoScalesAndAPositionOfEachOutlier) {
   EXPECT_DOUBLE_EQ(bits(2, false, true, 0.02), 2 + (32 + 2) / 128.0 + 0.14);
 }
 
-TEST(SplitGrid, NeedsToBeToldItsOutliers) {
-  LinearRecipe recipe = without_objective(split_recipe(3, 64, true, OutlierCodes::kUniform));
-  recipe.outliers.kind = OutlierKind::kNone;
-  EXPECT_EQ(message_of([&] { LinearSolver({}, recipe, 1); }),
-            "grid.kind: split needs outliers.kind = lasso, which says what the outliers are");
-  recipe.outliers = {.kind = OutlierKind::kLasso, .rate = 1.5};
-  EXPECT_EQ(message_of([&] { LinearSolver({}, recipe, 1); }),
-            "outliers.rate: expected a share from 0 to 1, not 1.5");
-}
-
 }  // namespace
 }  // namespace halftone::testing

@@ -14,7 +14,7 @@ LinearRecipe spqr(int bits, int64_t group, double threshold) {
   LinearRecipe recipe;
   recipe.objective.damping = 0.1;
   recipe.grid = {.kind = GridKind::kBilevel, .bits = bits, .group_size = group};
-  recipe.outliers = {.kind = OutlierKind::kSensitivity, .threshold = threshold};
+  recipe.outliers = {.kind = OutlierKind::kSpqr, .tau = threshold};
   recipe.order = {.kind = OrderKind::kActivation, .static_groups = false};
   return recipe;
 }
@@ -50,9 +50,9 @@ std::vector<Variant> variants() {
   recipe_of("simplified").outliers.simplified = true;
   recipe_of("rounded_zeros").grid.round_zero = true;
   recipe_of("integer_zeros").grid.round_zero = true;
-  recipe_of("integer_zeros").grid.zero_code_bits = 4;
-  recipe_of("runs_of_4").grid.run_size = 4;
-  recipe_of("wide_codes").grid.scale_code_bits = recipe_of("wide_codes").grid.zero_code_bits = 6;
+  recipe_of("integer_zeros").grid.qq_zero_bits = 4;
+  recipe_of("runs_of_4").grid.qq_groupsize = 4;
+  recipe_of("wide_codes").grid.qq_scale_bits = recipe_of("wide_codes").grid.qq_zero_bits = 6;
   return result;
 }
 

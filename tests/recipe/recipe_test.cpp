@@ -68,16 +68,10 @@ static_groups = false
   EXPECT_EQ(recipe.name, "test");
   EXPECT_EQ(recipe.summary, "a summary");
   EXPECT_EQ(recipe.paper, "a paper");
-  const ObjectiveOptions objective{ObjectiveKind::kNone,
-                                   1.0,
-                                   DampingReference::kMedian,
-                                   64.0,
-                                   LabelKind::kSampled,
-                                   ScheduleKind::kBlockWise,
-                                   0.25,
-                                   1.5,
-                                   4};
+  const ObjectiveOptions objective{
+      ObjectiveKind::kNone, 1.0, DampingReference::kMedian, 0.25, 1.5, 4};
   EXPECT_EQ(recipe.common.objective, objective);
+  EXPECT_EQ(recipe.model, (ModelRecipe{64.0, LabelKind::kSampled, ScheduleKind::kBlockWise, {}}));
   const GridOptions grid{GridKind::kUniform, 3, 0, true, true, 2.0, 1, 11};
   EXPECT_EQ(recipe.common.grid, grid);
   const OrderOptions order{OrderKind::kActivation, false};
@@ -158,6 +152,39 @@ TEST(Recipe, SettingsChangeTheCommonPartAndRulesStillOverrideIt) {
   EXPECT_EQ(recipe.common.objective.kind, ObjectiveKind::kNone);
   EXPECT_EQ(recipe.for_linear("x.down_proj").grid.bits, 8);
   EXPECT_EQ(recipe.for_linear("x.down_proj").grid.group_size, 64);
+}
+
+TEST(Recipe, IsResolvedOnceForAllLinearsOfARun) {
+  const Recipe recipe = parse(
+      "grid.bits = 4\nobjective.labels = \"sampled\"\n"
+      "[[rule]]\nmatch = \"*.down_proj\"\ngrid.bits = 8\n");
+  const RunRecipe run = recipe.resolve({"a.up_proj", "a.down_proj"});
+  EXPECT_EQ(run.linears.size(), 2u);
+  EXPECT_EQ(run.of("a.up_proj"), recipe.common);
+  EXPECT_EQ(run.of("a.down_proj"), recipe.for_linear("a.down_proj"));
+  EXPECT_EQ(run.of("a.down_proj").grid.bits, 8);
+  EXPECT_EQ(run.model, recipe.model);
+  EXPECT_TRUE(run.any([](const LinearRecipe& linear) { return linear.grid.bits == 8; }));
+  EXPECT_FALSE(run.any([](const LinearRecipe& linear) { return linear.grid.bits == 3; }));
+}
+
+// What the gptq format asks for: a rule that says 0 would make a linear that cannot be written.
+TEST(Recipe, ZerosStartWhereAFormatSaysInRulesToo) {
+  const Recipe recipe = with_zeros_from(
+      1, parse("[[rule]]\nmatch = \"a\"\ngrid.zero_min = 0\n[[rule]]\nmatch = \"b\"\n"
+               "grid.bits = 8\n"));
+  for (const char* name : {"a", "b", "c"})
+    EXPECT_EQ(recipe.for_linear(name).grid.zero_min, 1) << name;
+  EXPECT_EQ(parse_recipe(to_toml(recipe), "test"), recipe);
+  EXPECT_EQ(with_zeros_from(0, parse("grid.zero_min = 1")).common.grid.zero_min, 1);
+}
+
+TEST(Recipe, ValuesArePrintedInTheWordsOfTheirKeys) {
+  EXPECT_EQ(recipe_word(ObjectiveKind::kNone), "none");
+  EXPECT_EQ(recipe_word(ObjectiveKind::kOac), "oac");
+  EXPECT_EQ(recipe_word(ObjectiveKind::kGuided), "guided");
+  EXPECT_EQ(recipe_word(LabelKind::kTruth), "truth");
+  EXPECT_EQ(recipe_word(LabelKind::kSampled), "sampled");
 }
 
 TEST(Recipe, CalibrationIsNeededIfAnyLinearHasAnObjective) {
@@ -293,7 +320,7 @@ grid.clip_search = false
 TEST(Recipe, ATransformHoldsForTheWholeModelOnly) {
   EXPECT_TRUE(contains(complaint("[[rule]]\nmatch = \"*\"\ntransform.rotation = \"quarot\""),
                        "for the whole model"));
-  EXPECT_EQ(parse("[transform]\nrotation = \"quarot\"").common.transform.rotation,
+  EXPECT_EQ(parse("[transform]\nrotation = \"quarot\"").model.transform.rotation,
             RotationKind::kQuaRot);
 }
 
@@ -303,7 +330,7 @@ TEST(Recipe, LabelsScheduleAndFirstTokensHoldForTheWholeModelOnly) {
     EXPECT_TRUE(contains(complaint(std::string("[[rule]]\nmatch = \"*\"\n") + setting),
                          "for the whole model"));
   const Recipe recipe = parse("[[rule]]\nmatch = \"*\"\nobjective.kind = \"oac\"");
-  EXPECT_EQ(recipe.for_linear("any").objective.kind, ObjectiveKind::kOutput);
+  EXPECT_EQ(recipe.for_linear("any").objective.kind, ObjectiveKind::kOac);
 }
 
 TEST(Recipe, PrintedRecipesHoldEveryKeyInAFixedOrder) {

@@ -9,10 +9,6 @@
 
 namespace halftone {
 
-bool has_integer_zeros(const GridOptions& options) {
-  return options.symmetric || (options.round_zero && options.zero_code_bits >= options.bits);
-}
-
 template <class T>
 BilevelGrid<T>::Numbers::Numbers(int64_t groups, int64_t rows, int64_t runs)
     : values(at::ones({groups, rows}, c10::CppTypeToScalarType<T>::value)),
@@ -28,9 +24,10 @@ BilevelGrid<T>::BilevelGrid(const LinearRecipe& recipe, const GridContext<T>& co
       rows_(context.rows),
       dead_columns_(context.dead),
       dead_(context.grouping.columns.size()),
-      scales_(context.grouping.groups, rows_, rows_ / options_.run_size),
-      zeros_(context.grouping.groups, rows_, rows_ / options_.run_size) {
-  assert(options_.run_size >= 1 && kLanes % options_.run_size == 0);
+      scales_(context.grouping.groups, rows_, rows_ / options_.qq_groupsize),
+      zeros_(context.grouping.groups, rows_, rows_ / options_.qq_groupsize) {
+  static_assert(kRowsAtOnce == kLanes);
+  assert(options_.qq_groupsize >= 1 && kLanes % options_.qq_groupsize == 0);
   const std::vector<int64_t> positions = context.grouping.positions();
   for (const int64_t column : context.dead) dead_[positions[column]] = 1;
 }
@@ -45,7 +42,7 @@ typename BilevelGrid<T>::First BilevelGrid<T>::first_level(double low, double hi
     return {constant ? reach : 2 * reach / top, zero, constant};
   }
   if (constant) return {reach, low < 0 ? 1.0 : 0.0, true};
-  if (has_integer_zeros(options_)) {  // codes of `bits` bits hold only zeros within the range
+  if (options_.has_integer_zeros()) {  // codes of `bits` bits hold only zeros within the range
     low = std::min(low, 0.0);
     high = std::max(high, 0.0);
   }
@@ -57,7 +54,7 @@ template <class T>
 void BilevelGrid<T>::code(Numbers& numbers, Place at, std::span<const RunMember> members, int bits,
                           bool positive) const {
   const int64_t where = at.group * rows_ + at.row;
-  const int64_t run = at.group * (rows_ / options_.run_size) + at.row / options_.run_size;
+  const int64_t run = at.group * (rows_ / options_.qq_groupsize) + at.row / options_.qq_groupsize;
   auto* codes = numbers.codes.template mutable_data_ptr<uint8_t>() + where;
   auto* values = numbers.values.template mutable_data_ptr<T>() + where;
   const RunGrid grid = code_run(members, (1 << bits) - 1, positive, codes);
@@ -70,9 +67,9 @@ template <class T>
 void BilevelGrid<T>::fit(Place at, int64_t columns, const T* tile, const T* /*importance*/) {
   T low[kLanes], high[kLanes];
   kernels_.range(columns, tile, low, high);
-  for (int64_t lane = 0; lane < kLanes && at.row + lane < out_; lane += options_.run_size) {
+  for (int64_t lane = 0; lane < kLanes && at.row + lane < out_; lane += options_.qq_groupsize) {
     const Place first{at.position, at.group, at.row + lane};
-    const int64_t count = std::min(options_.run_size, out_ - first.row);
+    const int64_t count = std::min(options_.qq_groupsize, out_ - first.row);
     std::array<RunMember, kLanes> scales, zeros;
     for (int64_t i = 0; i < count; ++i) {
       const First row = first_level(low[lane + i], high[lane + i]);
@@ -80,9 +77,9 @@ void BilevelGrid<T>::fit(Place at, int64_t columns, const T* tile, const T* /*im
       zeros[i] = {row.zero, row.constant};
     }
     const auto members = static_cast<size_t>(count);
-    code(scales_, first, {scales.data(), members}, options_.scale_code_bits, /*positive=*/true);
-    if (!has_integer_zeros(options_)) {
-      code(zeros_, first, {zeros.data(), members}, options_.zero_code_bits, /*positive=*/false);
+    code(scales_, first, {scales.data(), members}, options_.qq_scale_bits, /*positive=*/true);
+    if (!options_.has_integer_zeros()) {
+      code(zeros_, first, {zeros.data(), members}, options_.qq_zero_bits, /*positive=*/false);
       continue;
     }
     T* to = zeros_.values.template mutable_data_ptr<T>() + at.group * rows_ + first.row;
@@ -114,18 +111,18 @@ SecondLevel BilevelGrid<T>::Numbers::stored(int bits, int64_t out, int64_t runs)
 
 template <class T>
 void BilevelGrid<T>::store(QuantizedLinear& linear) const {
-  BilevelStatistics bilevel{.run_size = options_.run_size, .scales = {}, .zeros = {}};
+  BilevelStatistics bilevel{.run_size = options_.qq_groupsize, .scales = {}, .zeros = {}};
   const int64_t runs = bilevel.runs(out_);
-  bilevel.scales = scales_.stored(options_.scale_code_bits, out_, runs);
-  linear.scales = reconstruct(bilevel.scales, options_.run_size);
-  if (has_integer_zeros(options_)) {
+  bilevel.scales = scales_.stored(options_.qq_scale_bits, out_, runs);
+  linear.scales = reconstruct(bilevel.scales, options_.qq_groupsize);
+  if (options_.has_integer_zeros()) {
     linear.zeros = zeros_.values.narrow(1, 0, out_).t().to(at::kByte).contiguous();
   } else {
-    bilevel.zeros = zeros_.stored(options_.zero_code_bits, out_, runs);
-    linear.zeros = reconstruct(*bilevel.zeros, options_.run_size);
+    bilevel.zeros = zeros_.stored(options_.qq_zero_bits, out_, runs);
+    linear.zeros = reconstruct(*bilevel.zeros, options_.qq_groupsize);
   }
   linear.bilevel = std::move(bilevel);
-  if (!has_integer_zeros(options_) && !dead_columns_.empty())
+  if (!options_.has_integer_zeros() && !dead_columns_.empty())
     linear.dead_columns = at::tensor(dead_columns_, at::kInt);
 }
 

@@ -16,13 +16,10 @@
 
 namespace halftone {
 
-// True where zeros are codes of their own, not numbers of the second level.
-bool has_integer_zeros(const GridOptions& options);
-
 template <class T>
 class BilevelGrid final : public Grid<T> {
  public:
-  // recipe.grid: run_size divides 16, so that a run never leaves the 16 rows that are fitted
+  // recipe.grid: qq_groupsize divides 16, so that a run never leaves the 16 rows that are fitted
   // together
   BilevelGrid(const LinearRecipe& recipe, const GridContext<T>& context);
 

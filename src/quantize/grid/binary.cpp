@@ -53,7 +53,7 @@ BinaryGrid<T>::BinaryGrid(const GridOptions& options, std::vector<T> importance,
       kernels_(kernels.binary),
       threads_(threads) {
   const auto in = static_cast<int64_t>(importance_.size());
-  const int64_t width = options.group_size == 0 ? in : options.group_size;
+  const int64_t width = options.columns_per_group(in);
   const int64_t groups = (in + width - 1) / width;
   salient_.assign(importance_.size(), 0);
   means_ = at::zeros({groups, kFits, rows}, at::kFloat);

@@ -42,29 +42,24 @@ std::unique_ptr<Grid<T>> make_inner_grid(const LinearRecipe& recipe,
   fail("grid.kind: not one of the known grids");
 }
 
-// Outside the grid; a split one has scales for them.
-bool keeps_outliers(const LinearRecipe& recipe) {
-  return recipe.outliers.kind != OutlierKind::kNone && recipe.grid.kind != GridKind::kSplit;
-}
-
 // Without any spread between rows there is nothing to be sensitive to: no outliers.
 template <class T>
 double outlier_threshold(const LinearRecipe& recipe, const GridContext<T>& context) {
   if (context.outlier_threshold > 0) return context.outlier_threshold;
   const double mean = mean_sensitivity(context.original, context.out, context.pivots);
-  return mean > 0 ? recipe.outliers.threshold * mean : std::numeric_limits<double>::infinity();
+  return mean > 0 ? recipe.outliers.tau * mean : std::numeric_limits<double>::infinity();
 }
 
 }  // namespace
 
 bool grid_needs_pivots(const LinearRecipe& recipe) {
-  return recipe.grid.kind == GridKind::kBinary || keeps_outliers(recipe);
+  return recipe.grid.kind == GridKind::kBinary || recipe.keeps_outliers_beside_grid();
 }
 
 template <class T>
 std::unique_ptr<Grid<T>> make_grid(const LinearRecipe& recipe, const GridContext<T>& context) {
   std::unique_ptr<Grid<T>> inner = make_inner_grid(recipe, context);
-  if (!keeps_outliers(recipe)) return inner;
+  if (!recipe.keeps_outliers_beside_grid()) return inner;
   if (recipe.outliers.kind == OutlierKind::kLasso)
     return std::make_unique<FrozenOutliers<T>>(std::move(inner), context);
   return std::make_unique<SensitivityOutliers<T>>(

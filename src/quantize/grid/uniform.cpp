@@ -3,21 +3,13 @@
 #include <ATen/ATen.h>
 
 namespace halftone {
-namespace {
-
-// METHODS 4.6: 7 bits where a 4-bit zero times the scale must be exact in float16, else 8.
-int default_scale_bits(const GridOptions& options) {
-  return !options.symmetric && options.bits == 4 ? 7 : 8;
-}
-
-}  // namespace
 
 UniformRule uniform_rule(const GridOptions& options) {
   UniformRule rule;
   rule.top = (1 << options.bits) - 1;
   rule.symmetric = options.symmetric;
   rule.zero_min = options.symmetric ? 0 : options.zero_min;
-  rule.scale_bits = options.scale_bits < 0 ? default_scale_bits(options) : options.scale_bits;
+  rule.scale_bits = options.significant_scale_bits();
   rule.candidates = options.clip_search ? 80 : 1;
   rule.clip_norm = options.clip_norm;
   rule.float16_scales = options.float16_scales;
