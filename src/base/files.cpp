@@ -227,6 +227,14 @@ void remove_abandoned(const fs::path& path) {
   for (const fs::path& folder : abandoned) fs::remove_all(folder, error);
 }
 
+void remove_own_pending(const fs::path& path) {
+  std::error_code error;
+  const fs::path staging = beside(path);
+  fs::path old = staging;
+  old += "-old";
+  if (!fs::exists(fs::symlink_status(old, error))) fs::remove_all(staging, error);
+}
+
 // for writing, because NFS gives no exclusive lock otherwise
 FileLock::FileLock(const fs::path& path) : descriptor_(::open(path.c_str(), O_RDWR | O_CLOEXEC)) {
   require(descriptor_ >= 0, "{}: cannot be opened: {}", shown(path), last_error());

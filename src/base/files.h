@@ -87,6 +87,9 @@ class PendingOutput {
 // what such a process had moved aside to replace it.
 void remove_abandoned(const std::filesystem::path& path);
 
+// The same for this process, which is about to end in the middle of its work.
+void remove_own_pending(const std::filesystem::path& path);
+
 // Held by one process at a time, until the end of the scope or of the process, however it ends (on
 // a file system that has no locks: by everyone).
 class FileLock {

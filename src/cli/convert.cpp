@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "base/files.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/console_progress.h"
@@ -35,7 +36,10 @@ int convert(const Options& options) {
                                .overwrite = options.overwrite};
   nlohmann::json report;
   {
-    ConsoleProgress progress;
+    ConsoleProgress progress([&] {
+      remove_own_pending(request.out);
+      return std::string();
+    });
     report = convert_model(request, progress);
   }
   print_result(fmt::format("wrote {}\n{}", options.out, convert_text(report)));

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/files.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/console_progress.h"
@@ -87,16 +88,22 @@ QuantizeRequest make_request(const Options& options) {
   return request;
 }
 
+// What an interrupted run leaves, in words; empty: nothing.
+std::string kept_by(const QuantizeRequest& request) {
+  if (!request.recipe.needs_calibration() || !has_finished_blocks(request.out)) return "";
+  return fmt::format("{} keeps the finished blocks: --resume goes on with them",
+                     printable(journal_folder(request.out).string(), 400));
+}
+
 nlohmann::json quantize_with_progress(const QuantizeRequest& request) {
-  ConsoleProgress progress;
+  ConsoleProgress progress([&] {
+    remove_own_pending(request.out);
+    return kept_by(request);
+  });
   try {
     return quantize_model(request, progress);
   } catch (const Interrupted&) {
-    const std::filesystem::path journal = journal_folder(request.out);
-    std::error_code error;
-    if (!request.recipe.needs_calibration() || !std::filesystem::exists(journal, error)) throw;
-    throw Interrupted{fmt::format("{} keeps the finished blocks: --resume goes on with them",
-                                  printable(journal.string(), 400))};
+    throw Interrupted{kept_by(request)};
   }
 }
 

@@ -71,6 +71,10 @@ json comparable(json identity) {
   return identity;
 }
 
+std::string block_name(int64_t block) {
+  return fmt::format("block-{:05}", block);
+}
+
 // run.json goes last, so that what a kill leaves is still known as a journal, or is empty.
 void discard(const fs::path& folder) {
   std::error_code error;
@@ -109,6 +113,10 @@ QuantizeRequest with_choices_of_the_run_before(QuantizeRequest request) {
   return request;
 }
 
+bool has_finished_blocks(const fs::path& out) {
+  return is_there(journal_folder(out) / block_name(0));
+}
+
 Journal::Journal(const QuantizeJob& job)
     : job_(job), folder_(journal_folder(job.request().out)), plan_(job.output_plan()) {
   plan_.companions = false;
@@ -129,7 +137,7 @@ Journal::~Journal() {
 
 void Journal::open() {
   const QuantizeRequest& request = job_.request();
-  require(request.resume || request.overwrite,
+  require(request.resume || request.overwrite || !has_finished_blocks(request.out),
           "{}: an interrupted run is kept here; --resume goes on with it, --overwrite starts again",
           shown(folder_));
   const json begun = read_json(run_file());  // fails where the folder is none of ours
@@ -168,7 +176,7 @@ fs::path Journal::run_file() const {
 }
 
 fs::path Journal::block_folder(int64_t block) const {
-  return folder_ / fmt::format("block-{:05}", block);
+  return folder_ / block_name(block);
 }
 
 void Journal::begin(int64_t block) {

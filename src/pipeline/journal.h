@@ -23,6 +23,8 @@ namespace halftone {
 
 // OUT.journal, whether or not there is one.
 std::filesystem::path journal_folder(const std::filesystem::path& out);
+// Whether finished blocks of an interrupted run are kept there.
+bool has_finished_blocks(const std::filesystem::path& out);
 
 // What is chosen by measurement where it is not asked for (compute, products), as the run that
 // `resume` goes on with has chosen it: measured again, it might come out otherwise.
