@@ -72,8 +72,8 @@ void run(const Model& model, const at::Tensor& ids, int64_t blocks, ObjectiveKin
     OutputStatistics statistics(
         model, [&](const LinearSlot&) { return objective; }, ids, execution.device, store);
     const auto start = Clock::now();
-    pass.run({model.embed(ids, execution).to(at::kBFloat16)}, layers - blocks,
-             layers, {}, statistics);
+    pass.run({model.embed(ids, execution).to(at::kBFloat16)}, layers - blocks, layers, {},
+             statistics);
     took = std::min(took, seconds_since(start));
   }
   const bool hessians = kind == ObjectiveKind::kOac;

@@ -1,5 +1,5 @@
-// What the binary grid's structure search costs (METHODS 4.4): a block by itself, and its share of
-// quantizing a whole linear, beside GPTQ on the same layer. A plain program, as solve_bench is.
+// What the binary grid's structure search costs (methods.md 4.4): a block by itself, and its share
+// of quantizing a whole linear, beside GPTQ on the same layer. A plain program, as solve_bench is.
 //
 //   binary_bench [columns] [threads] [repetitions]
 #include <ATen/ATen.h>

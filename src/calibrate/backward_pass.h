@@ -1,4 +1,4 @@
-// The gradient of the end loss flowing backwards through a model, block by block (METHODS 2.2).
+// The gradient of the end loss flowing backwards through a model, block by block (methods.md 2.2).
 //
 // On the way up the input of every block is put aside; on the way down each block is computed again
 // from it and differentiated on its own. In memory: those inputs (in the store, which may spill),

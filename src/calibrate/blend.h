@@ -1,4 +1,4 @@
-// A Fisher matrix from few sequences is noisy; the input Hessian is not (METHODS 2.6).
+// A Fisher matrix from few sequences is noisy; the input Hessian is not (methods.md 2.6).
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -22,7 +22,7 @@ class EndLoss {
  public:
   // ids: (sequences, length) int32 on the CPU. Labels are the next tokens of the text, or drawn
   // from the model's own distribution (then gradients have mean 0 and their Fisher matrix is the
-  // Hessian of KL, METHODS 2.2). A draw depends on the seed, the sequence and the position only.
+  // Hessian of KL, methods.md 2.2). A draw depends on the seed, the sequence and the position only.
   EndLoss(const Model& model, const at::Tensor& ids, const Execution& execution, LabelKind labels,
           uint64_t seed);
 

@@ -1,5 +1,5 @@
 // Does a Fisher matrix predict gradients it was not made of better than the input Hessian does
-// (METHODS 2.6)? From few sequences it may not; then the linear is better off without it.
+// (methods.md 2.6)? From few sequences it may not; then the linear is better off without it.
 #pragma once
 
 #include <ATen/core/Tensor.h>

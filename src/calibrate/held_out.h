@@ -1,5 +1,5 @@
 // What the inputs of one stage are on the sequences that no solve may see, with both streams
-// (METHODS 3: how far a quantized linear's output is from the full-precision model's).
+// (methods.md 3.6: how far a quantized linear's output is from the full-precision model's).
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,6 +1,6 @@
-// The input Hessian X^T X of one stage (METHODS 2.1), summed in float32 from inputs of any dtype;
-// with token weights s, X^T diag(s) X (Kim et al. 2025, GuidedQuant, arXiv 2505.07004;
-// METHODS 2.3).
+// The input Hessian X^T X of one stage (methods.md 2.1), summed in float32 from inputs of any
+// dtype; with token weights s, X^T diag(s) X (Kim et al. 2025, GuidedQuant, arXiv 2505.07004;
+// methods.md 2.3).
 #pragma once
 
 #include <ATen/core/Tensor.h>

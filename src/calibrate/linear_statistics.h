@@ -20,7 +20,7 @@ struct HeldOutInputs {
 
 struct LinearStatistics {
   // (in, in) float32 or float64: X^T X over all tokens, or what another objective puts in its place
-  // (METHODS 2); undefined: no objective. Linears share a factorization where they share this
+  // (methods.md 2); undefined: no objective. Linears share a factorization where they share this
   // tensor. Or (groups, in, in): one for each run of rows (first_row_of_group in
   // recipe/linear_recipe.h).
   at::Tensor hessian = {};
@@ -31,7 +31,8 @@ struct LinearStatistics {
   // (out) float64: the trace of each row's own Hessian, for output Hessians the sum over sequences
   // of |row of the gradient|^2; undefined without gradients
   at::Tensor row_energies = {};
-  // score of the Fisher matrix on held-out sequences over that of X^T X (METHODS 2.6); 0: not taken
+  // score of the Fisher matrix on held-out sequences over that of X^T X (methods.md 2.6); 0: not
+  // taken
   double gate_score = 0;
   std::string fallback = {};      // empty, or why this is not the objective that was asked for
   int64_t skipped_sequences = 0;  // left out for numbers that are not finite

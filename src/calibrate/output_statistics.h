@@ -1,5 +1,5 @@
 // What the backward pass leaves behind for each linear: its output Hessian, or the weight of each
-// token (METHODS 2.2, 2.3), by the linear's objective.
+// token (methods.md 2.2, 2.3), by the linear's objective.
 #pragma once
 
 #include <functional>

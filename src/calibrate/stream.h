@@ -1,4 +1,4 @@
-// Calibration sequences flowing through a model block by block, stage by stage (METHODS 7.5).
+// Calibration sequences flowing through a model block by block, stage by stage (methods.md 7.5).
 //
 // A stage's inputs feed its statistics; the caller then replaces the stage's linears; the next call
 // computes the stage's outputs with the new weights on the way to the next inputs. So every linear
@@ -34,7 +34,7 @@ class Stream {
 
   // Statistics of the inputs of `stage`; stages of a block must be asked for in order, 0 first.
   // Sequences whose inputs are not finite are left out and counted. Error: more than 1 % of them
-  // (METHODS 7.6). original: the same block in full precision; used with two streams only.
+  // (methods.md 7.6). original: the same block in full precision; used with two streams only.
   LinearStatistics measure(const Block& block, const Block& original, int stage) {
     return measure(block, original, stage, {at::Tensor()}).front();
   }

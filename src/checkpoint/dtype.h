@@ -1,4 +1,4 @@
-// The element types that a safetensors file can name (FORMATS 2).
+// The element types that a safetensors file can name (formats.md 2).
 #pragma once
 
 #include <c10/core/ScalarType.h>

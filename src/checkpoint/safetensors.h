@@ -1,4 +1,4 @@
-// safetensors files (FORMATS 2): named tensors behind a JSON header.
+// safetensors files (formats.md 2): named tensors behind a JSON header.
 //
 // The reader maps the file and is stricter than the reference library: no holes, no overlap, no
 // duplicate names, no arithmetic that can overflow. The writer orders tensors by alignment, then
@@ -29,7 +29,7 @@ struct StoredTensor {
 
 class SafetensorsFile {
  public:
-  // Errors: everything FORMATS 2 calls fatal, each with the file and the tensor.
+  // Errors: everything formats.md 2 refuses, each with the file and the tensor.
   explicit SafetensorsFile(const std::filesystem::path& path);
 
   const std::vector<StoredTensor>& tensors() const { return tensors_; }  // in file order
@@ -49,7 +49,7 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
-// One file, written beside and renamed. Tensors: contiguous CPU, any dtype FORMATS 2 names and
+// One file, written beside and renamed. Tensors: contiguous CPU, any dtype formats.md 2 names and
 // torch has. The same input gives the same bytes.
 void write_safetensors(const std::filesystem::path& path,
                        const std::map<std::string, at::Tensor>& tensors,
@@ -83,7 +83,7 @@ class ShardedWriter {
   ShardedWriter(const ShardedWriter&) = delete;
   ShardedWriter& operator=(const ShardedWriter&) = delete;
 
-  // Errors: a name twice, a dtype FORMATS 2 does not name, a full disk.
+  // Errors: a name twice, a dtype formats.md 2 does not name, a full disk.
   void add(const std::string& name, const at::Tensor& tensor);
   void finish();
 

@@ -1,4 +1,4 @@
-// model.safetensors.index.json: which shard of a model folder holds which tensor (FORMATS 2).
+// model.safetensors.index.json: which shard of a model folder holds which tensor (formats.md 2).
 #pragma once
 
 #include <filesystem>

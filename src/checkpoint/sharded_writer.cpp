@@ -1,4 +1,4 @@
-// The sharding half of safetensors.h: the file names and the index of Hugging Face (FORMATS 2).
+// The sharding half of safetensors.h: the file names and the index of Hugging Face (formats.md 2).
 #include <ATen/ATen.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // From scores of positions to the numbers that are reported, each with its uncertainty
-// (EVALUATION).
+// (methods.md 12).
 #pragma once
 
 #include <cstdint>

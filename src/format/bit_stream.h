@@ -1,4 +1,4 @@
-// LE(b): codes laid end to end, least significant bit first (FORMATS, "One bit stream").
+// LE(b): codes laid end to end, least significant bit first (formats.md "One bit stream").
 //
 // Read as little-endian 32-bit words it is the layout of GPTQ (also its 96-bit trick at 3 bits), of
 // compressed-tensors from 0.19 on and of MLX; read as bytes it is ours. Eight codes of b bits fill

@@ -1,4 +1,4 @@
-// The `quantization_config` of compressed-tensors, format "pack-quantized" (FORMATS 5).
+// The `quantization_config` of compressed-tensors, format "pack-quantized" (formats.md 5).
 #pragma once
 
 #include <cstdint>

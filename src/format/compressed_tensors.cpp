@@ -1,4 +1,4 @@
-// compressed-tensors, format "pack-quantized" (vLLM, llm-compressor; FORMATS 5).
+// compressed-tensors, format "pack-quantized" (vLLM, llm-compressor; formats.md 5).
 //
 //   weight_packed      I32 [out, ceil(in*b/32)]        LE(b) along the input, rows in order
 //   weight_scale       model's type [out, groups]

@@ -1,4 +1,4 @@
-// GPTQ checkpoints, v1 and v2 (AutoGPTQ, ModelCloud/GPTQModel; FORMATS 4).
+// GPTQ checkpoints, v1 and v2 (AutoGPTQ, ModelCloud/GPTQModel; formats.md 4).
 //
 // The writer keeps to what every engine reads the same way: 3 bits only as v2, no zero of 0 in v1,
 // g_idx always.
@@ -23,7 +23,7 @@ namespace {
 
 // Bits of lanes and columns that fill whole 32-bit words.
 constexpr int64_t kColumnStep = 32;
-// v1 files store zero - 1, which most readers take back without wrapping (FORMATS 4).
+// v1 files store zero - 1, which most readers take back without wrapping (formats.md 4).
 constexpr int kLeastZeroOfV1 = 1;
 
 std::string linear_refusal(const LinearPlan& linear, bool v2) {

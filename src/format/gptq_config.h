@@ -1,5 +1,5 @@
-// The `quantization_config` of GPTQ files (FORMATS 4): what AutoGPTQ, GPTQModel and optimum write,
-// and what we write.
+// The `quantization_config` of GPTQ files (formats.md 4): what AutoGPTQ, GPTQModel and optimum
+// write, and what we write.
 #pragma once
 
 #include <nlohmann/json.hpp>

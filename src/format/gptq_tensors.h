@@ -1,4 +1,4 @@
-// The four tensors of a GPTQ linear (FORMATS 4), between the names and the numbers.
+// The four tensors of a GPTQ linear (formats.md 4), between the names and the numbers.
 //
 //   qweight I32 [in*b/32, out]         LE(b) down the input, one stream per output column
 //   qzeros  I32 [groups, out*b/32]     LE(b) along the output; v1 holds zero - 1, v2 the zero

@@ -1,4 +1,4 @@
-// Kind "bilevel": scales, and zeros that are fractions, from a second level (METHODS 4.2). With
+// Kind "bilevel": scales, and zeros that are fractions, from a second level (methods.md 4.2). With
 // runs = ceil(out / run_size) and r(o) = o / run_size,
 //
 //   NAME.scale_codes   U8 [ceil(out*groups*scale_code_bits/8)]   one stream, row by row

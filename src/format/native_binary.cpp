@@ -1,5 +1,5 @@
-// Kind "binary": signs, of which salient columns have two (METHODS 4.4). bits is 2, symmetric and
-// group_index are false. A code is first * 2 + second in a salient column, tail * 2 + sign in
+// Kind "binary": signs, of which salient columns have two (methods.md 4.4). bits is 2, symmetric
+// and group_index are false. A code is first * 2 + second in a salient column, tail * 2 + sign in
 // another one; a sign is 1 for +, tail 1 for weights beyond the break point.
 //
 //   NAME.salient   U8 [ceil(in/8)]               one bit a column, as a stream; 1: salient

@@ -1,4 +1,4 @@
-// Kind "split": bulk and outliers of a group have scales of their own (METHODS 4.5).
+// Kind "split": bulk and outliers of a group have scales of their own (methods.md 4.5).
 //
 //   NAME.scales, NAME.zeros   as in kind "uniform": the bulk's
 //   NAME.split_scales       F16, BF16 or F32 [out, groups]

@@ -14,8 +14,8 @@ at::Tensor pack_rows(const at::Tensor& codes, int bits);
 // words: (rows, stream_words(n, bits)) int32.  -> (rows, n) uint8
 at::Tensor unpack_rows(const at::Tensor& words, int64_t n, int bits);
 
-// The old layout of compressed-tensors: floor(32 / bits) codes a word, the top bits unused (FORMATS
-// 5).
+// The old layout of compressed-tensors: floor(32 / bits) codes a word, the top bits unused
+// (formats.md 5).
 int64_t padded_words(int64_t n, int bits);
 
 // words: (rows, padded_words(n, bits)) int32.  -> (rows, n) uint8

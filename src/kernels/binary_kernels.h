@@ -1,5 +1,5 @@
-// The hot loops of the binary grid's structure search (METHODS 4.4; Huang et al. 2024, BiLLM, arXiv
-// 2402.04291), single-threaded, on tiles as in lane_kernels.h: (columns, 16), a row a lane.
+// The hot loops of the binary grid's structure search (methods.md 4.4; Huang et al. 2024, BiLLM,
+// arXiv 2402.04291), single-threaded, on tiles as in lane_kernels.h: (columns, 16), a row a lane.
 //
 // To binarize some weights of a row is to replace each by mean + scale * sign(w - mean), where
 // scale is the mean of |w - mean|; order 2 does it again with what remains. All means are weighted.

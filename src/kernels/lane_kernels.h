@@ -1,5 +1,5 @@
-// The hot loops of the column sweep and of the grid searches (METHODS 4.1, 7.1), single-threaded,
-// on raw pointers.
+// The hot loops of the column sweep and of the grid searches (methods.md 4.1, 7.1),
+// single-threaded, on raw pointers.
 //
 // Everything here works on a tile: some columns of 16 consecutive output rows, stored column after
 // column, so that tile[column * 16 + lane] is the weight of row `lane`. Rows are independent in the
@@ -26,18 +26,18 @@ constexpr double least_scale(bool float16) {
   return float16 ? kLeastFloat16Scale : kLeastWideScale;
 }
 
-// A uniform grid's rules, the same for every group of a linear (METHODS 4.1).
+// A uniform grid's rules, the same for every group of a linear (methods.md 4.1).
 struct UniformRule {
   int top = 15;            // greatest code, 2^bits - 1
   bool symmetric = false;  // zero is (top + 1) / 2 everywhere
   int zero_min = 0;        // least zero of an asymmetric grid
-  int scale_bits = 8;      // significant bits of a scale; 0 = all that a float32 has (METHODS 4.6)
-  int candidates = 1;      // ranges tried: 1 - i / 100 of the full one, i < candidates
-  double clip_norm = 2.4;  // exponent of the error that chooses among them
+  int scale_bits = 8;  // significant bits of a scale; 0 = all that a float32 has (methods.md 4.6)
+  int candidates = 1;  // ranges tried: 1 - i / 100 of the full one, i < candidates
+  double clip_norm = 2.4;       // exponent of the error that chooses among them
   bool float16_scales = false;  // a scale is a float16 number, else one of float32's range
 };
 
-// A min-max grid without stored numbers: its range is all there is to it (METHODS 4.1).
+// A min-max grid without stored numbers: its range is all there is to it (methods.md 4.1).
 struct RangeRule {
   int top = 7;             // greatest code, 2^bits - 1
   bool symmetric = false;  // the range is that of +-max|w|, zero is (top + 1) / 2
@@ -79,10 +79,10 @@ struct LaneKernels {
   void (*round_shifted)(int top, const T* weights, const T* scales, const T* zeros, uint8_t* codes,
                         T* values);
 
-  // What taking one weight out of a group would gain (METHODS 5.1, step A): the sum of importance *
-  // error^2 on the grid of the whole group, less that of the others on the grid of the others.
-  // Exact in O(columns): only the two ends of the range change the grid. tile, gains: (columns,
-  // 16); importance: (columns)
+  // What taking one weight out of a group would gain (methods.md 5.1, step A): the sum of
+  // importance * error^2 on the grid of the whole group, less that of the others on the grid of the
+  // others. Exact in O(columns): only the two ends of the range change the grid. tile, gains:
+  // (columns, 16); importance: (columns)
   void (*leave_one_out)(const RangeRule& rule, int64_t columns, const T* tile, const T* importance,
                         T* gains);
 

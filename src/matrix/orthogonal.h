@@ -26,7 +26,7 @@ struct KroneckerMatrix {
 at::Tensor multiply(const at::Tensor& x, const KroneckerMatrix& matrix);
 
 // Orthonormal Hadamard matrix of order n: Sylvester for powers of two, Paley I and II for 12, 20,
-// 28, 36, 44, 60, 76, 108, 140, 148, ... times powers of two (METHODS 8.4). Where none of these
+// 28, 36, 44, 60, 76, 108, 140, 148, ... times powers of two (methods.md 8.4). Where none of these
 // fits, the odd part is a random orthogonal matrix (drawn from `seed`), which is no longer flat:
 // see `is_flat`.
 KroneckerMatrix hadamard(int64_t n, uint64_t seed);

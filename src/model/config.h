@@ -27,7 +27,7 @@ struct ModelConfig {
   std::vector<bool> windowed;  // by layer, whether it has that window; empty: all have
   bool attention_bias = false, mlp_bias = false, tied_embeddings = false;
   // The input of every down projection is multiplied by hadamard(intermediate, seed) before the
-  // linear sees it (matrix/orthogonal.h; METHODS 8.2, step 5); none: as published.
+  // linear sees it (matrix/orthogonal.h; methods.md 8.2, step 5); none: as published.
   std::optional<uint64_t> online_seed;
   // Keys that config.json lacks for what is stored without being asked for
   // (model/stored_tensors.h), an object.

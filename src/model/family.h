@@ -3,7 +3,7 @@
 // A stage is a few inputs and the linears that read them (q, k, v; o; gate, up; down). Running a
 // block is: take the stage's inputs, apply its linears, let the family move the state on, next
 // stage. Evaluation walks straight through; calibration stops between the two to measure the inputs
-// and to replace the linears (METHODS 7.5), and differentiates at the linears' outputs.
+// and to replace the linears (methods.md 7.5), and differentiates at the linears' outputs.
 //
 // A family is one file (llama.cpp) and one line in families().
 #pragma once

@@ -1,4 +1,4 @@
-// Bits per weight of a model folder, from the bytes that are stored (METHODS 10).
+// Bits per weight of a model folder, from the bytes that are stored (methods.md 10).
 #pragma once
 
 #include <nlohmann/json.hpp>

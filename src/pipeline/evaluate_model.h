@@ -27,7 +27,7 @@ struct EvaluateRequest {
 std::vector<std::filesystem::path> inputs_of(const std::vector<std::filesystem::path>& models,
                                              const EvaluateRequest& request);
 
-// One object as INTERFACE "JSON" lists it, plus `compute`, `format`, `bytes` (of all weight files)
+// One object as interface.md 6 lists it, with `compute`, `format`, `bytes` (of all weight files)
 // and `protocol.ids_sha256`, `protocol.tokenizer`, `protocol.round_trip`; `notes` (lines), where
 // the files gave rise to any; `failure` (a line), where a result is not a number.
 nlohmann::json evaluate_model(const EvaluateRequest& request, Progress& progress);

@@ -43,7 +43,7 @@ struct QuantizeRequest {
 // What a run reads.
 std::vector<std::filesystem::path> inputs_of(const QuantizeRequest& request);
 
-// Returns the report (INTERFACE, "JSON"), with times; the copy in the output folder has none. Every
+// Returns the report (interface.md 5), with times; the copy in the output folder has none. Every
 // error comes before the first output byte is in place. An exception leaves nothing behind but, if
 // a block was finished, the journal that `resume` goes on from (pipeline/journal.h), with the same
 // bytes in the end.

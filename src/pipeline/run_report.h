@@ -1,4 +1,4 @@
-// What a run did (INTERFACE, "JSON").
+// What a run did (interface.md 5).
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
 // target.auto: a linear is solved for several targets and the one kept whose output on calibration
-// windows that no solve has seen is nearest to the full-precision model's (METHODS 3).
+// windows that no solve has seen is nearest to the full-precision model's (methods.md 3.6).
 #pragma once
 
 #include <ATen/core/Tensor.h>

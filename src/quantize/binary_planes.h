@@ -17,7 +17,7 @@ at::Tensor binary_levels(const at::Tensor& means, const at::Tensor& scales);
 // there.  -> (count, in) float32
 at::Tensor binary_weights(const QuantizedLinear& linear, int64_t begin, int64_t count);
 
-// The paper's count (METHODS 10): a sign a weight, two in salient columns, nothing else.
+// The paper's count (methods.md 10): a sign a weight, two in salient columns, nothing else.
 double binary_bits_per_weight(const QuantizedLinear& linear);
 
 }  // namespace halftone

@@ -13,7 +13,7 @@ namespace halftone {
 namespace {
 
 constexpr int64_t kWideInputs =
-    2048;  // beyond: factor float32 Hessians in float32 first (METHODS 7.4)
+    2048;  // beyond: factor float32 Hessians in float32 first (methods.md 7.4)
 constexpr int64_t kLeafColumns =
     256;  // factored by LAPACK; larger ones are halved, which is all products
 constexpr double kGreatestDamping = 10;  // times the reference

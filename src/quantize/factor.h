@@ -1,4 +1,4 @@
-// From a Hessian to the matrix that drives the sweep (METHODS 2.5, 2.6, 7.2): U upper triangular
+// From a Hessian to the matrix that drives the sweep (methods.md 2.5, 2.6, 7.2): U upper triangular
 // with U^T U = (H + damping I)^-1, by one Cholesky factorization of the reversed matrix and one
 // triangular inverse.
 #pragma once
@@ -41,7 +41,7 @@ struct Factor {
                                     std::span<const int64_t> columns, double share,
                                     at::ScalarType type);
 
-// A factor found by raising the damping (METHODS 7.6, step 2).
+// A factor found by raising the damping (methods.md 7.6, step 2).
 struct DampedFactor {
   at::Tensor upper;   // (in, in), as stored for the sweep; undefined: none was found up to 10 times
                       // the reference

@@ -1,4 +1,4 @@
-// In which order the columns are rounded, and which of them share a scale (METHODS 6).
+// In which order the columns are rounded, and which of them share a scale (methods.md 6).
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ struct Grouping {
 Grouping group_columns(std::vector<int64_t> columns, int64_t group_size, bool static_groups);
 
 // Width of a lazy block near 128 such that no dynamic group starts inside a block and crosses its
-// end (METHODS 7.1).
+// end (methods.md 7.1).
 int64_t block_width(const Grouping& grouping, int64_t wanted = 128);
 
 }  // namespace halftone

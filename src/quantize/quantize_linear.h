@@ -1,4 +1,4 @@
-// One weight + statistics -> QuantizedLinear, by the one sweep (METHODS 7.1).
+// One weight + statistics -> QuantizedLinear, by the one sweep (methods.md 7.1).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -30,7 +30,7 @@ struct LinearOutcome {
   // groups and beside the same outliers, on a sample of 32 rows; 0: not taken (no objective)
   double loss_ratio_to_rtn = 0;
   double damping = 0;    // share of the reference diagonal that the factorization needed
-  std::string fallback;  // empty, or the steps of METHODS 7.6 that were taken, oldest first, and
+  std::string fallback;  // empty, or the steps of methods.md 7.6 that were taken, oldest first, and
                          // where weights were too small for their scales (scale_floor.h)
   std::string target;    // of target.auto: the trial that was kept; else empty
   std::vector<TargetTrial> trials;  // of target.auto, in the order tried
@@ -38,14 +38,14 @@ struct LinearOutcome {
 };
 
 // Factors one Hessian, then quantizes every linear that shares it (q, k, v; gate, up). Nothing is
-// damped in place, so the order of the linears does not matter (METHODS 11, identity 18). With one
-// Hessian for each run of rows the runs are solved one after another, in one order of columns, that
-// of the sum of their diagonals, and only one factor exists at a time. Not for several threads at
-// once: it brings its own, and keeps what later weights can use (WeightShift).
+// damped in place, so the order of the linears does not matter (methods.md 11, identity 18). With
+// one Hessian for each run of rows the runs are solved one after another, in one order of columns,
+// that of the sum of their diagonals, and only one factor exists at a time. Not for several threads
+// at once: it brings its own, and keeps what later weights can use (WeightShift).
 class LinearSolver {
  public:
   // recipe: one that recipe/rules.h lets pass. Errors: statistics that are not what it asks for.
-  // Numbers that refuse (METHODS 7.6) are not errors: see `fallback`.
+  // Numbers that refuse (methods.md 7.6) are not errors: see `fallback`.
   LinearSolver(const LinearStatistics& statistics, const LinearRecipe& recipe, int threads);
   ~LinearSolver();
 

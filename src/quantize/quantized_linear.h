@@ -10,7 +10,7 @@
 
 namespace halftone {
 
-// Numbers of a grid that are themselves on a grid (METHODS 4.2): one step and zero for a run of
+// Numbers of a grid that are themselves on a grid (methods.md 4.2): one step and zero for a run of
 // consecutive rows of one group of columns,  number = step * (code - zero).
 struct SecondLevel {
   int bits = 0;      // of a code, 1 .. 8
@@ -42,7 +42,7 @@ struct Outliers {
   int64_t count() const { return values.size(0); }
 };
 
-// What the codes of a binary grid stand for (METHODS 4.4; Huang et al. 2024, BiLLM, arXiv
+// What the codes of a binary grid stand for (methods.md 4.4; Huang et al. 2024, BiLLM, arXiv
 // 2402.04291). Codes are 0 .. 3: of a salient column two signs, first * 2 + second; of another one
 // tail * 2 + sign; a sign is 1 for +. A row and group has four means and scales: bulk, tail, first
 // and second sign of salient columns;  w = mean + sign * scale, of a salient column the sum of two.
@@ -51,7 +51,7 @@ struct BinaryPlanes {
   at::Tensor means, scales;  // (out, groups, 4) float32, as a file stores them
 };
 
-// The outliers of a split grid (METHODS 4.5): they have scales of their own and codes of as many
+// The outliers of a split grid (methods.md 4.5): they have scales of their own and codes of as many
 // bits. A code means scale * (code - zero), or, as sign (the highest bit) and magnitude,
 // +-(floor + scale * magnitude).
 struct SplitOutliers {
@@ -67,7 +67,7 @@ struct SplitOutliers {
 // Of an outlier's position among the columns of its group: ceil(log2(group_size)).
 int position_bits(int64_t group_size);
 
-// w = scale * (code - zero), one scale and zero per row and group of columns (METHODS 4), unless
+// w = scale * (code - zero), one scale and zero per row and group of columns (methods.md 4), unless
 // one of the optional parts says otherwise. All numbers have already been rounded to what a file
 // stores, so this is what was measured and what is read back.
 struct QuantizedLinear {
@@ -104,7 +104,7 @@ at::Tensor column_groups(const QuantizedLinear& linear);
 // Share of the weights kept outside the grid, or having scales of their own.
 double outlier_share(const QuantizedLinear& linear);
 
-// The papers' count (METHODS 10), over out * in: codes; 16 bits a scale and `bits` a zero (none
+// The papers' count (methods.md 10), over out * in: codes; 16 bits a scale and `bits` a zero (none
 // when symmetric), or first-level codes and 16-bit second-level numbers; 32 bits an outlier; on a
 // split grid second scales and zeros, and an outlier's position in its group. A
 // group index counts 32 bits a column, but nothing beside a bilevel grid, where the papers leave

@@ -17,7 +17,7 @@
 namespace halftone {
 namespace {
 
-constexpr int64_t kDoubleInputs = 2048;  // up to here P is formed in float64 (METHODS 7.4)
+constexpr int64_t kDoubleInputs = 2048;  // up to here P is formed in float64 (methods.md 7.4)
 
 // What the recipe's target makes of D: the shift, and D in sweep order with P, in float64 where the
 // factor is.

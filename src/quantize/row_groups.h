@@ -1,8 +1,8 @@
 // One linear, its rows solved together or in runs with a Hessian each (the k of Kim et al. 2025,
-// GuidedQuant, arXiv 2505.07004; METHODS 2.3). Rows do not see each other in the sweep, so runs are
-// independent but for what a linear stores once: the order of its columns, which is that of the sum
-// of the runs' diagonals; its dead columns, dead in all runs; outliers by magnitude, chosen among
-// all weights. A threshold or rate of outliers by sensitivity holds in each run.
+// GuidedQuant, arXiv 2505.07004; methods.md 2.3). Rows do not see each other in the sweep, so runs
+// are independent but for what a linear stores once: the order of its columns, which is that of the
+// sum of the runs' diagonals; its dead columns, dead in all runs; outliers by magnitude, chosen
+// among all weights. A threshold or rate of outliers by sensitivity holds in each run.
 #pragma once
 
 #include <ATen/core/Tensor.h>

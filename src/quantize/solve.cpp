@@ -15,7 +15,7 @@ namespace halftone {
 namespace {
 
 constexpr double kGreatestDrift =
-    4;  // |What - W0| over that of round-to-nearest (METHODS 7.6, step 6)
+    4;  // |What - W0| over that of round-to-nearest (methods.md 7.6, step 6)
 constexpr double kGreatestDamping = 10;  // times the reference diagonal
 constexpr int64_t kComparedTiles = 2;    // of 16 rows, set against rounding to nearest
 

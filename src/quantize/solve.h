@@ -1,4 +1,4 @@
-// Rows of one linear, start to end: sweep, check, and the ladder of METHODS 7.6 when the numbers
+// Rows of one linear, start to end: sweep, check, and the steps of methods.md 7.6 when the numbers
 // refuse.
 //
 // Left out of the ladder: step 3 (a Fisher matrix is a sum of squares, damping always factors it;

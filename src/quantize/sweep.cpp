@@ -32,8 +32,8 @@ struct Block {
   double* difference;  // (rows) sums of (w0 - value)^2
 };
 
-// What a two-stream target adds to a column before it is rounded, sixteen rows (METHODS 3.3): the
-// residual that joins E', and S for P, with its sign turned because it is subtracted as E' is.
+// What a two-stream target adds to a column before it is rounded, sixteen rows (methods.md 3.3):
+// the residual that joins E', and S for P, with its sign turned because it is subtracted as E' is.
 // original, weights, residual, drifts: (16)
 template <class T>
 void aim(const SweepTask<T>& task, const T* original, const T* weights, T* residual, T* drifts) {
@@ -54,8 +54,8 @@ struct Scratch {
   std::vector<T> seen;    // parity: what the columns beyond the block take for w, less w
 };
 
-// Turns E' and -S of a block's columns into those of `seen` weights (METHODS 3.3): w - seen joins
-// the residual and leaves the drift.
+// Turns E' and -S of a block's columns into those of `seen` weights (methods.md 3.3): w - seen
+// joins the residual and leaves the drift.
 template <class T>
 void pass_on_seen(const Block<T>& block, Scratch<T>& scratch) {
   const T alpha = static_cast<T>(block.task.target.alpha),

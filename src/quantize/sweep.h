@@ -1,11 +1,11 @@
-// The one sweep (METHODS 7.1): columns are rounded in order, and what rounding one of them costs is
-// made up for by the columns that are still free. Frantar et al. 2022 (GPTQ, arXiv 2210.17323),
+// The one sweep (methods.md 7.1): columns are rounded in order, and what rounding one of them costs
+// is made up for by the columns that are still free. Frantar et al. 2022 (GPTQ, arXiv 2210.17323),
 // with lazy blocks.
 //
 // Recipes differ in what is plugged in: `Grid` (values, outliers), `upper` (objective and damping;
 // none = round to nearest), the order and the grouping. Two-stream targets add a matrix P beside
 // `upper` and what it carries at the two marked places: GPTAQ (arXiv 2504.02692), and ResComp
-// (arXiv 2604.07955) in the form (E', S) of METHODS 3.3, which needs no second product. With
+// (arXiv 2604.07955) in the form (E', S) of methods.md 3.3, which needs no second product. With
 // `parity` the columns beyond a block are told what the published code tells them: E' and S of the
 // rounded weight (GPTAQ, ResComp "org"), or of the weight clamped to the range of the block's last
 // group (ResComp "allw"); the result then depends on the block's width, 128 there.
@@ -30,12 +30,12 @@ struct SweepTask {
   at::Tensor original;  // (in, rows) T in sweep layout (tiles.h), what the result should be like
   at::Tensor upper =
       {};  // (in, in) T: U with U^T U = (H + damping I)^-1; undefined: no compensation
-  at::Tensor drift = {};  // (in, in) T: P of METHODS 3.2, in sweep order; undefined: one stream
+  at::Tensor drift = {};  // (in, in) T: P of methods.md 3.2, in sweep order; undefined: one stream
   std::vector<T> importance =
       {};               // (in) by position: weight of a column's error in a grid's search
   int64_t block = 128;  // columns of a lazy block; with dynamic groups see block_width
   int threads = 1;
-  TargetOptions target = {};  // alpha, alpha2 (METHODS 3.2, 3.3), parity, fit
+  TargetOptions target = {};  // alpha, alpha2 (methods.md 3.2, 3.3), parity, fit
   bool within_block = true;   // false: an error reaches only the columns beyond its block (the
                               // published code of BiLLM)
 };
@@ -48,9 +48,9 @@ struct SweepResult {
 };
 
 // Where the sweep would find each weight if its grid held every value: a two-stream target moves
-// weights on the way, whatever is rounded. With P of METHODS 3.3 and G = alpha2 (P - diag(1 / U_jj)
-// striu(U)) that is w (I - alpha P + G) = w0 (I + G). The original weights where nothing drifts or
-// that solution is not finite.   -> (in, rows) T
+// weights on the way, whatever is rounded. With P of methods.md 3.3 and G = alpha2 (P - diag(1 /
+// U_jj) striu(U)) that is w (I - alpha P + G) = w0 (I + G). The original weights where nothing
+// drifts or that solution is not finite.   -> (in, rows) T
 template <class T>
 at::Tensor expected_weights(const SweepTask<T>& task);
 

@@ -1,6 +1,6 @@
 // What the sweep aims at when the layer's input has drifted from the full-precision model's
-// (METHODS 3): GPTAQ's matrix P (Li et al. 2025, arXiv 2504.02692) and QEP's shift of the weights
-// (Arai & Ichikawa 2025, arXiv 2504.09629).
+// (methods.md 3): GPTAQ's matrix P (Li et al. 2025, arXiv 2504.02692) and QEP's shift of the
+// weights (Arai & Ichikawa 2025, arXiv 2504.09629).
 //
 // Both live in sweep order, for the normalized Hessian s H that the factor is of
 // (quantize/factor.h): (H + damping I)^-1 = s U^T U.

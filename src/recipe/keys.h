@@ -16,7 +16,7 @@ namespace halftone {
 // The numbers of one linear before "auto" is replaced by a value.
 struct LinearSettings {
   LinearRecipe linear;
-  bool automatic_clip_search = true;  // METHODS 4.1: on at 2, 3 and 4 bits
+  bool automatic_clip_search = true;  // methods.md 4.1: on at 2, 3 and 4 bits
 };
 
 struct RecipeSettings {

@@ -29,7 +29,7 @@ inline int64_t first_row_of_group(int64_t out, int64_t groups, int64_t group) {
   return group * out / groups;
 }
 
-// Which matrix measures the error (METHODS 2).
+// Which matrix measures the error (methods.md 2).
 struct ObjectiveOptions {
   ObjectiveKind kind = ObjectiveKind::kInput;
   double damping = 0.01;  // share of the mean (or median) diagonal, live columns only
@@ -60,8 +60,8 @@ struct ObjectiveOptions {
   bool operator==(const ObjectiveOptions&) const = default;
 };
 
-// What the sweep aims at (METHODS 3). All zero: the layer's output on its own, already quantized
-// input.
+// What the sweep approximates (methods.md 3). All zero: the layer's output on its own, already
+// quantized input.
 struct TargetOptions {
   double alpha = 0;     // share of the input drift compensated column by column (GPTAQ)
   double alpha2 = 0;    // share of the residual against the original weights fed back (ResComp)
@@ -80,24 +80,24 @@ struct TargetOptions {
   bool operator==(const TargetOptions&) const = default;
 };
 
-// Which values a code can mean (METHODS 4).
+// Which values a code can mean (methods.md 4).
 struct GridOptions {
   GridKind kind = GridKind::kUniform;
   int bits = 4;              // 2 .. 8; binary: 1
   int64_t group_size = 128;  // consecutive input columns that share a scale; 0 = the whole row
   bool symmetric = false;
-  bool clip_search = false;  // METHODS 4.1: shrink the range by 0 .. 79 %, keep the least error
+  bool clip_search = false;  // methods.md 4.1: shrink the range by 0 .. 79 %, keep the least error
   double clip_norm = 2.4;    // exponent of that error
   int zero_min = 0;          // least zero point of an asymmetric grid (gptq v1 files: 1)
-  int scale_bits = -1;  // significant bits of a scale; -1 = by METHODS 4.6, 0 = unrounded float32
+  int scale_bits = -1;  // significant bits of a scale; -1: by methods.md 4.6; 0: all of float32
   bool float16_scales = false;  // no key: the output format's; else scales have float32's range
-  // bilevel: scales and zeros are on grids of their own (METHODS 4.2)
+  // bilevel: scales and zeros are on grids of their own (methods.md 4.2)
   int64_t qq_groupsize = 16;  // consecutive rows that share such a grid: 2, 4, 8 or 16
   int qq_scale_bits = 3;      // bits of a scale's code
   int qq_zero_bits = 3;       // bits of a zero's code
   bool round_zero = false;    // zeros are integers; with qq_zero_bits >= bits stored as such
   BinaryMode mode = BinaryMode::kColumns;  // of a binary grid (quantize/grid/binary.h)
-  // split: the outliers of a group have a scale of their own (METHODS 4.5)
+  // split: the outliers of a group have a scale of their own (methods.md 4.5)
   OutlierCodes outlier_codes = OutlierCodes::kUniform;
 
   // Columns of a group in a row of `in`: larger groups are cut to the row.
@@ -110,8 +110,8 @@ struct GridOptions {
   bool has_integer_zeros() const {
     return kind != GridKind::kBilevel || symmetric || (round_zero && qq_zero_bits >= bits);
   }
-  // scale_bits with -1 resolved (METHODS 4.6): 7 where a 4-bit zero times the scale must be exact
-  // in float16, else 8; grids whose numbers are float16 have its 11. 0: unrounded float32.
+  // scale_bits with -1 resolved (methods.md 4.6): 7 where a 4-bit zero times the scale must be
+  // exact in float16, else 8; grids whose numbers are float16 have its 11. 0: unrounded float32.
   int significant_scale_bits() const {
     if (scale_bits >= 0) return scale_bits;
     if (kind == GridKind::kBilevel || kind == GridKind::kBinary) return 11;
@@ -123,20 +123,20 @@ struct GridOptions {
   bool operator==(const GridOptions&) const = default;
 };
 
-// Which weights stay outside the grid, or have scales of their own on a split one (METHODS 5).
+// Which weights stay outside the grid, or have scales of their own on a split one (methods.md 5).
 struct OutlierOptions {
   OutlierKind kind = OutlierKind::kNone;
   double tau = 0.2;         // spqr: threshold, times the mean sensitivity of a weight
   double rate = 0;          // share of a linear's weights; spqr: 0 = by tau
   bool simplified = false;  // spqr: scales are fitted to all weights, outliers included
   // spqr: an error counts alike in all rows, or by the energy of its row's gradients
-  // (METHODS 5.2)
+  // (methods.md 5.2)
   OutlierRanking ranking = OutlierRanking::kPlain;
 
   bool operator==(const OutlierOptions&) const = default;
 };
 
-// In which order columns are rounded (METHODS 6).
+// In which order columns are rounded (methods.md 6).
 struct OrderOptions {
   OrderKind kind = OrderKind::kNatural;
   bool static_groups = true;  // scales fitted before the sweep, to runs of the file's columns

@@ -8,11 +8,11 @@ enum class LabelKind { kTruth, kSampled };
 enum class ScheduleKind { kOneShot, kBlockWise };
 enum class RotationKind { kNone, kQuaRot };
 
-// Function-preserving rewrites of the whole model (METHODS 8).
+// Function-preserving rewrites of the whole model (methods.md 8).
 struct TransformOptions {
   RotationKind rotation = RotationKind::kNone;
   // Linears behind an element-wise product, whose inputs no rotation of weights reaches, read them
-  // rotated as the model runs (METHODS 8.2, step 5).
+  // rotated as the model runs (methods.md 8.2, step 5).
   bool online = false;
 
   bool operator==(const TransformOptions&) const = default;

@@ -62,8 +62,8 @@ std::string kind_of(const Asked& a) {
   return recipe_word(a.objective.kind);
 }
 
-// Objectives and the two streams (METHODS 3.5): a two-stream target needs the cross moment of its
-// own objective. One-shot gradients of an output Hessian are those of the full-precision model,
+// Objectives and the two streams (methods.md 3.5): a two-stream target needs the cross moment of
+// its own objective. One-shot gradients of an output Hessian are those of the full-precision model,
 // where nothing has drifted, and what a later drift would have to be multiplied by is gone.
 const Rule kObjectiveRules[] = {
     {[](const Asked& a) { return !a.objective.needs_gradients() || !a.target.automatic; },

@@ -1,4 +1,4 @@
-// Text <-> token ids, as the model's own tokenizer does it (FORMATS 11).
+// Text <-> token ids, as the model's own tokenizer does it (formats.md 11).
 #pragma once
 
 #include <cstdint>

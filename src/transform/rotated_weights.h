@@ -1,11 +1,11 @@
-// QuaRot's offline rotation (METHODS 8.1, steps 0-4): the same function, with weights and
+// QuaRot's offline rotation (methods.md 8.1, steps 0-4): the same function, with weights and
 // activations free of outliers.
 //
 // Norm scales are folded into the linears behind them; the residual stream is rotated by Q =
 // diag(+-1) Had; the value and output projections of each head by Had_head. Nothing is left to do
 // at run time, unless the inputs of product writers (down projections) are to be rotated as well
-// (METHODS 8.2, step 5): then the network multiplies them as config() tells it to. Ashkboos et al.
-// 2024, arXiv 2404.00456.
+// (methods.md 8.2, step 5): then the network multiplies them as config() tells it to. Ashkboos et
+// al. 2024, arXiv 2404.00456.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -21,7 +21,7 @@ using ::halftone::testing::relative_error;
 using ::halftone::testing::shared_data;
 using ::halftone::testing::some_ids;
 
-constexpr double kGoldenTolerance = 1e-4;   // relative Frobenius error, golden/README.md
+constexpr double kGoldenTolerance = 1e-4;   // relative Frobenius error
 constexpr double kRounding = 1e-5;          // float32 sums in another order
 constexpr double kBFloat16Tolerance = 0.1;  // 8 bits, through two blocks and back, squared
 const Execution kFloat32{at::kCPU, at::kFloat, 2};
@@ -131,7 +131,7 @@ class OneHessian final : public GradientObserver {
   LinearSlot slot_;
 };
 
-// METHODS 11, identity 12. With labels drawn from the model, the Fisher matrix is the Hessian of
+// methods.md 11, identity 12. With labels drawn from the model, the Fisher matrix is the Hessian of
 // KL: moving row j of a linear along u costs 1/2 u^T H_j u, and the rows' matrices sum to ours.
 TEST(BackwardPass, TheFisherMatrixOfSampledLabelsPredictsKl) {
   const at::NoGradGuard no_grad;

@@ -251,7 +251,7 @@ TEST(Calibration, BlockWiseOutputHessiansComeWithTheDriftSeenByTheirGradients) {
   const at::Tensor ids = some_ids(4, 24);
   const auto options = objective(ObjectiveKind::kOac);
   const auto found = calibrate(model, ids, two_stream_options(options), 1, kHalveDown);
-  // METHODS 3.5, D = sum of (Delta^T dX)^T G, from a pass of its own
+  // methods.md 3.5, D = sum of (Delta^T dX)^T G, from a pass of its own
   const Positions positions = model.positions(24, kFloat32);
   const Drifted hidden = drifted_hidden(model, ids, positions);
   SlowMoments expected(

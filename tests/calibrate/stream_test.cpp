@@ -14,8 +14,8 @@ namespace fs = std::filesystem;
 using ::halftone::testing::message_of;
 using ::halftone::testing::shared_data;
 
-constexpr size_t kValue = 2;  // of Block::linears
-constexpr double kGoldenTolerance = 1e-4;  // relative Frobenius error, golden/README.md
+constexpr size_t kValue = 2;               // of Block::linears
+constexpr double kGoldenTolerance = 1e-4;  // relative Frobenius error
 
 Model open_demo() {
   const auto checkpoint =

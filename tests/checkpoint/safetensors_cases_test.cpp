@@ -64,7 +64,7 @@ TEST(SafetensorsCases, MalformedFilesAreRejectedWithTheirName) {
   EXPECT_EQ(rejected, 62);
 }
 
-// White space and unknown fields are accepted, repeated names and metadata keys are not (FORMATS
+// White space and unknown fields are accepted, repeated names and metadata keys are not (formats.md
 // 2).
 TEST(SafetensorsCases, WhereTheLibraryIsLaxTheDesignDecides) {
   const std::map<std::string, bool> accepts{{"leading_space", true},

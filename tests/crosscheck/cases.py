@@ -66,7 +66,7 @@ CT, V1, V2, DENSE = "compressed-tensors", "gptq", "gptq_v2", "dense"
 BOTH_SIGNS = (True, False)
 
 COMPRESSED_TENSORS = (
-    # 3 bits is written because the format is asked for by name (FORMATS 5).
+    # 3 bits is written because the format is asked for by name (formats.md 5).
     [Case("babyllama", CT, bits, sym, group)
      for bits in (2, 3, 4, 8) for sym in BOTH_SIGNS for group in (32, 0)]
     # 172 rows and columns fill no whole number of words: padding on both sides of the packing.
@@ -140,7 +140,7 @@ WRITTEN = [
 ]
 
 # Folders below golden/ that the libraries' earlier releases wrote. gptq/w3g32_sym_v1 is not among
-# them: its zero points are damaged, and readers differ on purpose (FORMATS 4).
+# them: its zero points are damaged, and readers differ on purpose (formats.md 4).
 GOLDEN = {
     "engine_ct": [f"compressed_tensors/{name}" for name in (
         "w2g32_sym", "w3g32_sym", "w4channel_sym", "w4g32_asym", "w4g32_sym", "w8g32_sym")],

@@ -121,7 +121,7 @@ TEST(NativeBinary, WhatIsWrittenIsReadBackBitForBit) {
   }
 }
 
-// METHODS 10: 2 + 1/m + 128 ceil(n/block)/n honest bits, 1 + salient share quoted.
+// methods.md 10: 2 + 1/m + 128 ceil(n/block)/n honest bits, 1 + salient share quoted.
 TEST(NativeBinary, BytesAreTheHonestCount) {
   TemporaryFolder folder;
   const QuantizedLinear linear = random_binary(24, 576, 128, true);

@@ -154,7 +154,8 @@ TEST(NativeSplit, EveryVariantComesBackNumberForNumber) {
   }
 }
 
-// METHODS 10: the honest count is the papers' plus a count a group (and what rounds up to bytes).
+// methods.md 10: the honest count is the papers' plus a count a group (and what rounds up to
+// bytes).
 TEST(NativeSplit, StoredBytesAreTheQuotedOnesPlusTheCounts) {
   const QuantizedLinear linear = split_linear({64, 1024, 128, 4, true, false, false, 0.05});
   TemporaryFolder folder;

@@ -12,7 +12,7 @@ double largest(const at::Tensor& x) {
   return x.abs().max().item<double>();
 }
 
-TEST(Hadamard, IsOrthonormalForEverySizeOfTheField) {  // METHODS 11, identity 17
+TEST(Hadamard, IsOrthonormalForEverySizeOfTheField) {  // methods.md 11, identity 17
   for (const int64_t n :
        {1, 2, 8, 12, 16, 20, 28, 36, 40, 44, 60, 64, 76, 108, 128, 140, 148, 192, 576, 960}) {
     const KroneckerMatrix matrix = hadamard(n, 0);

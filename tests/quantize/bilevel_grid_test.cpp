@@ -1,4 +1,4 @@
-// The bilevel grid by itself: METHODS 4.2 and METHODS 11, identities 19, 22, 23.
+// The bilevel grid by itself: methods.md 4.2 and methods.md 11, identities 19, 22, 23.
 #include <cmath>
 #include <functional>
 
@@ -219,7 +219,7 @@ TEST(BilevelGrid, CountsThePapersBits) {
     const QuantizedLinear linear = LinearSolver({}, recipe, 1).quantize(layer.weight).quantized;
     return bits_per_weight(linear) - 32 * outlier_share(linear);
   };
-  // METHODS 10: 3/3/3, 16, 16; 4/3/3; OAC's start
+  // methods.md 10: 3/3/3, 16, 16; 4/3/3; OAC's start
   EXPECT_DOUBLE_EQ(bits_of(bilevel(3), 16, 0.1), 3.625);
   EXPECT_DOUBLE_EQ(bits_of(bilevel(4), 16, 0), 4.625);
   EXPECT_DOUBLE_EQ(bits_of(bilevel(2), 64, 0), 2.15625);

@@ -1,4 +1,4 @@
-// The binary grid against its plain reference; METHODS 11, identities 3, 10, 19, 23, 24, 25.
+// The binary grid against its plain reference; methods.md 11, identities 3, 10, 19, 23, 24, 25.
 #include "quantize/grid/binary.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// METHODS 7.2, 2.5, 2.6 and identity 1.
+// methods.md 7.2, 2.5, 2.6 and 11, identity 1.
 #include "quantize/factor.h"
 
 #include "layers.h"

@@ -1,5 +1,5 @@
-// Outliers decided before the sweep, kept in float16 beside any grid; METHODS 11, identities 2, 16
-// and 23.
+// Outliers decided before the sweep, kept in float16 beside any grid; methods.md 11, identities 2,
+// 16 and 23.
 #include "layers.h"
 #include "quantize/outliers/frozen.h"
 #include "quantize/outliers/lasso.h"
@@ -17,7 +17,7 @@ LinearRecipe frozen(GridKind kind, bool static_groups, double share = 0.03) {
   return recipe;
 }
 
-// The sweep with the outliers of a mask kept, over a uniform grid fitted to the others (METHODS
+// The sweep with the outliers of a mask kept, over a uniform grid fitted to the others (methods.md
 // 7.1).  -> (out, in) the values
 Matrix reference_frozen(const Layer& layer, const LinearRecipe& recipe) {
   const ReferenceProblem problem =

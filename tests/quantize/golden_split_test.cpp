@@ -9,7 +9,7 @@ namespace {
 
 constexpr double kFloat32 = 2e-7;    // of the reference's products and ours, relative
 constexpr double kCount = 1e-8;      // the reference took the share of its mask in float32
-constexpr double kFloatLoss = 1e-3;  // METHODS 7.4: float32 is accepted by loss
+constexpr double kFloatLoss = 1e-3;  // methods.md 7.4: float32 is accepted by loss
 
 class GoldenSplit : public ::testing::Test {
  protected:
@@ -77,7 +77,7 @@ TEST_F(GoldenSplit, MagnitudesOfOutliersAreTheReferences) {
   EXPECT_TRUE(((found - other).abs() <= other.abs() * kFloat32).all().item<bool>());
 }
 
-// The reference's symmetric scale is max|w| / (2^(b-1) - 1), ours METHODS 4.1's.
+// The reference's symmetric scale is max|w| / (2^(b-1) - 1), ours methods.md 4.1's.
 TEST_F(GoldenSplit, SymmetricWithoutDataHasNoMoreErrorAtEqualBits) {
   for (const auto& [name, bits, codes] :
        {std::tuple{"adpq_b4g64_sym_a.05", 4, OutlierCodes::kUniform},

@@ -1,4 +1,4 @@
-// The adaptive-LASSO rule; METHODS 11, identity 13.
+// The adaptive-LASSO rule; methods.md 11, identity 13.
 #include "quantize/outliers/lasso.h"
 
 #include "layers.h"

@@ -2,7 +2,7 @@
 // (tests/data/methods).
 //
 // Not covered: symmetric sets by QuaRot's rule, which the design does not offer, and
-// code/gptq-b3g64, whose groups are fitted to columns that lag behind (METHODS 7.1, "refit reads
+// code/gptq-b3g64, whose groups are fitted to columns that lag behind (methods.md 7.1, "refit reads
 // the block copy").
 #include <fstream>
 
@@ -11,9 +11,9 @@
 namespace halftone::testing {
 namespace {
 
-constexpr double kFloatLoss = 1e-3;  // METHODS 7.4: float32 is accepted by loss
+constexpr double kFloatLoss = 1e-3;  // methods.md 7.4: float32 is accepted by loss
 // Symmetric scales put the far end of every group on a tie between codes 0 and 1, which the public
-// code leaves to rounding noise (METHODS 4.1: exempt from exact comparison): 0.5 % of 64 x 172
+// code leaves to rounding noise (methods.md 4.1: exempt from exact comparison): 0.5 % of 64 x 172
 // codes, and what they do to the loss.
 constexpr int64_t kTiedCodes = 55;
 constexpr double kTiedLoss = 0.02;

@@ -1,5 +1,5 @@
-// LinearSolver at its edges: dead columns, degenerate groups, the failure ladder, options; METHODS
-// 11, 19, 21, 23.
+// LinearSolver at its edges: dead columns, degenerate groups, the failure ladder, options;
+// methods.md 11, identities 19, 21 and 23.
 #include "quantize/quantize_linear.h"
 
 #include "base/error.h"
@@ -137,7 +137,7 @@ TEST(BitsPerWeight, CountsScalesZerosAndTheGroupIndex) {
     if (index) linear.group_of_column = at::zeros({in}, at::kInt);
     return bits_per_weight(linear);
   };
-  EXPECT_DOUBLE_EQ(bits(4, 4096, 128, true, false), 4.125);  // METHODS 10
+  EXPECT_DOUBLE_EQ(bits(4, 4096, 128, true, false), 4.125);  // methods.md 10
   EXPECT_DOUBLE_EQ(bits(4, 4096, 128, false, false), 4.15625);
   EXPECT_DOUBLE_EQ(bits(2, 4096, 64, false, false), 2.28125);
   EXPECT_DOUBLE_EQ(bits(4, 4096, 128, true, true), 4.125 + 0.0078125);

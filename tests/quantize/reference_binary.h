@@ -1,5 +1,6 @@
-// The binary grid and its sweep written down plainly from METHODS 4.4 and 7.3, in double precision,
-// one weight at a time. Slow and obvious; nothing of src/quantize is used but the recipe.
+// The binary grid and its sweep written down plainly from methods.md 4.4 and 7.3, in double
+// precision, one weight at a time. Slow and obvious; nothing of src/quantize is used but the
+// recipe.
 #pragma once
 
 #include <c10/util/Half.h>
@@ -19,7 +20,7 @@ struct Binarized {
   std::vector<double> values;         // what the signs stand for; sign(0) = 0
 };
 
-// R_K of METHODS 4.4, weighted.   x, members, importance: (columns)
+// R_K of methods.md 4.4, weighted.   x, members, importance: (columns)
 inline Binarized binarize(const std::vector<double>& x, const std::vector<bool>& members,
                           const std::vector<double>& importance, int order) {
   Binarized result;
@@ -118,7 +119,7 @@ struct BlockProblem {
   }
 };
 
-// Steps 2 and 3 of METHODS 4.4 on the numbers x, over the columns of `pool`.
+// Steps 2 and 3 of methods.md 4.4 on the numbers x, over the columns of `pool`.
 inline Structure search_structure(const BlockProblem& block, const Matrix& x,
                                   const std::vector<int64_t>& pool,
                                   const std::vector<double>& importance, bool on_metric) {

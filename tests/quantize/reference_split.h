@@ -1,5 +1,5 @@
-// Adaptive LASSO and the split grid written down plainly from METHODS 4.5, 5.3 and 7.1, in double
-// precision, one weight at a time. Natural order; live columns only.
+// Adaptive LASSO and the split grid written down plainly from methods.md 4.5, 5.3 and 7.1, in
+// double precision, one weight at a time. Natural order; live columns only.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,7 @@
 
 namespace halftone::testing {
 
-// METHODS 5.3 by search over lambda: lowered from a large value through every value that matters
+// methods.md 5.3 by search over lambda: lowered from a large value through every value that matters
 // until `count` weights are left different from 0; the last step may leave too many, which ties do,
 // and then the first in row-major order are taken.
 inline std::vector<bool> reference_lasso(const std::vector<double>& weights, int64_t count) {

@@ -1,5 +1,5 @@
-// SpQR written down plainly from METHODS 4.2, 5.1 and 7.1 in double precision: leaving one out by
-// fitting every rest anew, all rows of a run together, one weight at a time. Slow and obvious;
+// SpQR written down plainly from methods.md 4.2, 5.1 and 7.1 in double precision: leaving one out
+// by fitting every rest anew, all rows of a run together, one weight at a time. Slow and obvious;
 // nothing of src/quantize is used but the recipe.
 #pragma once
 
@@ -25,14 +25,14 @@ inline double reference_half(double x) {
   return std::clamp(std::ldexp(std::nearbyint(std::ldexp(x, -unit)), unit), -65504.0, 65504.0);
 }
 
-// Too close together to be told apart (METHODS 4.2).
+// Too close together to be told apart (methods.md 4.2).
 inline bool reference_nearly_equal(double low, double high, int top) {
   const double reach = std::max(std::abs(low), std::abs(high));
   return high - low <= reach * std::max(std::ldexp(1, -10), std::ldexp(top, -15));
 }
 
-// METHODS 5.1, step A: w quantized on a min-max grid fitted to all but `without` (-1: to all); the
-// sum of ((w - value) / c)^2 over the same.
+// methods.md 5.1, step A: w quantized on a min-max grid fitted to all but `without` (-1: to all);
+// the sum of ((w - value) / c)^2 over the same.
 inline double reference_group_error(const std::vector<double>& w, const std::vector<double>& c,
                                     const GridOptions& options, int64_t without) {
   const int top = (1 << options.bits) - 1;
@@ -78,7 +78,7 @@ struct ReferenceScaleZero {
   bool constant = false;
 };
 
-// The first level of one row and group (METHODS 4.1).
+// The first level of one row and group (methods.md 4.1).
 inline ReferenceScaleZero reference_first_level(const GridOptions& options,
                                                 const std::vector<double>& w) {
   const int top = (1 << options.bits) - 1;

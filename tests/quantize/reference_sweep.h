@@ -1,5 +1,6 @@
-// The methods written down plainly from METHODS 2.5, 4.1, 4.6, 6, 7.1 and 7.2, in double precision,
-// one weight at a time. Slow and obvious; nothing of src/quantize is used but the recipe.
+// The methods written down plainly from methods.md 2.5, 4.1, 4.6, 6, 7.1 and 7.2, in double
+// precision, one weight at a time. Slow and obvious; nothing of src/quantize is used but the
+// recipe.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +29,7 @@ struct ReferenceResult {
   double loss = 0;         // sum of e^2
 };
 
-// METHODS 4.6
+// methods.md 4.6
 inline double reference_round_scale(double scale, int bits) {
   int exponent = 0;
   const int kept = bits == 0 ? 24 : bits;
@@ -51,7 +52,7 @@ struct ReferenceGrid {
   double value(int c) const { return scale * (c - zero); }
 };
 
-// METHODS 4.1, the rules called ours.
+// methods.md 4.1.
 inline ReferenceGrid reference_fit(const GridOptions& options, const std::vector<double>& group) {
   const int scale_bits = options.scale_bits >= 0
                              ? options.scale_bits

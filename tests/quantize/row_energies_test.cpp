@@ -1,4 +1,4 @@
-// Outliers ranked by what their rows count (METHODS 5.2).
+// Outliers ranked by what their rows count (methods.md 5.2).
 #include <fmt/format.h>
 
 #include "layers.h"

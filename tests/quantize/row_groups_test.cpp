@@ -1,4 +1,4 @@
-// Rows solved in runs, each with a Hessian of its own: METHODS 2.3 with k >= 1.
+// Rows solved in runs, each with a Hessian of its own: methods.md 2.3 with k >= 1.
 #include "quantize/row_groups.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Outliers by sensitivity: METHODS 5.1, 5.2 and METHODS 11, identities 14, 15, 16, 23.
+// Outliers by sensitivity: methods.md 5.1, 5.2 and methods.md 11, identities 14, 15, 16, 23.
 #include <fmt/format.h>
 
 #include "kernels/lane_kernels.h"

@@ -1,4 +1,4 @@
-// The split grid against the plain reference, on degenerate groups and as a tensor; METHODS 11,
+// The split grid against the plain reference, on degenerate groups and as a tensor; methods.md 11,
 // identities 16, 21 and 23.
 #include <fmt/format.h>
 
@@ -11,7 +11,7 @@ namespace halftone::testing {
 namespace {
 
 constexpr double kExact = 1e-9;      // float64, relative
-constexpr double kFloatLoss = 5e-3;  // METHODS 7.4, and ties of symmetric scales
+constexpr double kFloatLoss = 5e-3;  // methods.md 7.4, and ties of symmetric scales
 constexpr double kFloat32 = 1.2e-7;  // the product that dequantize takes in float32, relative
 
 struct Variant {
@@ -225,7 +225,7 @@ TEST(SplitGrid, BitsCountTwoScalesAndAPositionOfEachOutlier) {
     linear.split->members.view({-1}).narrow(0, 0, std::llround(share * 1280000)).fill_(true);
     return bits_per_weight(linear);
   };
-  EXPECT_DOUBLE_EQ(bits(4, true, false, 0.05), 4.60);  // METHODS 10
+  EXPECT_DOUBLE_EQ(bits(4, true, false, 0.05), 4.60);  // methods.md 10
   EXPECT_DOUBLE_EQ(bits(4, true, false, 0.08), 4.81);
   EXPECT_DOUBLE_EQ(bits(3, true, true, 0.05), 3.60);
   EXPECT_DOUBLE_EQ(bits(2, false, false, 0.02), 2 + (32 + 2 * 2) / 128.0 + 0.14);

@@ -1,4 +1,4 @@
-// The bilevel grid and outliers by sensitivity against the plain reference, and METHODS 11,
+// The bilevel grid and outliers by sensitivity against the plain reference, and methods.md 11,
 // identities 14, 15, 16, 19, 22, 23, 25.
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 namespace halftone::testing {
 namespace {
 
-constexpr double kFloatLoss = 1e-3;  // METHODS 7.4: float32 is accepted by loss
+constexpr double kFloatLoss = 1e-3;  // methods.md 7.4: float32 is accepted by loss
 
 LinearRecipe spqr(int bits, int64_t group, double threshold) {
   LinearRecipe recipe;

@@ -1,4 +1,4 @@
-// The sweep against the plain reference, and METHODS 11, identities 2, 3, 7, 18, 20, 25.
+// The sweep against the plain reference, and methods.md 11, identities 2, 3, 7, 18, 20, 25.
 #include "quantize/sweep.h"
 
 #include <fmt/format.h>
@@ -12,7 +12,7 @@ namespace halftone::testing {
 namespace {
 
 constexpr double kExact = 1e-9;      // float64, relative
-constexpr double kFloatLoss = 1e-3;  // METHODS 7.4
+constexpr double kFloatLoss = 1e-3;  // methods.md 7.4
 
 struct Variant {
   std::string name;
@@ -80,7 +80,7 @@ TEST_P(SweepVariant, Float32HasTheSameLoss) {
   const Layer layer = real_layer();
   const double expected = quantize(layer, GetParam().recipe).loss;
   const LinearOutcome outcome = quantize32(layer, GetParam().recipe);
-  // a symmetric tie (METHODS 4.1) falls one way or the other where scales are coarse
+  // a symmetric tie (methods.md 4.1) falls one way or the other where scales are coarse
   EXPECT_NEAR(outcome.loss / expected, 1, GetParam().recipe.grid.bits == 8 ? 0.02 : kFloatLoss * 5);
 }
 

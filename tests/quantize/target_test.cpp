@@ -1,4 +1,4 @@
-// Two-stream targets: GPTAQ, ResComp, QEP's shift (METHODS 3, identities 4-9 of METHODS 11).
+// Two-stream targets: GPTAQ, ResComp, QEP's shift (methods.md 3 and 11, identities 4-9).
 #include "quantize/target.h"
 
 #include <fstream>
@@ -12,7 +12,7 @@ namespace halftone::testing {
 namespace {
 
 constexpr double kFloat64 = 1e-9;    // relative, for identities that hold to rounding
-constexpr double kFloatLoss = 1e-3;  // METHODS 7.4: float32 is accepted by loss
+constexpr double kFloatLoss = 1e-3;  // methods.md 7.4: float32 is accepted by loss
 
 struct DriftingLayer {
   Layer layer;
@@ -98,7 +98,7 @@ TEST(Target, SecondDriftMatrixFollowsFromTheFirst) {  // identity 5, any damping
   }
 }
 
-// METHODS 3.3 with P and P2 spelt out, one column at a time, per-row static grids taken from
+// methods.md 3.3 with P and P2 spelt out, one column at a time, per-row static grids taken from
 // `grids`.
 at::Tensor slow_rescomp(const DriftingLayer& of, const TargetOptions& target, double share,
                         const QuantizedLinear& grids) {
@@ -329,7 +329,7 @@ TEST(Target, CompensatingDriftBringsTheOutputNearerToTheFullPrecisionOne) {
   EXPECT_LT(distance({0, 0, 1}), distance({}));
 }
 
-// METHODS 3.3 with the published code's update beyond a block of `width` columns: E' and S of
+// methods.md 3.3 with the published code's update beyond a block of `width` columns: E' and S of
 // `seen` weights there, of the weights themselves inside. Grids and damping as in slow_rescomp.
 at::Tensor slow_parity(const DriftingLayer& of, const TargetOptions& target, int64_t width,
                        const QuantizedLinear& grids) {

@@ -18,8 +18,8 @@ namespace fs = std::filesystem;
 using ::halftone::testing::message_of;
 using ::halftone::testing::shared_data;
 
-// Relative Frobenius norms (METHODS 11, identity 17). SmolLM2's own float32 logits are 1.2e-5 from
-// its float64 ones, the single worst of them 1.5e-4 of the greatest.
+// Relative Frobenius norms (methods.md 11, identity 17). SmolLM2's own float32 logits are 1.2e-5
+// from its float64 ones, the single worst of them 1.5e-4 of the greatest.
 constexpr double kFloat64Logits = 1e-10;
 constexpr double kFloat32Logits = 1e-4;
 
@@ -158,8 +158,7 @@ TEST(RotatedWeights, KeepTheLogitsWhateverTheSizeOfAHead) {  // 6 = 3 x 2: a ran
   for (const int64_t head_dim : {2, 6, 10, 12, 80}) {
     const auto source = std::make_shared<const Invented>(head_dim);
     for (const bool online : {false, true})
-      EXPECT_LT(logit_change(source, at::kDouble, online), kFloat64Logits)
-          << head_dim;
+      EXPECT_LT(logit_change(source, at::kDouble, online), kFloat64Logits) << head_dim;
   }
 }
 
@@ -226,11 +225,11 @@ class Counted final : public WeightSource {
 };
 
 TEST(RotatedWeights, AModelOverThemIsCheckedWithoutRotatingAnything) {
-  const auto source = std::make_shared<const Counted>(std::make_shared<const Checkpoint>(
-      fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K"));
+  const auto source = std::make_shared<const Counted>(
+      std::make_shared<const Checkpoint>(fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K"));
   const Model plain(source);
-  const auto rotated =
-      std::make_shared<const RotatedWeights>(source, plain.family(), plain.config(), RotationOptions{});
+  const auto rotated = std::make_shared<const RotatedWeights>(source, plain.family(),
+                                                              plain.config(), RotationOptions{});
   const int before = source->loads;
   const Model model(rotated);
   EXPECT_EQ(model.dtype(), at::kFloat);
@@ -248,11 +247,12 @@ TEST(RotatedWeights, RowsAreThoseOfTheWholeTensor) {
   const Model plain(checkpoint);
   const RotatedWeights rotated(checkpoint, plain.family(), plain.config(), {.seed = 1});
   const at::Tensor index = at::tensor({5, 1, 5, 63, 0}, at::kLong);
-  for (const char* name : {"model.embed_tokens.weight", "lm_head.weight",
-                           "model.layers.1.self_attn.v_proj.weight",
-                           "model.layers.1.self_attn.o_proj.weight"}) {
+  for (const char* name :
+       {"model.embed_tokens.weight", "lm_head.weight", "model.layers.1.self_attn.v_proj.weight",
+        "model.layers.1.self_attn.o_proj.weight"}) {
     const at::Tensor rows = rotated.load(name).index_select(0, index.remainder(32));
-    EXPECT_TRUE(at::allclose(rotated.load_rows(name, index.remainder(32)), rows, 1e-6, 1e-7)) << name;
+    EXPECT_TRUE(at::allclose(rotated.load_rows(name, index.remainder(32)), rows, 1e-6, 1e-7))
+        << name;
   }
 }
 

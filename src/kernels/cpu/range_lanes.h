@@ -1,6 +1,6 @@
-// Grids of a min-max range whose zero may be a fraction (METHODS 4.1, "SpQR asym"), on registers of
-// kBytes bytes: ranges, rounding, and what leaving one weight out of a group would gain
-// (METHODS 5.1).
+// Grids of a min-max range whose zero may be a fraction (methods.md 4.1, "SpQR asym"), on registers
+// of kBytes bytes: ranges, rounding, and what leaving one weight out of a group would gain
+// (methods.md 5.1).
 #pragma once
 
 #include "kernels/cpu/vector.h"

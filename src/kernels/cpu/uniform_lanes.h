@@ -1,5 +1,5 @@
-// Uniform grids, lane by lane (METHODS 4.1, 4.6): min-max fit, clip search, rounding. Included once
-// per instruction set; see vector.h.
+// Uniform grids, lane by lane (methods.md 4.1, 4.6): min-max fit, clip search, rounding. Included
+// once per instruction set; see vector.h.
 #pragma once
 
 #include "kernels/cpu/binary_lanes.h"

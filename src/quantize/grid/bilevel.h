@@ -1,5 +1,5 @@
 // The bilevel grid w = scale * (code - zero), whose scales and fractional zeros are on grids of
-// their own, shared by runs of rows (METHODS 4.2; Dettmers et al. 2023, SpQR, arXiv 2306.03078).
+// their own, shared by runs of rows (methods.md 4.2; Dettmers et al. 2023, SpQR, arXiv 2306.03078).
 // Weights are rounded against the scales and zeros that a file gives back.
 //
 // Deviations from the public code: see second_level.h. A group of one number never falls back to a

@@ -1,11 +1,11 @@
-// The binary grid (METHODS 4.4; Huang et al. 2024, BiLLM, arXiv 2402.04291): a sign for most
+// The binary grid (methods.md 4.4; Huang et al. 2024, BiLLM, arXiv 2402.04291): a sign for most
 // weights, two for those of salient columns. Everything is decided at the start of a lazy block,
 // which is a group: the structure (binary_structure.h), and for every row the mean and scale of
 // four binarizations. What is left for the sweep are the signs:
 //
 //   columns  nearest level of the weight as compensated up to its column (ours)
 //   joint    the binarization of the weights at block start. The sweep's own updates then make the
-//            exact correction of a block coded at once (METHODS 7.3)
+//            exact correction of a block coded at once (methods.md 7.3)
 //   parity   the published code's arithmetic: searched on the metric, plain means, signs as joint,
 //            and errors that only reach columns beyond the block (SweepTask::within_block)
 //

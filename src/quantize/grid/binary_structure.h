@@ -1,5 +1,5 @@
 // Which columns of a block get two signs, and where the others are cut into a bulk and a tail
-// (METHODS 4.4): Huang et al. 2024 (BiLLM, arXiv 2402.04291).
+// (methods.md 4.4): Huang et al. 2024 (BiLLM, arXiv 2402.04291).
 //
 // The published code searches both on the metric w^2 / c^2, one after the other, by its plain mean
 // square error: search_on_metric. Ours searches on the weights by the loss that the sweep adds up,

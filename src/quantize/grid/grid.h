@@ -1,5 +1,5 @@
-// What a weight may become: the seam between the one sweep and every grid and outlier rule (METHODS
-// 4, 5).
+// What a weight may become: the seam between the one sweep and every grid and outlier rule
+// (methods.md 4, 5).
 //
 // The sweep hands over tiles (kernels/lane_kernels.h: columns of 16 consecutive rows, column after
 // column) and asks for two things only: fit a group, round a column. A grid keeps its own

@@ -1,8 +1,8 @@
-// The second level of a bilevel grid (METHODS 4.2; Dettmers et al. 2023, SpQR, arXiv 2306.03078):
-// the scales of one group of columns in a run of rows, or their zeros, on a min-max grid of their
-// own.
+// The second level of a bilevel grid (methods.md 4.2; Dettmers et al. 2023, SpQR, arXiv
+// 2306.03078): the scales of one group of columns in a run of rows, or their zeros, on a min-max
+// grid of their own.
 //
-// Deviations from the public code, all of METHODS 4.2: step and zero are rounded to float16, as
+// Deviations from the public code, all of methods.md 4.2: step and zero are rounded to float16, as
 // they are stored, before anything is coded; a run of nearly equal numbers is one float16 number,
 // where a float16 zero would overflow or a default range would move it; numbers of constant groups
 // do not widen a run.

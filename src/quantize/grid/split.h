@@ -1,4 +1,4 @@
-// The split grid of AdpQ (Ghaffari et al. 2024, arXiv 2405.13358; METHODS 4.5): in every row and
+// The split grid of AdpQ (Ghaffari et al. 2024, arXiv 2405.13358; methods.md 4.5): in every row and
 // group the bulk and the outliers each have a scale (and a zero) of their own, fitted to their own
 // members only. Which weights are outliers is decided before the sweep and kept.
 //

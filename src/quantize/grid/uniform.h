@@ -1,5 +1,5 @@
 // The uniform grid w = scale * (code - zero), one scale and zero per row and group
-// (METHODS 4.1, 4.6).
+// (methods.md 4.1, 4.6).
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,7 +1,7 @@
 // Outliers that were decided on before the sweep and stay out of any grid, in float16: what
 // statistical pre-calibration (Ghaffari et al. 2025, arXiv 2501.09107) makes of a grid without
 // scales for outliers. A Grid that holds another one, which is fitted to the others only: outliers
-// are replaced by their mean, as outliers by sensitivity are (METHODS 5.1, step A).
+// are replaced by their mean, as outliers by sensitivity are (methods.md 5.1, step A).
 #pragma once
 
 #include <memory>

@@ -2,9 +2,9 @@
 // pre-calibration (Ghaffari et al. 2025, arXiv 2501.09107): a weight is an outlier if adaptive
 // LASSO, sign(w) ReLU(|w| - lambda / |w|), leaves it different from zero.
 //
-// That is |w| > sqrt(lambda) (METHODS 5.3). Lowering lambda until a share of the weights is left is
-// therefore a selection of the largest magnitudes, made here at once instead of by search. Ties go
-// to the first in row-major order (the replication's strict > takes none of them).
+// That is |w| > sqrt(lambda) (methods.md 5.3). Lowering lambda until a share of the weights is left
+// is therefore a selection of the largest magnitudes, made here at once instead of by search. Ties
+// go to the first in row-major order (the replication's strict > takes none of them).
 #pragma once
 
 #include <ATen/core/Tensor.h>

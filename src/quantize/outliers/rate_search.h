@@ -1,4 +1,5 @@
-// The threshold of sensitivity at which the sweep keeps a given share of the weights (METHODS 5.2).
+// The threshold of sensitivity at which the sweep keeps a given share of the weights
+// (methods.md 5.2).
 //
 // The share is emergent: what one outlier changes, the weights after it feel. So it is measured in
 // the real sweep, on a sample of whole tiles of rows (rows are independent), stacked eight times

@@ -1,4 +1,4 @@
-// Outliers by sensitivity (METHODS 5.1; Dettmers et al. 2023, SpQR, arXiv 2306.03078): a weight
+// Outliers by sensitivity (methods.md 5.1; Dettmers et al. 2023, SpQR, arXiv 2306.03078): a weight
 // whose rounding would cost more than a threshold stays out of the grid, in float16. A Grid that
 // holds another one:
 //
