@@ -20,13 +20,13 @@ json qwen2() {
           {"num_attention_heads", 32}};
 }
 
-ModelConfig parsed(const json& changes) {
+ModelConfig parsed(const json& changes = json::object()) {
   json config = qwen2();
   config.update(changes);
   return find_family("Qwen2ForCausalLM").parse_config(config);
 }
 
-std::vector<int64_t> windows_of(const json& changes) {
+std::vector<int64_t> windows_of(const json& changes = json::object()) {
   const ModelConfig config = parsed(changes);
   std::vector<int64_t> windows;
   for (int64_t i = 0; i < config.layers; ++i) windows.push_back(config.window_of(i));
@@ -36,7 +36,7 @@ std::vector<int64_t> windows_of(const json& changes) {
 using Windows = std::vector<int64_t>;
 
 TEST(Qwen2Config, AbsentKeysMeanWhatTheLibraryFillsIn) {
-  const ModelConfig config = parsed({});
+  const ModelConfig config = parsed();
   EXPECT_EQ(config.kv_heads, 32);
   EXPECT_EQ(config.context, 32768);
   EXPECT_EQ(config.rope_theta, 10000);
@@ -45,7 +45,7 @@ TEST(Qwen2Config, AbsentKeysMeanWhatTheLibraryFillsIn) {
 }
 
 TEST(Qwen2Config, LayersHaveAWindowOnlyWhereItIsAskedFor) {
-  EXPECT_EQ(windows_of({}), Windows(4, 0));
+  EXPECT_EQ(windows_of(), Windows(4, 0));
   EXPECT_EQ(windows_of({{"sliding_window", 8}, {"max_window_layers", 2}}), Windows(4, 0));
   EXPECT_EQ(windows_of({{"use_sliding_window", true}}), Windows(4, 0));  // from layer 28 on
   EXPECT_EQ(windows_of({{"use_sliding_window", true}, {"max_window_layers", 2}}),

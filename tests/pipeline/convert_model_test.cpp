@@ -118,8 +118,9 @@ TEST(ConvertModel, LinearsThatWereLeftUnquantizedStaySo) {
     const auto after = open_model(folder / format);
     EXPECT_EQ(after->linears().size(), format == "dense" ? 0u : 19u);
     for (const std::string& name : before->checkpoint().names())
-      if (name.ends_with(".weight"))
+      if (name.ends_with(".weight")) {
         EXPECT_TRUE(at::equal(after->load(name), before->load(name))) << name;
+      }
     for (const std::string& name : before->linears())
       EXPECT_TRUE(at::equal(after->load(name + ".weight"), before->load(name + ".weight"))) << name;
     for (const std::string& name : left)

@@ -78,7 +78,9 @@ TEST_P(SmallWeights, AreQuantizedLikeOthersAsFarAsTheTypeGoes) {
   for (const int k : {4, 20, 40}) {
     const LinearOutcome outcome = quantize_times(layer_, std::ldexp(1, -k), small_.recipe);
     if (small_.float16 && k > 4) continue;
-    if (!small_.float16) EXPECT_EQ(outcome.fallback, "");
+    if (!small_.float16) {
+      EXPECT_EQ(outcome.fallback, "");
+    }
     EXPECT_NEAR(outcome.relative_error, whole.relative_error, 0.25 * whole.relative_error) << k;
   }
 }

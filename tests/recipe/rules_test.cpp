@@ -18,7 +18,12 @@ using Change = std::function<void(LinearRecipe&)>;
 std::string complaint(const Change& change, int64_t rows = 0, const ModelRecipe& model = {}) {
   LinearRecipe recipe;
   change(recipe);
-  return message_of([&] { require_linear(recipe, model, rows); });
+  try {
+    require_linear(recipe, model, rows);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
 }
 
 std::string of_target(const TargetOptions& target) {

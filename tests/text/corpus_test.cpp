@@ -257,7 +257,7 @@ TEST(DisjointWindows, AreAtMostAsManyAsAsked) {
 
 TEST(DisjointWindows, TextShorterThanAWindowIsAnError) {
   EXPECT_EQ(message_of([] { disjoint_windows(counting_corpus(9), 10, 0); }),
-            "count.txt: its 9 tokens hold not one window of 10 tokens");
+            "its 9 tokens hold not one window of 10 tokens");
 }
 
 }  // namespace
