@@ -10,7 +10,7 @@
 #include <cstdlib>
 
 #include "quantize/grid/binary_structure.h"
-#include "quantize/quantize_linear.h"
+#include "quantize/linear_solver.h"
 #include "timing.h"
 
 namespace {

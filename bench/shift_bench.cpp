@@ -12,8 +12,8 @@
 
 #include "base/memory.h"
 #include "quantize/factor.h"
+#include "quantize/linear_solver.h"
 #include "quantize/order.h"
-#include "quantize/quantize_linear.h"
 #include "quantize/target.h"
 #include "timing.h"
 

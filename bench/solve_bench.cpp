@@ -13,10 +13,10 @@
 
 #include "base/memory.h"
 #include "kernels/instruction_set.h"
+#include "matrix/quadratic_form.h"
 #include "model/compute.h"
 #include "quantize/factor.h"
-#include "quantize/quadratic_form.h"
-#include "quantize/quantize_linear.h"
+#include "quantize/linear_solver.h"
 #include "quantize/target.h"
 #include "quantize/weight_distribution.h"
 #include "timing.h"

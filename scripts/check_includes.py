@@ -29,6 +29,7 @@ SINGLE_HEADERS = {  # plain structs through which rooms meet
     "format": ["recipe/linear_recipe.h"],
 }
 WITHOUT_TORCH = ["kernels", "base", "text", "recipe", "report"]
+INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 PRINTS = re.compile(r"std::(cout|cerr|clog|exit|abort|quick_exit)|\b(printf|fprintf|puts|exit|abort|getenv)\s*\(")
 
 
@@ -42,7 +43,7 @@ def problems(src):
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             where = f"{path}:{number}"
-            include = re.match(r'\s*#\s*include\s*([<"])([^>"]+)[>"]', line)
+            include = INCLUDE.match(line)
             if include:
                 target = include.group(2)
                 other = target.split("/")[0]
@@ -57,9 +58,48 @@ def problems(src):
                 yield f"{where}: only cli/ prints, exits or reads the environment"
 
 
+def node_of(name):
+    """What a ring is looked for among: the folders of a room, and each file that lies in the room itself."""
+    parts = name.split("/")
+    return "/".join(parts[:2])
+
+
+def rings(src):
+    """Rings between folders of one room, also by way of the room's own headers; one line for each."""
+    edges = {}
+    for path in sorted(src.rglob("*")):
+        if path.suffix not in (".h", ".cpp", ".cu", ".cuh"):
+            continue
+        name = path.relative_to(src).as_posix()
+        for line in path.read_text(encoding="utf-8").splitlines():
+            include = INCLUDE.match(line)
+            if include and include.group(1) == '"' and include.group(2).split("/")[0] == name.split("/")[0] \
+                    and node_of(include.group(2)) != node_of(name):
+                edges.setdefault(node_of(name), {})[node_of(include.group(2))] = name
+    done = set()
+
+    def walk(node, way):
+        if node in way:
+            return way[way.index(node):] + [node]
+        if node in done:
+            return None
+        for after in sorted(edges.get(node, {})):
+            ring = walk(after, way + [node])
+            if ring:
+                return ring
+        done.add(node)
+        return None
+
+    for start in sorted(edges):
+        ring = walk(start, [])
+        if ring:
+            yield " -> ".join(ring) + ": a ring; " + ", ".join(edges[a][b] for a, b in zip(ring, ring[1:])) + " include it"
+            return
+
+
 def main():
     src = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "src")
-    found = list(problems(src))
+    found = list(problems(src)) + list(rings(src))
     print("\n".join(found) if found else "include rules hold")
     return 1 if found else 0
 

@@ -4,25 +4,12 @@
 #include <fmt/ranges.h>
 
 #include "base/error.h"
-#include "format/grid_parts_check.h"
+#include "format/side_parts_check.h"
+#include "quantize/grid/grid_entries.h"
+#include "quantize/tensor_checks.h"
 
 namespace halftone {
 namespace {
-
-// Integer zeros are codes of `bits` bits; fractions come from a second level.
-void check_zeros(const QuantizedLinear& linear) {
-  if (linear.bilevel && linear.bilevel->zeros) {
-    check_tensor("zeros", linear.zeros, at::kFloat, linear.scales.sizes().vec());
-    require(!linear.symmetric, "zeros: symmetric, yet they are fractions");
-    return;
-  }
-  const int64_t levels = int64_t{1} << linear.bits;
-  check_tensor("zeros", linear.zeros, at::kByte, linear.scales.sizes().vec());
-  check_below("zeros", linear.zeros, levels);
-  if (linear.symmetric)
-    require(linear.zeros.eq(levels / 2).all().item<bool>(), "zeros: symmetric, yet not all are {}",
-            levels / 2);
-}
 
 void check_kind(const QuantizedLinear& linear, const StoredGrid& grid) {
   require(linear.bilevel.has_value() == (grid.kind == GridKind::kBilevel) &&
@@ -48,15 +35,7 @@ void check_linear(const QuantizedLinear& linear) {
   const int64_t groups = group_count(linear.in(), linear.group_size);
   check_tensor("codes", linear.codes, at::kByte, {linear.out(), linear.in()});
   check_below("codes", linear.codes, int64_t{1} << linear.bits);
-  if (linear.binary) {
-    check_binary(linear, groups);
-  } else {
-    check_tensor("scales", linear.scales, at::kFloat, {linear.out(), groups});
-    require(linear.scales.isfinite().all().item<bool>(), "scales: one is not finite");
-    check_zeros(linear);
-  }
-  if (linear.bilevel) check_bilevel(linear);
-  if (linear.split) check_split(linear);
+  grid_entry(linear.kind()).check(linear);
   if (linear.dead_columns.defined()) check_dead_columns(linear.dead_columns, linear.in());
   if (linear.outliers) check_outliers(*linear.outliers, linear.out(), linear.in());
   if (!linear.group_of_column.defined()) return;

@@ -31,11 +31,11 @@
 #include "format/detect.h"
 #include "format/folder_writer.h"
 #include "format/format_entries.h"
-#include "format/grid_parts_check.h"
 #include "format/linear_check.h"
 #include "format/native_kinds.h"
 #include "format/packed_folder.h"
 #include "format/packed_rows.h"
+#include "format/side_parts_check.h"
 
 namespace halftone {
 namespace {

@@ -8,8 +8,8 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "format/grid_parts_check.h"
 #include "format/native_kinds.h"
+#include "format/side_parts_check.h"
 
 namespace halftone {
 namespace {

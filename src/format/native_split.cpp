@@ -17,9 +17,9 @@
 
 #include "base/error.h"
 #include "format/bit_stream.h"
-#include "format/grid_parts_check.h"
 #include "format/native_kinds.h"
 #include "format/packed_rows.h"
+#include "quantize/grid/grid_entries.h"
 
 namespace halftone {
 namespace {
@@ -172,7 +172,7 @@ void read(const NativeLinear& described, const NativeParts& parts, QuantizedLine
   if (split.sign_magnitude)
     split.floor = parts.load_numbers(".split_floor", {"F32"}, {1}).item<float>();
   linear.split = std::move(split);
-  check_split(linear);
+  grid_entry(linear.kind()).check(linear);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include "base/files.h"
 #include "format/format.h"
 #include "pipeline/opened_model.h"
-#include "quantize/quantize_linear.h"
+#include "quantize/quantized_linear.h"
 
 namespace halftone {
 

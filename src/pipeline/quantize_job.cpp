@@ -211,16 +211,15 @@ json QuantizeJob::identity() const {
           {"seed", request_.seed}};
 }
 
-const LinearSolver& StageSolvers::solver_for(const std::string& linear,
-                                             const LinearRecipe& recipe) {
+std::shared_ptr<const SharedInputs> StageSolvers::inputs_of(const std::string& linear,
+                                                            const InputOptions& options) {
   const auto found = statistics_.find(linear);
   const LinearStatistics statistics =
       found == statistics_.end() ? LinearStatistics{} : found->second;
-  for (const Solver& known : solvers_)
-    if (known.recipe == recipe && known.hessian.is_same(statistics.hessian)) return *known.solver;
-  solvers_.push_back({recipe, statistics.hessian,
-                      std::make_unique<const LinearSolver>(statistics, recipe, threads_)});
-  return *solvers_.back().solver;
+  for (const auto& known : inputs_)
+    if (known->options() == options && known->hessian().is_same(statistics.hessian)) return known;
+  inputs_.push_back(std::make_shared<const SharedInputs>(statistics, options, threads_));
+  return inputs_.back();
 }
 
 LinearOutcome StageSolvers::quantize(const LinearSlot& linear, const LinearRecipe& recipe,
@@ -228,8 +227,10 @@ LinearOutcome StageSolvers::quantize(const LinearSlot& linear, const LinearRecip
   const auto found = statistics_.find(linear.name);
   const at::Tensor row_energies =
       found == statistics_.end() ? at::Tensor() : found->second.row_energies;
-  LinearOutcome outcome = with_context(
-      linear.name, [&] { return solver_for(linear.name, recipe).quantize(weight, row_energies); });
+  LinearOutcome outcome = with_context(linear.name, [&] {
+    const LinearSolver solver(inputs_of(linear.name, input_options(recipe)), recipe);
+    return solver.quantize(weight, row_energies);
+  });
   if (found != statistics_.end() && !found->second.fallback.empty())
     outcome.fallback =
         found->second.fallback + (outcome.fallback.empty() ? "" : "; ") + outcome.fallback;

@@ -14,7 +14,7 @@
 #include "pipeline/output.h"
 #include "pipeline/quantize_model.h"
 #include "pipeline/source_check.h"
-#include "quantize/quantize_linear.h"
+#include "quantize/linear_solver.h"
 
 namespace halftone {
 
@@ -59,8 +59,8 @@ class QuantizeJob {
   bool float16_scales_ = false;
 };
 
-// Solvers of one stage: linears with the same recipe and the same Hessian (X^T X of the stage's
-// input; output Hessians are each linear's own) share one factorization.
+// Solvers of one stage: linears with the same Hessian (X^T X of the stage's input; output Hessians
+// are each linear's own), objective, target and order share one factorization, whatever their bits.
 class StageSolvers {
  public:
   StageSolvers(const StageStatistics& statistics, int threads)
@@ -70,16 +70,12 @@ class StageSolvers {
                          const at::Tensor& weight);
 
  private:
-  struct Solver {
-    LinearRecipe recipe;
-    at::Tensor hessian;  // told apart by identity
-    std::unique_ptr<const LinearSolver> solver;
-  };
-  const LinearSolver& solver_for(const std::string& linear, const LinearRecipe& recipe);
+  std::shared_ptr<const SharedInputs> inputs_of(const std::string& linear,
+                                                const InputOptions& options);
 
   const StageStatistics& statistics_;
   int threads_;
-  std::vector<Solver> solvers_;
+  std::vector<std::shared_ptr<const SharedInputs>> inputs_;
 };
 
 // Puts the quantized weight in place of the full-precision one, in the block's dtype.

@@ -5,7 +5,7 @@
 #include "pipeline/journal.h"
 #include "pipeline/quantize_job.h"
 #include "pipeline/run_report.h"
-#include "quantize/quantize_linear.h"
+#include "quantize/linear_solver.h"
 
 namespace halftone {
 

@@ -8,7 +8,7 @@
 
 #include "calibrate/linear_statistics.h"
 #include "pipeline/quantize_job.h"
-#include "quantize/quantize_linear.h"
+#include "quantize/linear_outcome.h"
 
 namespace halftone {
 

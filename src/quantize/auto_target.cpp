@@ -5,9 +5,9 @@
 
 #include <array>
 #include <cassert>
+#include <memory>
 
-#include "quantize/quadratic_form.h"
-#include "quantize/row_groups.h"
+#include "matrix/quadratic_form.h"
 
 namespace halftone {
 namespace {
@@ -71,24 +71,24 @@ double held_out_error(const at::Tensor& weight, const at::Tensor& quantized,
 }
 
 template <class T>
-LinearOutcome solve_best_target(const SharedInput& shared, const at::Tensor& weight) {
-  assert(shared.held_out.has_value());
-  const at::Tensor shift = shared.shift ? shared.shift->of(weight) : at::Tensor();
+LinearOutcome solve_best_target(const SharedInputs& inputs, const LinearTask& task) {
+  assert(inputs.runs() == 1 && inputs.run(0)->held_out.has_value());
+  const std::shared_ptr<const SharedInput> shared = inputs.run(0);
+  LinearTask trial = task;
+  if (shared->shift) trial.shift = shared->shift->of(task.weight);
   const auto solve = [&](const TargetOptions& target) {
-    SharedInput own = shared;  // factor, moment and P stay where they are
-    own.recipe.target = target;
-    own.recipe.target.fit = shared.recipe.target.fit;
-    if (!target.needs_drift_matrix()) own.drift.reset();
-    return solve_linear<T>(own, weight, {}, shift);
+    trial.target = target;
+    trial.target.fit = task.target.fit;
+    return solve_linear<T>(inputs, trial);
   };
-  if (!shared.factor.upper.defined()) return solve({});
-  const HeldOutWeight of = held_out_weight(weight, *shared.held_out);
+  if (!shared->factor.upper.defined()) return solve({});
+  const HeldOutWeight of = held_out_weight(task.weight, *shared->held_out);
   LinearOutcome best;
   std::vector<TargetTrial> trials;
   double least = 0;
   for (const TargetOptions& target : target_candidates()) {
     LinearOutcome outcome = solve(target);
-    const double error = error_of(of, dequantize(outcome.quantized).to(weight.scalar_type()));
+    const double error = error_of(of, dequantize(outcome.quantized).to(task.weight.scalar_type()));
     if (trials.empty() || error < least) {
       best = std::move(outcome);
       best.target = describe(target);
@@ -99,7 +99,7 @@ LinearOutcome solve_best_target(const SharedInput& shared, const at::Tensor& wei
   best.trials = std::move(trials);
   return best;
 }
-template LinearOutcome solve_best_target<float>(const SharedInput&, const at::Tensor&);
-template LinearOutcome solve_best_target<double>(const SharedInput&, const at::Tensor&);
+template LinearOutcome solve_best_target<float>(const SharedInputs&, const LinearTask&);
+template LinearOutcome solve_best_target<double>(const SharedInputs&, const LinearTask&);
 
 }  // namespace halftone

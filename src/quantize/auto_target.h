@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include "quantize/solve.h"
+#include "quantize/solve_linear.h"
 
 namespace halftone {
 
@@ -24,8 +24,8 @@ double held_out_error(const at::Tensor& weight, const at::Tensor& quantized,
                       const HeldOutInputs& held_out);
 
 // The best candidate's outcome, with all trials. Without a factor, when all are the same: plain.
-// shared: with held_out; weight: (out, in) T, contiguous, finite
+// inputs: of one run, with held_out; the task's target is of no account but for its `fit`
 template <class T>
-LinearOutcome solve_best_target(const SharedInput& shared, const at::Tensor& weight);
+LinearOutcome solve_best_target(const SharedInputs& inputs, const LinearTask& task);
 
 }  // namespace halftone

@@ -41,9 +41,11 @@ Grouping group_columns(std::vector<int64_t> columns, int64_t group_size, bool st
   return grouping;
 }
 
-int64_t block_width(const Grouping& grouping, int64_t wanted) {
+int64_t block_width(const Grouping& grouping, int64_t fitted) {
+  constexpr int64_t wanted = 128;
   if (!grouping.refit) return wanted;
-  return grouping.group_size * std::max<int64_t>(1, wanted / grouping.group_size);
+  const int64_t step = std::max(fitted, grouping.group_size);
+  return step * std::max<int64_t>(1, wanted / step);
 }
 
 }  // namespace halftone

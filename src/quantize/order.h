@@ -30,8 +30,9 @@ struct Grouping {
 // anything is rounded.
 Grouping group_columns(std::vector<int64_t> columns, int64_t group_size, bool static_groups);
 
-// Width of a lazy block near 128 such that no dynamic group starts inside a block and crosses its
-// end (methods.md 7.1).
-int64_t block_width(const Grouping& grouping, int64_t wanted = 128);
+// Width of a lazy block near 128 such that no dynamic group, or run of `fitted` columns of groups
+// that are fitted together, starts inside a block and crosses its end (methods.md 7.1).
+// fitted: a multiple of the group size; 0: one group
+int64_t block_width(const Grouping& grouping, int64_t fitted = 0);
 
 }  // namespace halftone

@@ -32,6 +32,12 @@ struct Block {
   double* difference;  // (rows) sums of (w0 - value)^2
 };
 
+// Columns that the grid fits at once.
+template <class T>
+int64_t fitted_columns(const Grid<T>& grid, const Grouping& grouping) {
+  return std::max(grid.fit_columns(), grouping.group_size);
+}
+
 // What a two-stream target adds to a column before it is rounded, sixteen rows (methods.md 3.3):
 // the residual that joins E', and S for P, with its sign turned because it is subtracted as E' is.
 // original, weights, residual, drifts: (16)
@@ -96,13 +102,14 @@ void sweep_tile(const Block<T>& block, int64_t row, Scratch<T>& scratch) {
   const bool targeted = block.task.target.alpha != 0 || block.task.target.alpha2 != 0;
   const TargetParity parity =
       targeted && block.upper ? block.task.target.parity : TargetParity::kNone;
+  const int64_t fitted = fitted_columns(block.grid, grouping);
   T error_sum[kLanes] = {}, difference_sum[kLanes] = {}, value[kLanes];
   for (int64_t k = 0; k < columns; ++k) {
     const int64_t position = block.begin + k;
     T* column = tile + k * kLanes;
     const Place at{position, grouping.group_of[position], row};
-    if (grouping.refit && position % grouping.group_size == 0) {
-      const int64_t members = std::min(grouping.group_size, in - position);
+    if (grouping.refit && position % fitted == 0) {
+      const int64_t members = std::min(fitted, in - position);
       block.grid.fit(at, members, column, block.task.importance.data() + position);
     }
     block.grid.round(at, column, block.codes + position * rows + row, value);
@@ -176,12 +183,12 @@ void fit_static_groups(const SweepTask<T>& task, Grid<T>& grid) {
   std::vector<T> importance(positions.size());
   for (int64_t column = 0; column < in; ++column)
     importance[column] = task.importance[positions[column]];
+  const int64_t fit = fitted_columns(grid, grouping);
   parallel_for(task.threads, rows, kLanes, [&](int64_t begin, int64_t end) {
-    std::vector<T> tile(grouping.group_size * kLanes);
+    std::vector<T> tile(fit * kLanes);
     for (int64_t row = begin; row < end; row += kLanes) {
-      for (int64_t group = 0; group < grouping.groups; ++group) {
-        const int64_t first = group * grouping.group_size;
-        const int64_t columns = std::min(grouping.group_size, in - first);
+      for (int64_t first = 0; first < in; first += fit) {
+        const int64_t columns = std::min(fit, in - first), group = first / grouping.group_size;
         for (int64_t k = 0; k < columns; ++k)
           std::copy_n(weights + positions[first + k] * rows + row, kLanes,
                       tile.data() + k * kLanes);
@@ -195,7 +202,7 @@ template <class T>
 SweepResult sweep(const SweepTask<T>& task, Grid<T>& grid, const LaneKernels<T>& kernels) {
   const int64_t in = task.original.size(0), rows = task.original.size(1);
   assert(rows % kLanes == 0 && task.importance.size() == static_cast<size_t>(in));
-  assert(!task.grouping.refit || task.block % task.grouping.group_size == 0);
+  assert(!task.grouping.refit || task.block % fitted_columns(grid, task.grouping) == 0);
   const bool compensate = task.upper.defined();
   at::Tensor weights = compensate ? task.original.clone() : task.original;
   const int64_t far = kBlocksAtOnce * task.block;

@@ -54,6 +54,13 @@ struct SweepResult {
 template <class T>
 at::Tensor expected_weights(const SweepTask<T>& task);
 
+// Columns of a lazy block for this grid: its own width, or one that its dynamic groups fill.
+template <class T>
+int64_t sweep_block_width(const Grouping& grouping, const Grid<T>& grid) {
+  const int64_t own = grid.block_columns();
+  return own > 0 ? own : block_width(grouping, grid.fit_columns());
+}
+
 // Fits every group to the expected or the original weights, columns in the file's order.
 template <class T>
 void fit_static_groups(const SweepTask<T>& task, Grid<T>& grid);

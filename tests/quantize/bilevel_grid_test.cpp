@@ -2,8 +2,8 @@
 #include <cmath>
 #include <functional>
 
+#include "base/float16.h"
 #include "layers.h"
-#include "quantize/float16.h"
 #include "quantize/grid/bilevel.h"
 #include "reference_spqr.h"
 
@@ -108,13 +108,13 @@ TEST(BilevelGrid, SimulatedValuesAreTheDecodedOnes) {
     const Grouping grouping = group_columns({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
                                             kGroup, /*static_groups=*/true);
     const at::Tensor tile = normal({kGroup, kLanes}, 3).to(at::kFloat) * 0.05;
-    BilevelGrid<float> grid(recipe, {.grouping = grouping,
-                                     .out = kLanes,
-                                     .rows = kLanes,
-                                     .original = tile,
-                                     .pivots = std::vector<float>(kGroup, 1),
-                                     .dead = {},
-                                     .kernels = kernels});
+    BilevelGrid<float> grid(recipe.grid, {.grouping = grouping,
+                                          .out = kLanes,
+                                          .rows = kLanes,
+                                          .original = tile,
+                                          .pivots = std::vector<float>(kGroup, 1),
+                                          .dead = {},
+                                          .kernels = kernels});
     grid.fit({0, 0, 0}, kGroup, tile.const_data_ptr<float>(), nullptr);
     at::Tensor codes = at::empty({kGroup, kLanes}, at::kByte), values = at::empty_like(tile);
     for (int64_t k = 0; k < kGroup; ++k)

@@ -155,6 +155,8 @@ TEST(Grouping, BlocksOfDynamicGroupsNeverCutAGroup) {
   EXPECT_EQ(width(48), 96);
   EXPECT_EQ(width(1024), 1024);
   EXPECT_EQ(block_width(group_columns(natural(4096), 96, true)), 128);
+  EXPECT_EQ(block_width(group_columns(natural(4096), 32, false), 96), 96);
+  EXPECT_EQ(block_width(group_columns(natural(4096), 32, false), 256), 256);
   EXPECT_EQ(width(0), 128);  // one group is static
 }
 

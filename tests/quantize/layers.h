@@ -6,7 +6,7 @@
 #include <random>
 
 #include "calibrate/linear_statistics.h"
-#include "quantize/quantize_linear.h"
+#include "quantize/linear_solver.h"
 #include "reference_sweep.h"
 #include "support/fixtures.h"
 #include "support/read_safetensors.h"

@@ -1,9 +1,8 @@
 // LinearSolver at its edges: dead columns, degenerate groups, the failure ladder, options;
 // methods.md 11, identities 19, 21 and 23.
-#include "quantize/quantize_linear.h"
-
 #include "base/error.h"
 #include "layers.h"
+#include "quantize/linear_solver.h"
 
 namespace halftone::testing {
 namespace {

@@ -1,9 +1,8 @@
 // Rows solved in runs, each with a Hessian of its own: methods.md 2.3 with k >= 1.
-#include "quantize/row_groups.h"
-
 #include <fmt/format.h>
 
 #include "layers.h"
+#include "quantize/solve_linear.h"
 
 namespace halftone::testing {
 namespace {

@@ -1,9 +1,9 @@
 // Outliers by sensitivity: methods.md 5.1, 5.2 and methods.md 11, identities 14, 15, 16, 23.
 #include <fmt/format.h>
 
+#include "base/float16.h"
 #include "kernels/lane_kernels.h"
 #include "layers.h"
-#include "quantize/float16.h"
 #include "reference_spqr.h"
 
 namespace halftone::testing {

@@ -5,7 +5,6 @@
 
 #include "layers.h"
 #include "quantize/grid/uniform.h"
-#include "quantize/solve.h"
 #include "quantize/tiles.h"
 
 namespace halftone::testing {
@@ -169,6 +168,57 @@ at::Tensor codes_by_block(const Layer& layer, const Grouping& grouping, int64_t 
   return sweep(task, grid, kernels).codes;
 }
 
+// Two groups that the sweep knows of are one of the grid inside.
+class PairsOfGroups final : public Grid<double> {
+ public:
+  PairsOfGroups(const UniformRule& rule, const LaneKernels<double>& kernels,
+                const Grouping& grouping, int64_t rows)
+      : group_size_(grouping.group_size), inner_(rule, kernels, (grouping.groups + 1) / 2, rows) {}
+  int64_t fit_columns() const override { return 2 * group_size_; }
+  void fit(Place at, int64_t columns, const double* tile, const double* importance) override {
+    EXPECT_EQ(at.group % 2, 0);
+    inner_.fit(of_pair(at), columns, tile, importance);
+  }
+  void round(Place at, const double* weights, uint8_t* codes, double* values) override {
+    inner_.round(of_pair(at), weights, codes, values);
+  }
+  void store(QuantizedLinear& linear) const override { inner_.store(linear); }
+
+ private:
+  static Place of_pair(Place at) { return {at.position, at.group / 2, at.row}; }
+  int64_t group_size_;
+  UniformGrid<double> inner_;
+};
+
+// What a super-block of 256 columns asks for.
+TEST(Sweep, GroupsAreFittedTogetherWhereTheGridAsksForIt) {
+  const Layer layer = random_layer(20, 300, 9);
+  const HessianDiagonal diagonal = diagonal_of(layer.hessian, DampingReference::kMean);
+  const auto kernels = lane_kernels<double>();
+  const UniformRule rule = uniform_rule({.bits = 3});
+  for (const OrderKind order : {OrderKind::kNatural, OrderKind::kActivation})
+    for (const bool static_groups : {true, false}) {
+      const auto columns = column_order(order, diagonal.values);
+      const Grouping halves = group_columns(columns, 20, static_groups),
+                     pairs = group_columns(columns, 40, static_groups);
+      const at::Tensor original = to_sweep_layout<double>(layer.weight, columns, 1);
+      const Factor factor = factor_inverse(layer.hessian, diagonal, columns, 0.01, at::kDouble);
+      const auto codes = [&](const Grouping& grouping, Grid<double>& grid) {
+        SweepTask<double> task{.grouping = grouping,
+                               .original = original,
+                               .upper = factor.upper,
+                               .importance = std::vector<double>(columns.size(), 1)};
+        task.block = sweep_block_width(grouping, grid);
+        if (!grouping.refit) fit_static_groups(task, grid);
+        return sweep(task, grid, kernels).codes;
+      };
+      PairsOfGroups together(rule, kernels, halves, original.size(1));
+      UniformGrid<double> plain(rule, kernels, pairs.groups, original.size(1));
+      EXPECT_TRUE(codes(halves, together).equal(codes(pairs, plain)));
+      if (!static_groups) EXPECT_EQ(sweep_block_width(halves, together), 120);
+    }
+}
+
 // Identity 7.
 TEST(Sweep, StaticGroupsGiveTheSameCodesForEveryBlockWidth) {
   const Layer layer = random_layer(20, 300, 7);
@@ -202,6 +252,27 @@ TEST(Sweep, LinearsThatShareAnInputDoNotDependOnTheirOrder) {
   EXPECT_TRUE(other.quantize(k.weight).quantized.codes.equal(k_second));
   EXPECT_TRUE(other.quantize(q.weight).quantized.codes.equal(q_first));
   EXPECT_TRUE(q.hessian.equal(hessian));
+}
+
+// q, k and v may differ in bits and outliers; the factor is of their input.
+TEST(Sweep, LinearsOfDifferentGridsShareWhatIsMadeOfTheirInput) {
+  const Layer layer = random_layer(24, 96);
+  std::vector<LinearRecipe> recipes(3);
+  recipes[0].grid.bits = 3;
+  recipes[1].grid = {.bits = 4, .group_size = 32, .symmetric = true};
+  recipes[2].grid = {.kind = GridKind::kBilevel, .bits = 3, .group_size = 16};
+  recipes[2].outliers = {.kind = OutlierKind::kSpqr};
+  const auto inputs =
+      std::make_shared<const SharedInputs>(layer.statistics(), input_options(recipes[0]), 2);
+  for (const LinearRecipe& recipe : recipes) {
+    EXPECT_EQ(input_options(recipe), inputs->options());
+    const QuantizedLinear shared = LinearSolver(inputs, recipe).quantize(layer.weight).quantized;
+    const QuantizedLinear own =
+        LinearSolver(layer.statistics(), recipe, 2).quantize(layer.weight).quantized;
+    EXPECT_TRUE(dequantize(shared).equal(dequantize(own)));
+  }
+  recipes[1].objective.damping = 0.5;
+  EXPECT_NE(input_options(recipes[1]), inputs->options());
 }
 
 // Identity 20.

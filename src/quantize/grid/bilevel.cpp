@@ -7,7 +7,86 @@
 #include <cassert>
 #include <cmath>
 
+#include "base/error.h"
+#include "quantize/grid/affine.h"
+#include "quantize/grid/grid_entries.h"
+#include "quantize/run_tensors.h"
+#include "quantize/tensor_checks.h"
+
 namespace halftone {
+namespace {
+
+template <class T>
+std::unique_ptr<Grid<T>> make(const GridChoice& choice, const GridContext<T>& context) {
+  return std::make_unique<BilevelGrid<T>>(choice.grid, context);
+}
+
+// The papers leave a group index out.
+double bits(const QuantizedLinear& linear) {
+  const BilevelStatistics& bilevel = *linear.bilevel;
+  const double runs_a_row =
+      static_cast<double>(bilevel.runs(linear.out())) / static_cast<double>(linear.out());
+  const double bits_of_group =
+      bilevel.scales.bits + 32 * runs_a_row +
+      (bilevel.zeros ? bilevel.zeros->bits + 32 * runs_a_row : bits_of_zero(linear));
+  return affine_bits(linear, bits_of_group, /*index_counts=*/false);
+}
+
+SecondLevel joined_level(const std::vector<QuantizedLinear>& runs, auto&& level_of) {
+  const auto all = [&](auto&& member) {
+    return below_each_other(runs,
+                            [&](const QuantizedLinear& run) { return level_of(run).*member; });
+  };
+  return {level_of(runs.front()).bits, all(&SecondLevel::codes), all(&SecondLevel::steps),
+          all(&SecondLevel::zeros)};
+}
+
+void join(const std::vector<QuantizedLinear>& runs, QuantizedLinear& linear) {
+  join_affine(runs, linear);
+  linear.bilevel->scales = joined_level(
+      runs, [](const QuantizedLinear& run) -> auto& { return run.bilevel->scales; });
+  if (linear.bilevel->zeros)
+    linear.bilevel->zeros = joined_level(
+        runs, [](const QuantizedLinear& run) -> auto& { return *run.bilevel->zeros; });
+}
+
+// shape: (out, groups), (runs, groups) of the numbers it stands for
+void check_level(const char* what, const SecondLevel& level, const std::vector<int64_t>& codes,
+                 const std::vector<int64_t>& runs) {
+  require(level.bits >= 1 && level.bits <= 8, "{}: expected codes of 1 .. 8 bits, found {}", what,
+          level.bits);
+  check_tensor(what, level.codes, at::kByte, codes);
+  check_below(what, level.codes, int64_t{1} << level.bits);
+  for (const at::Tensor& numbers : {level.steps, level.zeros}) {
+    check_tensor(what, numbers, at::kFloat, runs);
+    check_float16(what, numbers);
+  }
+}
+
+// Integer zeros are codes of `bits` bits; fractions come from a second level.
+void check_zeros(const QuantizedLinear& linear) {
+  if (!linear.bilevel->zeros) return check_integer_zeros(linear);
+  check_tensor("zeros", linear.zeros, at::kFloat, linear.scales.sizes().vec());
+  require(!linear.symmetric, "zeros: symmetric, yet they are fractions");
+}
+
+void check(const QuantizedLinear& linear) {
+  check_scales(linear);
+  check_zeros(linear);
+  const BilevelStatistics& bilevel = *linear.bilevel;
+  require(bilevel.run_size >= 1, "run size: expected 1 or more, found {}", bilevel.run_size);
+  const std::vector<int64_t> codes = linear.scales.sizes().vec();
+  const std::vector<int64_t> runs = {bilevel.runs(linear.out()), linear.groups()};
+  check_level("second-level scales", bilevel.scales, codes, runs);
+  require(at::equal(linear.scales, reconstruct(bilevel.scales, bilevel.run_size)),
+          "scales: not those of the second level");
+  if (!bilevel.zeros) return;
+  check_level("second-level zeros", *bilevel.zeros, codes, runs);
+  require(at::equal(linear.zeros, reconstruct(*bilevel.zeros, bilevel.run_size)),
+          "zeros: not those of the second level");
+}
+
+}  // namespace
 
 template <class T>
 BilevelGrid<T>::Numbers::Numbers(int64_t groups, int64_t rows, int64_t runs)
@@ -17,8 +96,8 @@ BilevelGrid<T>::Numbers::Numbers(int64_t groups, int64_t rows, int64_t runs)
       zeros(at::zeros({groups, runs}, at::kFloat)) {}
 
 template <class T>
-BilevelGrid<T>::BilevelGrid(const LinearRecipe& recipe, const GridContext<T>& context)
-    : options_(recipe.grid),
+BilevelGrid<T>::BilevelGrid(const GridOptions& options, const GridContext<T>& context)
+    : options_(options),
       kernels_(context.kernels),
       out_(context.out),
       rows_(context.rows),
@@ -77,9 +156,11 @@ void BilevelGrid<T>::fit(Place at, int64_t columns, const T* tile, const T* /*im
       zeros[i] = {row.zero, row.constant};
     }
     const auto members = static_cast<size_t>(count);
-    code(scales_, first, {scales.data(), members}, options_.qq_scale_bits, /*positive=*/true);
+    code(scales_, first, {scales.data(), members}, options_.qq_scale_bits,
+         /*positive=*/true);
     if (!options_.has_integer_zeros()) {
-      code(zeros_, first, {zeros.data(), members}, options_.qq_zero_bits, /*positive=*/false);
+      code(zeros_, first, {zeros.data(), members}, options_.qq_zero_bits,
+           /*positive=*/false);
       continue;
     }
     T* to = zeros_.values.template mutable_data_ptr<T>() + at.group * rows_ + first.row;
@@ -128,5 +209,15 @@ void BilevelGrid<T>::store(QuantizedLinear& linear) const {
 
 template class BilevelGrid<float>;
 template class BilevelGrid<double>;
+
+GridEntry bilevel_entry() {
+  return {.kind = GridKind::kBilevel,
+          .make_float = make<float>,
+          .make_double = make<double>,
+          .values = affine_values,
+          .bits = bits,
+          .join = join,
+          .check = check};
+}
 
 }  // namespace halftone

@@ -11,17 +11,19 @@
 #include <span>
 #include <vector>
 
-#include "quantize/grid/make_grid.h"
+#include "quantize/grid/grid.h"
+#include "quantize/grid/grid_context.h"
 #include "quantize/grid/second_level.h"
+#include "recipe/linear_recipe.h"
 
 namespace halftone {
 
 template <class T>
 class BilevelGrid final : public Grid<T> {
  public:
-  // recipe.grid: qq_groupsize divides 16, so that a run never leaves the 16 rows that are fitted
+  // options: qq_groupsize divides 16, so that a run never leaves the 16 rows that are fitted
   // together
-  BilevelGrid(const LinearRecipe& recipe, const GridContext<T>& context);
+  BilevelGrid(const GridOptions& options, const GridContext<T>& context);
 
   void fit(Place at, int64_t columns, const T* tile, const T* importance) override;
   void round(Place at, const T* weights, uint8_t* codes, T* values) override;

@@ -6,8 +6,12 @@
 #include <cassert>
 #include <cmath>
 
+#include "base/error.h"
 #include "base/parallel.h"
-#include "quantize/binary_planes.h"
+#include "quantize/grid/binary_planes.h"
+#include "quantize/grid/grid_entries.h"
+#include "quantize/run_tensors.h"
+#include "quantize/tensor_checks.h"
 
 namespace halftone {
 namespace {
@@ -41,12 +45,55 @@ int residual_signs(const float* means, const float* scales, int64_t stride, T we
   return 2 * (off >= 0) + (rest - static_cast<T>(means[stride]) >= 0);
 }
 
+// What an error of each position weighs in the sweep's loss: 1 / c^2, and 0 in dead columns.
+template <class T>
+std::vector<T> importance_of(const GridContext<T>& context) {
+  std::vector<T> importance;
+  for (const T pivot : context.pivots) importance.push_back(1 / (pivot * pivot));
+  const std::vector<int64_t> positions = context.grouping.positions();
+  for (const int64_t column : context.dead) importance[positions[column]] = 0;
+  return importance;
+}
+
+template <class T>
+std::unique_ptr<Grid<T>> make(const GridChoice& choice, const GridContext<T>& context) {
+  const BinaryMode shortest = BinaryMode::kParity;  // of the searches
+  return std::make_unique<BinaryGrid<T>>(choice.grid, choice.thorough ? choice.grid.mode : shortest,
+                                         importance_of(context), context.out, context.rows,
+                                         context.kernels, context.threads);
+}
+
+// Runs of rows have the salient columns of all rows, or they could not be one linear.
+void join(const std::vector<QuantizedLinear>& runs, QuantizedLinear& linear) {
+  const auto all = [&](auto&& member) {
+    return below_each_other(runs,
+                            [&](const QuantizedLinear& run) { return (*run.binary).*member; });
+  };
+  linear.binary->means = all(&BinaryPlanes::means);
+  linear.binary->scales = all(&BinaryPlanes::scales);
+}
+
+void check(const QuantizedLinear& linear) {
+  const int64_t groups = (linear.in() + linear.group_size - 1) / linear.group_size;
+  const BinaryPlanes& planes = *linear.binary;
+  require(linear.bits == 2 && !linear.symmetric && !linear.group_of_column.defined(),
+          "a binary grid has codes of 2 bits, is not symmetric and has no group index");
+  check_tensor("salient columns", planes.salient, at::kByte, {linear.in()});
+  check_below("salient columns", planes.salient, 2);
+  for (const at::Tensor& numbers : {planes.means, planes.scales}) {
+    check_tensor("means and scales", numbers, at::kFloat, {linear.out(), groups, 4});
+    require(numbers.isfinite().all().item<bool>(), "means and scales: one is not finite");
+  }
+  require(planes.scales.ge(0).all().item<bool>(), "scales: one is below 0");
+}
+
 }  // namespace
 
 template <class T>
-BinaryGrid<T>::BinaryGrid(const GridOptions& options, std::vector<T> importance, int64_t out,
-                          int64_t rows, const LaneKernels<T>& kernels, int threads)
+BinaryGrid<T>::BinaryGrid(const GridOptions& options, BinaryMode mode, std::vector<T> importance,
+                          int64_t out, int64_t rows, const LaneKernels<T>& kernels, int threads)
     : options_(options),
+      mode_(mode),
       importance_(std::move(importance)),
       out_(out),
       rows_(rows),
@@ -62,8 +109,13 @@ BinaryGrid<T>::BinaryGrid(const GridOptions& options, std::vector<T> importance,
 }
 
 template <class T>
+int64_t BinaryGrid<T>::block_columns() const {
+  return options_.columns_per_group(static_cast<int64_t>(importance_.size()));
+}
+
+template <class T>
 void BinaryGrid<T>::begin_block(int64_t begin, int64_t end, const T* weights) {
-  const int64_t width = options_.group_size == 0 ? end : options_.group_size;
+  const int64_t width = block_columns();
   assert(begin % width == 0 && end - begin <= width);  // a block is a group
   const BinaryBlock<T> block{weights + begin * rows_,
                              end - begin,
@@ -71,7 +123,7 @@ void BinaryGrid<T>::begin_block(int64_t begin, int64_t end, const T* weights) {
                              out_,
                              std::span<const T>(importance_).subspan(begin, end - begin),
                              threads_};
-  const bool parity = options_.mode == BinaryMode::kParity;
+  const bool parity = mode_ == BinaryMode::kParity;
   const BinaryStructure<T> structure =
       parity ? search_on_metric(block, kernels_) : search_on_weights(block, kernels_);
   const std::vector<T> ones(static_cast<size_t>(block.columns), T{1});
@@ -138,7 +190,7 @@ void BinaryGrid<T>::round(Place at, const T* weights, uint8_t* codes, T* values)
                     (at.group * kLevels + (salient ? 4 : 0)) * rows_ + at.row;
   for (int lane = 0; lane < kLanes; ++lane) {
     int code = start[lane];
-    if (options_.mode == BinaryMode::kColumns)
+    if (mode_ == BinaryMode::kColumns)
       code = salient ? nearest(levels + lane, rows_, 0, 4, weights[lane])
                      : nearest(levels + lane, rows_, code & 2, 2, weights[lane]);
     codes[lane] = static_cast<uint8_t>(code);
@@ -167,5 +219,16 @@ void BinaryGrid<T>::store(QuantizedLinear& linear) const {
 
 template class BinaryGrid<float>;
 template class BinaryGrid<double>;
+
+GridEntry binary_entry() {
+  return {.kind = GridKind::kBinary,
+          .needs_pivots = true,
+          .make_float = make<float>,
+          .make_double = make<double>,
+          .values = binary_weights,
+          .bits = binary_bits_per_weight,
+          .join = join,
+          .check = check};
+}
 
 }  // namespace halftone

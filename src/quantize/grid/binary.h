@@ -27,10 +27,12 @@ template <class T>
 class BinaryGrid final : public Grid<T> {
  public:
   // importance: (in) 1 / c^2 by position, 0: a dead column; rows: a multiple of 16, of which `out`
-  // are not padding. scale_bits 0: means and scales stay float32, else float16.
-  BinaryGrid(const GridOptions& options, std::vector<T> importance, int64_t out, int64_t rows,
-             const LaneKernels<T>& kernels, int threads);
+  // are not padding. mode: what is searched and chosen, in place of the options'. scale_bits 0:
+  // means and scales stay float32, else float16.
+  BinaryGrid(const GridOptions& options, BinaryMode mode, std::vector<T> importance, int64_t out,
+             int64_t rows, const LaneKernels<T>& kernels, int threads);
 
+  int64_t block_columns() const override;  // a group is decided on as a whole
   void begin_block(int64_t begin, int64_t end, const T* weights) override;
   void fit(Place, int64_t, const T*, const T*) override {}  // begin_block has done it
   void round(Place at, const T* weights, uint8_t* codes, T* values) override;
@@ -42,6 +44,7 @@ class BinaryGrid final : public Grid<T> {
                     int64_t group);
 
   GridOptions options_;
+  BinaryMode mode_;
   std::vector<T> importance_;  // (in)
   int64_t out_, rows_;
   BinaryKernels<T> kernels_;

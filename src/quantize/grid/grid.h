@@ -28,11 +28,19 @@ class Grid {
  public:
   virtual ~Grid() = default;
 
+  // Columns that are fitted together, whole groups of them: `fit` gets the first one's place; 0:
+  // one group at a time.
+  virtual int64_t fit_columns() const { return 0; }
+
+  // Width of the lazy blocks that it decides on as a whole; 0: any will do.
+  virtual int64_t block_columns() const { return 0; }
+
   // A lazy block [begin, end) of positions is about to be swept: what a grid has to decide from all
   // rows at once. One thread.   weights: (in, rows), compensated up to `begin`
   virtual void begin_block(int64_t /*begin*/, int64_t /*end*/, const T* /*weights*/) {}
 
-  // Fits `at.group` for 16 rows; called from several threads, for different rows.
+  // Fits `at.group` (and those that fit_columns() adds to it) for 16 rows; called from several
+  // threads, for different rows.
   // tile: (columns, 16), current weights; importance: (columns), weight of a column's error
   virtual void fit(Place at, int64_t columns, const T* tile, const T* importance) = 0;
 

@@ -14,8 +14,10 @@
 #include <ATen/core/Tensor.h>
 
 #include "kernels/lane_kernels.h"
-#include "quantize/grid/make_grid.h"
-#include "quantize/outliers/outlier_mask.h"
+#include "quantize/grid/grid.h"
+#include "quantize/grid/grid_choice.h"
+#include "quantize/grid/grid_context.h"
+#include "quantize/grid/outlier_mask.h"
 #include "recipe/linear_recipe.h"
 
 namespace halftone {
@@ -23,8 +25,8 @@ namespace halftone {
 template <class T>
 class SplitGrid final : public Grid<T> {
  public:
-  // context.outliers: which; must be there
-  SplitGrid(const GridOptions& options, const GridContext<T>& context);
+  // choice.mask: which; must be there
+  SplitGrid(const GridChoice& choice, const GridContext<T>& context);
 
   void fit(Place at, int64_t columns, const T* tile, const T* importance) override;
   void round(Place at, const T* weights, uint8_t* codes, T* values) override;

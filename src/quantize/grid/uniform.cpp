@@ -2,7 +2,28 @@
 
 #include <ATen/ATen.h>
 
+#include "quantize/grid/affine.h"
+#include "quantize/grid/grid_entries.h"
+
 namespace halftone {
+namespace {
+
+template <class T>
+std::unique_ptr<Grid<T>> make(const GridChoice& choice, const GridContext<T>& context) {
+  return std::make_unique<UniformGrid<T>>(rule_of(choice), context.kernels, context.grouping.groups,
+                                          context.rows);
+}
+
+double bits(const QuantizedLinear& linear) {
+  return affine_bits(linear, 16 + bits_of_zero(linear));
+}
+
+void check(const QuantizedLinear& linear) {
+  check_scales(linear);
+  check_integer_zeros(linear);
+}
+
+}  // namespace
 
 UniformRule uniform_rule(const GridOptions& options) {
   UniformRule rule;
@@ -13,6 +34,12 @@ UniformRule uniform_rule(const GridOptions& options) {
   rule.candidates = options.clip_search ? 80 : 1;
   rule.clip_norm = options.clip_norm;
   rule.float16_scales = options.float16_scales;
+  return rule;
+}
+
+UniformRule rule_of(const GridChoice& choice) {
+  UniformRule rule = uniform_rule(choice.grid);
+  if (!choice.thorough) rule.candidates = 1;
   return rule;
 }
 
@@ -61,5 +88,15 @@ void UniformGrid<T>::store(QuantizedLinear& linear) const {
 
 template class UniformGrid<float>;
 template class UniformGrid<double>;
+
+GridEntry uniform_entry() {
+  return {.kind = GridKind::kUniform,
+          .make_float = make<float>,
+          .make_double = make<double>,
+          .values = affine_values,
+          .bits = bits,
+          .join = join_affine,
+          .check = check};
+}
 
 }  // namespace halftone

@@ -6,12 +6,15 @@
 
 #include "kernels/lane_kernels.h"
 #include "quantize/grid/grid.h"
+#include "quantize/grid/grid_choice.h"
 #include "recipe/linear_recipe.h"
 
 namespace halftone {
 
 // The recipe's grid as numbers for the kernels; resolves scale_bits = -1.
 UniformRule uniform_rule(const GridOptions& options);
+// The same, without a clip search where the choice is not thorough.
+UniformRule rule_of(const GridChoice& choice);
 
 template <class T>
 class UniformGrid final : public Grid<T> {

@@ -5,9 +5,10 @@
 namespace halftone {
 
 template <class T>
-FrozenOutliers<T>::FrozenOutliers(std::unique_ptr<Grid<T>> inner, const GridContext<T>& context)
+FrozenOutliers<T>::FrozenOutliers(std::unique_ptr<Grid<T>> inner, const OutlierMask& mask,
+                                  const GridContext<T>& context)
     : inner_(std::move(inner)),
-      mask_(*context.outliers, context.grouping, context.rows),
+      mask_(mask, context.grouping, context.rows),
       kept_(context.grouping, context.rows) {}
 
 template <class T>

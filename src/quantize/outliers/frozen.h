@@ -6,7 +6,9 @@
 
 #include <memory>
 
-#include "quantize/grid/make_grid.h"
+#include "quantize/grid/grid.h"
+#include "quantize/grid/grid_context.h"
+#include "quantize/grid/outlier_mask.h"
 #include "quantize/outliers/kept_weights.h"
 
 namespace halftone {
@@ -14,9 +16,12 @@ namespace halftone {
 template <class T>
 class FrozenOutliers final : public Grid<T> {
  public:
-  // context.outliers: which; must be there
-  FrozenOutliers(std::unique_ptr<Grid<T>> inner, const GridContext<T>& context);
+  // mask: which
+  FrozenOutliers(std::unique_ptr<Grid<T>> inner, const OutlierMask& mask,
+                 const GridContext<T>& context);
 
+  int64_t fit_columns() const override { return inner_->fit_columns(); }
+  int64_t block_columns() const override { return inner_->block_columns(); }
   void begin_block(int64_t begin, int64_t end, const T* weights) override;
   void fit(Place at, int64_t columns, const T* tile, const T* importance) override;
   void round(Place at, const T* weights, uint8_t* codes, T* values) override;

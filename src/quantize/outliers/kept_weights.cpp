@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/float16.h"
 #include "kernels/lane_kernels.h"
-#include "quantize/float16.h"
 
 namespace halftone {
 

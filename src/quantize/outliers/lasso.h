@@ -9,7 +9,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "quantize/outliers/outlier_mask.h"
+#include "quantize/grid/outlier_mask.h"
 
 namespace halftone {
 

@@ -43,13 +43,12 @@ template double mean_sensitivity(const at::Tensor&, int64_t, const std::vector<d
 
 template <class T>
 SensitivityOutliers<T>::SensitivityOutliers(std::unique_ptr<Grid<T>> inner,
-                                            const LinearRecipe& recipe,
-                                            const GridContext<T>& context,
+                                            const GridChoice& choice, const GridContext<T>& context,
                                             std::vector<T> thresholds)
     : inner_(std::move(inner)),
       kernels_(context.kernels),
-      rule_{.top = (1 << recipe.grid.bits) - 1, .symmetric = recipe.grid.symmetric},
-      simplified_(recipe.outliers.simplified),
+      rule_{.top = (1 << choice.grid.bits) - 1, .symmetric = choice.grid.symmetric},
+      simplified_(choice.outliers.simplified),
       grouping_(context.grouping),
       positions_(grouping_.positions()),
       pivots_(context.pivots),

@@ -18,7 +18,9 @@
 #include <vector>
 
 #include "kernels/lane_kernels.h"
-#include "quantize/grid/make_grid.h"
+#include "quantize/grid/grid.h"
+#include "quantize/grid/grid_choice.h"
+#include "quantize/grid/grid_context.h"
 #include "quantize/outliers/kept_weights.h"
 
 namespace halftone {
@@ -33,9 +35,11 @@ class SensitivityOutliers final : public Grid<T> {
  public:
   // thresholds: (rows), of the squared error in units of c_j: one for each row, so that rows may
   // weigh differently
-  SensitivityOutliers(std::unique_ptr<Grid<T>> inner, const LinearRecipe& recipe,
+  SensitivityOutliers(std::unique_ptr<Grid<T>> inner, const GridChoice& choice,
                       const GridContext<T>& context, std::vector<T> thresholds);
 
+  int64_t fit_columns() const override { return inner_->fit_columns(); }
+  int64_t block_columns() const override { return inner_->block_columns(); }
   void begin_block(int64_t begin, int64_t end, const T* weights) override;
   void fit(Place at, int64_t columns, const T* tile, const T* importance) override;
   void round(Place at, const T* weights, uint8_t* codes, T* values) override;

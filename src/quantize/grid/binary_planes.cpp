@@ -1,4 +1,4 @@
-#include "quantize/binary_planes.h"
+#include "quantize/grid/binary_planes.h"
 
 #include <ATen/ATen.h>
 

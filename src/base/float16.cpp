@@ -1,4 +1,4 @@
-#include "quantize/float16.h"
+#include "base/float16.h"
 
 #include <algorithm>
 #include <cmath>

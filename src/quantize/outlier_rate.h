@@ -6,7 +6,8 @@
 // with eight thresholds; the interval that holds the share is divided again until one hits it.
 #pragma once
 
-#include "quantize/grid/make_grid.h"
+#include "quantize/grid/grid_choice.h"
+#include "quantize/grid/grid_context.h"
 #include "quantize/sweep.h"
 
 namespace halftone {
@@ -17,10 +18,10 @@ struct RateSearch {
   int64_t weights = 0;   // of the sample
 };
 
-// task: of the whole linear, ready to be swept; context: of the whole linear; recipe: its outlier
+// task: of the whole linear, ready to be swept; context: of the whole linear; choice: its outlier
 // rate is what is aimed at. Stops within 1/8000 of the share (0.004 bits a weight) or one weight.
 template <class T>
-RateSearch threshold_for_rate(const LinearRecipe& recipe, const SweepTask<T>& task,
+RateSearch threshold_for_rate(const GridChoice& choice, const SweepTask<T>& task,
                               const GridContext<T>& context);
 
 }  // namespace halftone

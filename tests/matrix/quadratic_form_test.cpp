@@ -1,6 +1,6 @@
-#include "quantize/quadratic_form.h"
+#include "matrix/quadratic_form.h"
 
-#include "layers.h"
+#include "quantize/layers.h"
 
 namespace halftone::testing {
 namespace {

@@ -1,5 +1,5 @@
 // One way of rounding rows of a linear: what grid, what groups, with or without the factor (used by
-// solve.cpp, which decides which way to go).
+// solve_rows.cpp, which decides which way to go).
 #pragma once
 
 #include <ATen/ATen.h>
@@ -10,9 +10,11 @@
 #include <numeric>
 #include <vector>
 
-#include "quantize/grid/make_grid.h"
-#include "quantize/outliers/rate_search.h"
-#include "quantize/solve.h"
+#include "quantize/grid/grid_entries.h"
+#include "quantize/make_grid.h"
+#include "quantize/outlier_rate.h"
+#include "quantize/shared_input.h"
+#include "quantize/solve_rows.h"
 #include "quantize/sweep.h"
 #include "quantize/tiles.h"
 
@@ -28,12 +30,13 @@ struct Rounded {
 
 // Rows of one linear, made ready once; rounded and swept as often as the ladder asks.
 template <class T>
-class LinearJob {
+class Rounding {
  public:
-  // Both must outlive the job.
-  LinearJob(const SharedInput& shared, const Rows& rows)
+  // All must outlive it. choice: the one whose result a file is to hold
+  Rounding(const SharedInput& shared, const Rows& rows, const GridChoice& choice)
       : shared_(shared),
         rows_(rows),
+        choice_(choice),
         out_(rows.weight.size(0)),
         columns_(shared.columns),
         kernels_(lane_kernels<T>()) {
@@ -46,50 +49,61 @@ class LinearJob {
 
   // Each weight by itself, groups fitted to the original weights.   importance: (in) by file
   // column, or empty
-  Rounded<T> round_to_nearest(const LinearRecipe& recipe,
-                              const std::vector<double>& importance = {},
+  Rounded<T> round_to_nearest(const GridChoice& choice, const std::vector<double>& importance = {},
                               bool static_groups = true) const {
-    Rounded<T> rounded = start(recipe, static_groups);
+    Rounded<T> rounded = start(static_groups);
     SweepTask<T> task = task_for(rounded.grouping);
     for (size_t position = 0; position < importance.size(); ++position)
       task.importance[position] = static_cast<T>(importance[columns_[position]]);
-    rounded.grid = grid_for(recipe, task);
+    rounded.grid = grid_for(choice, task);
     rounded.result = sweep(task, *rounded.grid, kernels_);
     return rounded;
   }
 
+  // What compensation is measured by: rounding to nearest on the same grid, without outliers beside
+  // it. Where the sweep uses a grid of its own this one is no more than that: no thorough search.
+  Rounded<T> yardstick(const TargetOptions& target) const {
+    const bool split = choice_.grid.kind == GridKind::kSplit;
+    const bool by_weights = !grid_entry(choice_.grid.kind).needs_pivots;
+    return round_to_nearest({.grid = choice_.grid,
+                             .mask = split ? choice_.mask : nullptr,
+                             .thorough = by_weights && fits_original(target)});
+  }
+
   // upper, drift: (in, in); nearest: its grid is the one to use where groups are fitted to the
   // original weights and the grid needs nothing of the factor
-  Rounded<T> compensate(const at::Tensor& upper, const at::Tensor& drift,
-                        const Rounded<T>& nearest) const {
-    const bool reuse = fits_original() && !grid_needs_pivots(shared_.recipe);
-    Rounded<T> rounded = reuse ? nearest : start(shared_.recipe, !refits());
+  Rounded<T> compensate(const TargetOptions& target, const at::Tensor& upper,
+                        const at::Tensor& drift, const Rounded<T>& nearest) const {
+    const bool reuse = fits_original(target) && !needs_own_grid(choice_);
+    Rounded<T> rounded = reuse ? nearest : start(!refits());
     SweepTask<T> task = task_for(rounded.grouping);
     task.upper = upper.to(original_.scalar_type());
     if (drift.defined()) task.drift = drift.to(original_.scalar_type());
-    task.target = shared_.recipe.target;
-    task.within_block = !shared_.recipe.grid.is_binary_parity();
-    if (!reuse) rounded.grid = grid_for(shared_.recipe, task);
+    task.target = target;
+    task.within_block = !choice_.grid.is_binary_parity();
+    if (!reuse) rounded.grid = grid_for(choice_, task);
+    task.block = sweep_block_width(rounded.grouping, *rounded.grid);
     rounded.result = sweep(task, *rounded.grid, kernels_);
     return rounded;
   }
 
   // Whether groups are fitted when the sweep reaches them.
   bool refits() const {
-    return group_columns(columns_, shared_.recipe.grid.group_size,
-                         shared_.recipe.order.static_groups)
+    return group_columns(columns_, choice_.grid.group_size, shared_.options.order.static_groups)
         .refit;
   }
 
   // Whether the sweep's groups are those of round_to_nearest, fitted to the original weights.
-  bool fits_original() const { return !refits() && !shared_.recipe.target.fits_expected(); }
+  bool fits_original(const TargetOptions& target) const {
+    return !refits() && !target.fits_expected();
+  }
 
   // What a file stores of it.
   QuantizedLinear finish(const Rounded<T>& rounded) const {
     QuantizedLinear linear;
-    linear.bits = shared_.recipe.grid.bits;
+    linear.bits = choice_.grid.code_bits();
     linear.group_size = rounded.grouping.group_size;
-    linear.symmetric = shared_.recipe.grid.symmetric;
+    linear.symmetric = choice_.grid.symmetric;
     linear.codes = codes_in_file_order(rounded.result.codes, columns_, out_, shared_.threads);
     rounded.grid->store(linear);
     if (rounded.grouping.needs_index()) linear.group_of_column = group_index(rounded.grouping);
@@ -97,27 +111,28 @@ class LinearJob {
   }
 
  private:
-  Rounded<T> start(const LinearRecipe& recipe, bool static_groups) const {
-    return {group_columns(columns_, recipe.grid.group_size, static_groups), nullptr, {}};
+  Rounded<T> start(bool static_groups) const {
+    return {group_columns(columns_, choice_.grid.group_size, static_groups), nullptr, {}};
   }
 
-  // A grid for the task, fitted already where groups are static.
-  std::shared_ptr<Grid<T>> grid_for(const LinearRecipe& recipe, const SweepTask<T>& task) const {
+  // A grid for the task, fitted already where groups are static; the task's blocks become its.
+  std::shared_ptr<Grid<T>> grid_for(const GridChoice& choice, SweepTask<T>& task) const {
     const bool zeroed = shared_.diagonal.usable;  // aimed_weight zeroes dead columns only then
-    GridContext<T> context{.grouping = task.grouping,
-                           .out = out_,
-                           .rows = original_.size(1),
-                           .original = original_,
-                           .pivots = pivots_of(task),
-                           .dead = zeroed ? shared_.diagonal.dead : std::vector<int64_t>{},
-                           .row_weights = rows_.outlier_weights,
-                           .kernels = kernels_,
-                           .outliers = rows_.outliers ? &*rows_.outliers : nullptr,
-                           .threads = shared_.threads};
-    if (recipe.outliers.kind == OutlierKind::kSpqr && recipe.outliers.rate > 0)
-      context.outlier_threshold = threshold_for_rate(recipe, task, context).threshold;
-    std::shared_ptr<Grid<T>> grid = make_grid(recipe, context);
+    const GridContext<T> context{.grouping = task.grouping,
+                                 .out = out_,
+                                 .rows = original_.size(1),
+                                 .original = original_,
+                                 .pivots = pivots_of(task),
+                                 .dead = zeroed ? shared_.diagonal.dead : std::vector<int64_t>{},
+                                 .row_weights = rows_.outlier_weights,
+                                 .kernels = kernels_,
+                                 .threads = shared_.threads};
+    double threshold = 0;
+    if (choice.mask == nullptr && choice.keeps_outliers() && choice.outliers.rate > 0)
+      threshold = threshold_for_rate(choice, task, context).threshold;
+    std::shared_ptr<Grid<T>> grid = make_grid(choice, context, threshold);
     if (!task.grouping.refit) fit_static_groups(task, *grid);
+    task.block = sweep_block_width(task.grouping, *grid);
     return grid;
   }
 
@@ -133,17 +148,11 @@ class LinearJob {
     return pivots;
   }
 
-  // A group of a binary grid is decided on as a whole.
-  int64_t block_of(const Grouping& grouping) const {
-    const bool binary = shared_.recipe.grid.kind == GridKind::kBinary;
-    return binary ? grouping.group_size : block_width(grouping);
-  }
-
   SweepTask<T> task_for(const Grouping& grouping) const {
     return {.grouping = grouping,
             .original = original_,
             .importance = std::vector<T>(columns_.size(), T{1}),
-            .block = block_of(grouping),
+            .block = block_width(grouping),
             .threads = shared_.threads};
   }
 
@@ -156,6 +165,7 @@ class LinearJob {
 
   const SharedInput& shared_;
   const Rows& rows_;
+  const GridChoice& choice_;
   int64_t out_;
   std::vector<int64_t> columns_;
   LaneKernels<T> kernels_;

@@ -1,14 +1,15 @@
-#include "quantize/solve.h"
+#include "quantize/solve_rows.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
-#include "quantize/linear_job.h"
-#include "quantize/quadratic_form.h"
-#include "quantize/target.h"
+#include "matrix/quadratic_form.h"
+#include "quantize/linear_outcome.h"
+#include "quantize/rounding.h"
 #include "quantize/tiles.h"
 
 namespace halftone {
@@ -18,11 +19,6 @@ constexpr double kGreatestDrift =
     4;  // |What - W0| over that of round-to-nearest (methods.md 7.6, step 6)
 constexpr double kGreatestDamping = 10;  // times the reference diagonal
 constexpr int64_t kComparedTiles = 2;    // of 16 rows, set against rounding to nearest
-
-void append(std::string& steps, std::string_view step) {
-  if (!steps.empty()) steps += "; ";
-  steps += step;
-}
 
 // Row by row: one float32 sum over a whole matrix would lose the third digit.   x: (out, in)
 double squared_norm(const at::Tensor& x) {
@@ -44,7 +40,7 @@ void measure(const SharedInput& shared, const at::Tensor& weight, double differe
       weight - dequantize(solved.quantized).to(weight.scalar_type()), shared.hessian);
   if (!std::isfinite(error))
     return;  // off-diagonal NaN: the distance of the weights is all there is to tell
-  solved.loss = error + shared.recipe.objective.damping * shared.diagonal.reference * difference;
+  solved.loss = error + shared.options.objective.damping * shared.diagonal.reference * difference;
   solved.error = error;
   solved.energy = reported_quadratic_form(weight, shared.hessian);
 }
@@ -62,7 +58,8 @@ at::Tensor kept_weights(const QuantizedLinear& linear, int64_t begin, int64_t co
 
 // What compensation is worth: two sums over a few tiles of rows, so that it costs next to nothing.
 template <class T>
-void compare_to_nearest(const SharedInput& shared, const Rows& rows, SolvedRows& solved) {
+void compare_to_nearest(const SharedInput& shared, const Rows& rows, const GridChoice& choice,
+                        SolvedRows& solved) {
   if (!shared.diagonal.usable) return;
   const int64_t out = rows.weight.size(0);
   const auto sampled = [&](auto&& part) {
@@ -74,19 +71,18 @@ void compare_to_nearest(const SharedInput& shared, const Rows& rows, SolvedRows&
   const auto rows_of = [&](const at::Tensor& all) {
     return sampled([&](int64_t row, int64_t count) { return all.narrow(0, row, count); });
   };
-  Rows sample{rows_of(rows.weight)};
-  SharedInput plain = shared;
-  if (rows.outliers) sample.outliers = {rows_of(rows.outliers->members), rows.outliers->least};
-  if (solved.quantized.outliers) {
-    const auto kept = [&](int64_t row, int64_t count) {
-      return kept_weights(solved.quantized, row, count);
-    };
-    sample.outliers = {sampled(kept), 0};
-    plain.recipe.outliers.kind = OutlierKind::kLasso;  // decided, however it came about
-  }
-  const LinearJob<T> job(plain, sample);
+  const Rows sample{rows_of(rows.weight)};
+  std::optional<OutlierMask> kept;  // by now decided, however it came about
+  if (choice.mask != nullptr) kept = {rows_of(choice.mask->members), choice.mask->least};
+  if (solved.quantized.outliers)
+    kept = {sampled([&](int64_t row, int64_t count) {
+              return kept_weights(solved.quantized, row, count);
+            }),
+            0};
+  const GridChoice plain{.grid = choice.grid, .mask = kept ? &*kept : nullptr};
+  const Rounding<T> rounding(shared, sample, plain);
   const QuantizedLinear nearest =
-      job.finish(job.round_to_nearest(plain.recipe, {}, /*static_groups=*/!job.refits()));
+      rounding.finish(rounding.round_to_nearest(plain, {}, /*static_groups=*/!rounding.refits()));
   const at::Tensor found = sampled(
       [&](int64_t row, int64_t count) { return dequantize_rows(solved.quantized, row, count); });
   const auto error_of = [&](const at::Tensor& values) {
@@ -96,25 +92,33 @@ void compare_to_nearest(const SharedInput& shared, const Rows& rows, SolvedRows&
   solved.nearest_error = error_of(dequantize(nearest));
 }
 
+template <class T>
+struct Compensation {
+  const TargetOptions& target;
+  const Rounded<T>& nearest;  // what a result may not be too far from
+  // The sweep's sum of e^2 is the loss: of the plain target, fully compensated.
+  bool adds_up;
+};
+
 // The sweep at growing damping until its result stays near the original weights; false: it never
 // did.
 template <class T>
-bool solve_compensated(const SharedInput& shared, const at::Tensor& weight, const LinearJob<T>& job,
-                       const Rounded<T>& nearest, SolvedRows& solved) {
+bool solve_compensated(const SharedInput& shared, const at::Tensor& weight,
+                       const Rounding<T>& rounding, const Compensation<T>& with,
+                       SolvedRows& solved) {
+  const TargetOptions& target = with.target;
+  const Rounded<T>& nearest = with.nearest;
   DampedFactor factor = shared.factor;
-  at::Tensor drift_matrix = shared.drift;
-  // the sum of e^2 is the loss of the plain target, fully compensated
-  const bool adds_up = shared.recipe.target.alpha == 0 && shared.recipe.target.alpha2 == 0 &&
-                       !shared.recipe.grid.is_binary_parity();
+  at::Tensor drift_matrix = target.needs_drift_matrix() ? shared.drift : at::Tensor();
   while (factor.upper.defined()) {
-    const Rounded<T> rounded = job.compensate(factor.upper, drift_matrix, nearest);
+    const Rounded<T> rounded = rounding.compensate(target, factor.upper, drift_matrix, nearest);
     const double drift = std::sqrt(rounded.result.difference / nearest.result.difference);
     const double limit = kGreatestDrift * kGreatestDrift * nearest.result.difference;
     if (rounded.result.difference <= limit) {
       const double ridge = factor.share * shared.diagonal.reference;
-      solved.quantized = job.finish(rounded);
+      solved.quantized = rounding.finish(rounded);
       solved.damping = factor.share;
-      if (!adds_up) {
+      if (!with.adds_up) {
         measure(shared, weight, rounded.result.difference, solved);
         return true;
       }
@@ -125,60 +129,55 @@ bool solve_compensated(const SharedInput& shared, const at::Tensor& weight, cons
     }
     const double next = factor.share > 0 ? factor.share * 10 : 0.01;
     if (next > kGreatestDamping) return false;
-    append(solved.fallback,
-           fmt::format("damping {:g} (weights moved {:.3g} times as far as by rounding to nearest)",
-                       next, drift));
+    append_step(
+        solved.fallback,
+        fmt::format("damping {:g} (weights moved {:.3g} times as far as by rounding to nearest)",
+                    next, drift));
     factor = factor_with_ladder(shared.hessian, shared.diagonal, shared.columns, next);
-    if (!factor.steps.empty()) append(solved.fallback, factor.steps);
-    drift_matrix = shared.drift_for(factor);
+    if (!factor.steps.empty()) append_step(solved.fallback, factor.steps);
+    if (target.needs_drift_matrix()) drift_matrix = shared.drift_for(factor);
   }
   return false;
 }
 
 // With compensation where the numbers allow it, else without.
 template <class T>
-SolvedRows compensated_or_not(const SharedInput& shared, const Rows& rows) {
+SolvedRows compensated_or_not(const SharedInput& shared, const Rows& rows, const GridChoice& choice,
+                              const TargetOptions& target) {
   SolvedRows solved;
   solved.fallback = shared.factor.steps;
-  const LinearJob<T> job(shared, rows);
+  const Rounding<T> rounding(shared, rows, choice);
   if (shared.factor.upper.defined()) {
-    // where the sweep fits its own grid this one serves only as a yardstick: no clip search
-    LinearRecipe yardstick = shared.recipe;
-    if (!job.fits_original()) yardstick.grid.clip_search = false;
-    yardstick.grid.mode = BinaryMode::kParity;  // of the binary searches the shortest
-    yardstick.outliers = {};
-    const Rounded<T> nearest = job.round_to_nearest(yardstick);
-    if (solve_compensated(shared, rows.weight, job, nearest, solved)) return solved;
+    const Rounded<T> nearest = rounding.yardstick(target);
+    const bool adds_up = target.alpha == 0 && target.alpha2 == 0 && !choice.grid.is_binary_parity();
+    if (solve_compensated(shared, rows.weight, rounding, Compensation<T>{target, nearest, adds_up},
+                          solved))
+      return solved;
   }
   std::vector<double> importance;
   if (shared.diagonal.usable) {
-    if (shared.recipe.objective.kind != ObjectiveKind::kDiagonal)
-      append(solved.fallback, "diagonal Hessian, no compensation");
+    if (shared.options.objective.kind != ObjectiveKind::kDiagonal)
+      append_step(solved.fallback, "diagonal Hessian, no compensation");
     for (const double value : shared.diagonal.values)
       importance.push_back(value / shared.diagonal.reference);
   } else if (shared.hessian.defined()) {
-    append(solved.fallback,
-           "round to nearest (the Hessian's diagonal is zero, negative or not finite)");
+    append_step(solved.fallback,
+                "round to nearest (the Hessian's diagonal is zero, negative or not finite)");
   }
-  const Rounded<T> rounded = job.round_to_nearest(shared.recipe, importance);
-  solved.quantized = job.finish(rounded);
+  const Rounded<T> rounded = rounding.round_to_nearest(choice, importance);
+  solved.quantized = rounding.finish(rounded);
   measure(shared, rows.weight, rounded.result.difference, solved);
   return solved;
 }
 
 }  // namespace
 
-at::Tensor SharedInput::drift_for(const DampedFactor& of) const {
-  if (!recipe.target.needs_drift_matrix() || !moment.defined() || !of.upper.defined()) return {};
-  return drift_matrix(moment, of.upper);
-}
-
-at::Tensor aimed_weight(const SharedInput& shared, const at::Tensor& original,
+at::Tensor aimed_weight(const SharedInput& shared, double preshift, const at::Tensor& original,
                         const at::Tensor& shift) {
   at::Tensor weight = original;
   // before dead columns are zeroed: a dead column's row of D may hold something
-  if (const double share = shared.recipe.target.preshift; share > 0 && shared.shift)
-    weight = weight + (shift.defined() ? shift : shared.shift->of(weight)) * share;
+  if (preshift > 0 && shared.shift)
+    weight = weight + (shift.defined() ? shift : shared.shift->of(weight)) * preshift;
   if (shared.diagonal.usable && !shared.diagonal.dead.empty()) {
     weight = weight.clone();
     weight.index_fill_(1, at::tensor(shared.diagonal.dead, at::kLong), 0);
@@ -187,12 +186,15 @@ at::Tensor aimed_weight(const SharedInput& shared, const at::Tensor& original,
 }
 
 template <class T>
-SolvedRows solve_rows(const SharedInput& shared, const Rows& rows) {
-  SolvedRows solved = compensated_or_not<T>(shared, rows);
-  compare_to_nearest<T>(shared, rows, solved);
+SolvedRows solve_rows(const SharedInput& shared, const Rows& rows, const GridChoice& choice,
+                      const TargetOptions& target) {
+  SolvedRows solved = compensated_or_not<T>(shared, rows, choice, target);
+  compare_to_nearest<T>(shared, rows, choice, solved);
   return solved;
 }
-template SolvedRows solve_rows<float>(const SharedInput&, const Rows&);
-template SolvedRows solve_rows<double>(const SharedInput&, const Rows&);
+template SolvedRows solve_rows<float>(const SharedInput&, const Rows&, const GridChoice&,
+                                      const TargetOptions&);
+template SolvedRows solve_rows<double>(const SharedInput&, const Rows&, const GridChoice&,
+                                       const TargetOptions&);
 
 }  // namespace halftone

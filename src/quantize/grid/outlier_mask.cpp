@@ -1,4 +1,4 @@
-#include "quantize/outliers/outlier_mask.h"
+#include "quantize/grid/outlier_mask.h"
 
 #include <ATen/ATen.h>
 

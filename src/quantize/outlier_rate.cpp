@@ -1,4 +1,4 @@
-#include "quantize/outliers/rate_search.h"
+#include "quantize/outlier_rate.h"
 
 #include <ATen/ATen.h>
 
@@ -9,6 +9,7 @@
 #include <numeric>
 #include <span>
 
+#include "quantize/make_grid.h"
 #include "quantize/outliers/sensitivity.h"
 #include "quantize/tiles.h"
 
@@ -53,8 +54,8 @@ at::Tensor stacked(const at::Tensor& original, const std::vector<int64_t>& tiles
 template <class T>
 class Sample {
  public:
-  Sample(const LinearRecipe& recipe, const SweepTask<T>& task, const GridContext<T>& context)
-      : recipe_(recipe),
+  Sample(const GridChoice& choice, const SweepTask<T>& task, const GridContext<T>& context)
+      : choice_(choice),
         task_(task),
         context_(context),
         tiles_(sampled_tiles(context.out, context.row_weights)),
@@ -63,7 +64,6 @@ class Sample {
     task_.original = stacked(task.original, tiles_);
     context_.original = task_.original;
     context_.out = context_.rows = kCopies * rows_;
-    recipe_.outliers.kind = OutlierKind::kNone;  // of the grid inside
     for (int64_t row = 0; row < rows_; ++row)
       cost_.push_back(cost_of(context.row_weights, tiles_[row / kLanes] * kLanes + row % kLanes));
   }
@@ -75,7 +75,8 @@ class Sample {
     std::vector<T> of_row(static_cast<size_t>(kCopies * rows_));
     for (int64_t row = 0; row < kCopies * rows_; ++row)
       of_row[row] = static_cast<T>(thresholds[row / rows_] / cost_[row % rows_]);
-    SensitivityOutliers<T> grid(make_grid(recipe_, context_), recipe_, context_, std::move(of_row));
+    const GridChoice inside{.grid = choice_.grid, .thorough = choice_.thorough};
+    SensitivityOutliers<T> grid(make_grid(inside, context_), choice_, context_, std::move(of_row));
     if (!task_.grouping.refit) fit_static_groups(task_, grid);
     sweep(task_, grid, context_.kernels);
     const std::vector<int64_t> counts = grid.kept().count_by_row();
@@ -90,7 +91,7 @@ class Sample {
     return row < static_cast<int64_t>(row_weights.size()) ? row_weights[row] : 1;
   }
 
-  LinearRecipe recipe_;
+  const GridChoice& choice_;
   SweepTask<T> task_;
   GridContext<T> context_;
   std::vector<int64_t> tiles_;
@@ -113,14 +114,14 @@ struct Interval {
 }  // namespace
 
 template <class T>
-RateSearch threshold_for_rate(const LinearRecipe& recipe, const SweepTask<T>& task,
+RateSearch threshold_for_rate(const GridChoice& choice, const SweepTask<T>& task,
                               const GridContext<T>& context) {
-  const Sample<T> sample(recipe, task, context);
+  const Sample<T> sample(choice, task, context);
   const auto weights = static_cast<double>(sample.weights());
-  const double wanted = recipe.outliers.rate * weights;
+  const double wanted = choice.outliers.rate * weights;
   // squared errors grow with the square of the step; the factor fits real layers at 2 to 4 bits
   const double guess = mean_sensitivity(context.original, context.out, context.pivots) * 24 *
-                       std::pow(4, -recipe.grid.bits);
+                       std::pow(4, -choice.grid.bits);
   RateSearch best{.threshold = guess, .rate = 0, .weights = sample.weights()};
   if (!(guess > 0)) return best;
   Interval interval{guess / kFirstReach, guess * kFirstReach};
@@ -152,9 +153,9 @@ RateSearch threshold_for_rate(const LinearRecipe& recipe, const SweepTask<T>& ta
   }
   return best;
 }
-template RateSearch threshold_for_rate(const LinearRecipe&, const SweepTask<float>&,
+template RateSearch threshold_for_rate(const GridChoice&, const SweepTask<float>&,
                                        const GridContext<float>&);
-template RateSearch threshold_for_rate(const LinearRecipe&, const SweepTask<double>&,
+template RateSearch threshold_for_rate(const GridChoice&, const SweepTask<double>&,
                                        const GridContext<double>&);
 
 }  // namespace halftone

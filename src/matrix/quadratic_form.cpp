@@ -1,4 +1,4 @@
-#include "quantize/quadratic_form.h"
+#include "matrix/quadratic_form.h"
 
 #include <ATen/ATen.h>
 
