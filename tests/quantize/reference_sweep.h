@@ -29,13 +29,14 @@ struct ReferenceResult {
   double loss = 0;         // sum of e^2
 };
 
-// methods.md 4.6
+// methods.md 4.6, for scales stored as bfloat16 or float32: none is below 2^-126; of zeros 2^-14.
 inline double reference_round_scale(double scale, int bits) {
+  if (scale == 0) return std::ldexp(1.0, -14);
   int exponent = 0;
   const int kept = bits == 0 ? 24 : bits;
   const double fraction = std::frexp(scale, &exponent);
   return std::max(std::ldexp(std::nearbyint(std::ldexp(fraction, kept)), exponent - kept),
-                  std::ldexp(1.0, -14));
+                  std::ldexp(1.0, -126));
 }
 
 struct ReferenceGrid {
