@@ -46,7 +46,7 @@ std::optional<bool> optional_bool_field(const Json& object, const char* name) {
 // The object in a file; an empty one where there is no such file.
 Json read_object(const fs::path& path) {
   if (!fs::exists(path)) return Json::object();
-  return with_context(path.string(), [&] {
+  return with_path(path, [&] {
     Json object = parse_json(read_file(path));
     require(object.is_object(), "expected a JSON object, found {}", object.type_name());
     return object;
