@@ -96,8 +96,11 @@ std::string kept_by(const QuantizeRequest& request) {
 }
 
 nlohmann::json quantize_with_progress(const QuantizeRequest& request) {
+  std::error_code error;
+  const bool own_journal = !std::filesystem::exists(journal_folder(request.out), error);
   ConsoleProgress progress([&] {
     remove_own_pending(request.out);
+    if (own_journal && !has_finished_blocks(request.out)) discard_journal(request.out);
     return kept_by(request);
   });
   try {

@@ -117,6 +117,10 @@ bool has_finished_blocks(const fs::path& out) {
   return is_there(journal_folder(out) / block_name(0));
 }
 
+void discard_journal(const fs::path& out) {
+  discard(journal_folder(out));
+}
+
 Journal::Journal(const QuantizeJob& job)
     : job_(job), folder_(journal_folder(job.request().out)), plan_(job.output_plan()) {
   plan_.companions = false;

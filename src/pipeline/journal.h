@@ -25,6 +25,8 @@ namespace halftone {
 std::filesystem::path journal_folder(const std::filesystem::path& out);
 // Whether finished blocks of an interrupted run are kept there.
 bool has_finished_blocks(const std::filesystem::path& out);
+// Removes a journal that this process has made, as it ends in the middle of its work.
+void discard_journal(const std::filesystem::path& out);
 
 // What is chosen by measurement where it is not asked for (compute, products), as the run that
 // `resume` goes on with has chosen it: measured again, it might come out otherwise.
