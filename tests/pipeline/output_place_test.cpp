@@ -207,7 +207,7 @@ TEST(OutputPlace, NamesThatAreNoneAreRefusedBeforeAnyWork) {
   fs::create_directories(folder / "here/below");
   fs::current_path(folder / "here/below");
   QuantizeRequest request = request_for("", "rtn", 4);
-  request.model = "no-such-model";  // nothing is opened
+  request.model = folder / "no-such-model";  // nothing is opened
   for (const auto& [out, expected] : std::map<std::string, const char*>{
            {"", "--out: expected the name of a folder, found nothing"},
            {"/", "expected the name of a folder"},
@@ -219,7 +219,7 @@ TEST(OutputPlace, NamesThatAreNoneAreRefusedBeforeAnyWork) {
     request.out = out;
     const std::string message = quantize_onto(request);
     EXPECT_TRUE(contains(message, expected)) << out << " -> " << message;
-    EXPECT_TRUE(contains(convert_onto("no-such-model", out), expected)) << out;
+    EXPECT_TRUE(contains(convert_onto(request.model, out), expected)) << out;
   }
   fs::current_path(before);
   EXPECT_EQ(tree(folder.path()), (std::set<std::string>{"here", "here/below"}));

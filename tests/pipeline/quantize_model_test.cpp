@@ -191,6 +191,7 @@ TEST(QuantizeModel, TheGatesDecisionsAreReported) {
   }
   EXPECT_GT(closed, 0u);
   EXPECT_LT(closed, 35u);
+  request.out = folder / "refused";
   request.sequences = 4;
   EXPECT_NE(message_of([&] { run(request); }).find("--sequences 4"), std::string::npos);
   apply_setting(request.recipe, "objective.kind=guided");
