@@ -131,5 +131,14 @@ TEST_P(TwoPartMatrixWith, StartsFromZeroByItself) {
             kFloat64);
 }
 
+// Here, where the library is linked, so that a name which it does not export is found.
+TEST(ProductTimes, AreTakenWhereTheLibraryHasBothProducts) {
+  if (!has_mixed_product()) GTEST_SKIP() << "no mixed product";
+  for (const ProductTimes& times : product_times()) {
+    EXPECT_GT(times.float32, 0);
+    EXPECT_GT(times.mixed, 0);
+  }
+}
+
 }  // namespace
 }  // namespace halftone
