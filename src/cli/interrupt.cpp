@@ -15,7 +15,7 @@
 namespace halftone {
 namespace {
 
-// the program's only global state: a signal handler has no other way to be heard
+// global, because a signal handler has no other way to be heard
 std::atomic<bool> polled = false, requested = false;
 static_assert(std::atomic<bool>::is_always_lock_free);
 sem_t wake_watcher;
