@@ -4,7 +4,7 @@
     scripts/same_bytes.py OLD_PROGRAM NEW_PROGRAM [NAME...] [--shared DIR]
 
 Quantizes the demo model, and babyllama of the shared data where that is there, by every recipe and by the combinations
-whose runs tests/pipeline/journal_test.cpp interrupts, with both programs, and compares the folders file by file. NAME:
+whose runs tests/pipeline/resume_test.cpp interrupts, with both programs, and compares the folders file by file. NAME:
 only the cases whose name holds it. Exit status 1 if one differs. The two programs must call themselves by one version.
 """
 import argparse
@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-RESUMED = [  # recipe, bits, format, settings: as in tests/pipeline/journal_test.cpp
+RESUMED = [  # recipe, bits, format, settings: as in tests/pipeline/resume_test.cpp
     ("gptq", 3, "native", []),
     ("gptq", 4, "dense", []),
     ("gptq", 4, "compressed-tensors", ["grid.group_size=0"]),

@@ -1,5 +1,7 @@
 // halftone inspect PATH [--tensors] [--json]
 
+#include "pipeline/inspect.h"
+
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -7,7 +9,6 @@
 #include "cli/console.h"
 #include "cli/exit_status.h"
 #include "cli/options.h"
-#include "pipeline/evaluate_model.h"
 #include "report/inspect_report.h"
 
 namespace halftone {

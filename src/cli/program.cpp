@@ -15,7 +15,7 @@
 #include "cli/console.h"
 #include "cli/exit_status.h"
 #include "cli/interrupt.h"
-#include "pipeline/quantize_model.h"
+#include "pipeline/output.h"
 #include "recipe/closest.h"
 
 namespace halftone {

@@ -14,6 +14,7 @@
 #include "cli/recipe_choice.h"
 #include "cli/text_target.h"
 #include "pipeline/journal.h"
+#include "pipeline/output_place.h"
 #include "pipeline/quantize_model.h"
 #include "report/quantize_report.h"
 

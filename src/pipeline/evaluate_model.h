@@ -37,8 +37,4 @@ nlohmann::json evaluate_model(const EvaluateRequest& request, Progress& progress
 std::vector<nlohmann::json> compare_models(const std::vector<std::filesystem::path>& models,
                                            const EvaluateRequest& request, Progress& progress);
 
-// What a path holds, as JSON: kind ("model folder", "safetensors", "recipe"), format, family,
-// parameters, bits per weight, tensors {name, dtype, shape, bytes} if `with_tensors`.
-nlohmann::json inspect_path(const std::filesystem::path& path, bool with_tensors);
-
 }  // namespace halftone

@@ -1,6 +1,7 @@
+#include "pipeline/inspect.h"
+
 #include "base/error.h"
 #include "pipeline/bits.h"
-#include "pipeline/evaluate_model.h"
 #include "pipeline/opened_model.h"
 #include "recipe/recipe.h"
 

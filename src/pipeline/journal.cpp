@@ -3,13 +3,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <string_view>
 
 #include "base/error.h"
-#include "base/place.h"
 #include "checkpoint/checkpoint.h"
 #include "format/verify.h"
 #include "pipeline/output_place.h"
+#include "pipeline/run_identity.h"
 
 namespace halftone {
 namespace {
@@ -18,7 +17,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr double kDiskMargin = 1.02;  // headers
-constexpr const char* kRunFile = "run.json";
 
 std::string shown(const fs::path& path) {
   return printable(path.string(), 400);
@@ -27,48 +25,6 @@ std::string shown(const fs::path& path) {
 bool is_there(const fs::path& path) {
   std::error_code error;
   return fs::exists(fs::symlink_status(path, error));
-}
-
-std::string_view next_line(std::string_view& text) {
-  const size_t end = std::min(text.find('\n'), text.size());
-  const std::string_view line = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return line;
-}
-
-std::string text_of(const json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
-}
-
-// "then X, now Y": the first line in which two values differ.
-std::string difference(const json& then, const json& now) {
-  const std::string before = text_of(then), after = text_of(now);
-  std::string_view a = before, b = after, line_a, line_b;
-  do {
-    line_a = next_line(a);
-    line_b = next_line(b);
-  } while (line_a == line_b && !(a.empty() && b.empty()));
-  return fmt::format("then {}, now {}", printable(line_a), printable(line_b));
-}
-
-// What of `identity` another run had otherwise; empty if nothing.
-std::string first_change(const json& begun, const json& identity) {
-  const json then = begun.flatten(), asked = identity.flatten();
-  for (const auto& [key, now] : asked.items()) {
-    const auto found = then.find(key);
-    const json value = found == then.end() ? json() : *found;
-    if (value != now) return fmt::format("{}: {}", key.substr(1), difference(value, now));
-  }
-  return "";
-}
-
-// Of an identity, or a report, what decides the result: where the text lies and what the recipe is
-// called change nothing.
-json comparable(json identity) {
-  if (!identity.is_object()) return json::object();
-  if (identity["calibration"].is_object()) identity["calibration"].erase("text");
-  if (identity["recipe"].is_object()) identity["recipe"] = identity["recipe"]["toml"];
-  return identity;
 }
 
 std::string block_name(int64_t block) {
@@ -87,31 +43,6 @@ void discard(const fs::path& folder) {
 }
 
 }  // namespace
-
-fs::path journal_folder(const fs::path& out) {
-  return place_of(out) += ".journal";
-}
-
-QuantizeRequest with_choices_of_the_run_before(QuantizeRequest request) {
-  if (!request.resume) return request;
-  for (const fs::path& file : {journal_folder(request.out) / kRunFile, request.out / kReportFile}) {
-    if (!is_there(file)) continue;
-    json before;
-    try {
-      before = read_json(file);
-    } catch (const Error&) {
-      continue;  // for those to say who need it
-    }
-    const auto text = [&](const char* key) {
-      const auto found = before.is_object() ? before.find(key) : before.end();
-      return found != before.end() && found->is_string() ? found->get<std::string>() : "";
-    };
-    if (request.compute == Compute::kAuto) request.compute = compute_named(text("compute"));
-    if (!request.products) request.products = products_named(text("products"));
-    break;
-  }
-  return request;
-}
 
 bool has_finished_blocks(const fs::path& out) {
   return is_there(journal_folder(out) / block_name(0));
@@ -236,49 +167,6 @@ std::vector<JournaledLinear> Journal::read(int64_t block) const {
 void Journal::remove() {
   if (lock_) discard(folder_);
   lock_.reset();
-}
-
-int64_t resume(const Journal& journal, Output& output, RunReport& report,
-               std::optional<Calibration>& calibration, Progress& progress) {
-  if (journal.blocks() == 0) return 0;
-  progress.begin("resume", journal.blocks());
-  for (int64_t block = 0; block < journal.blocks(); ++block) {
-    const std::vector<JournaledLinear> linears = journal.read(block);
-    for (const JournaledLinear& linear : linears) {
-      output.add_linear(linear.slot.name, linear.quantized);
-      report.take_over(linear.row);
-    }
-    if (calibration)
-      calibration->pass(block, [&](Block& weights) {
-        for (const JournaledLinear& linear : linears)
-          replace_weight(weights, linear.slot, linear.quantized);
-      });
-    progress.update(block + 1, fmt::format("block {}", block));
-  }
-  progress.end();
-  return journal.blocks();
-}
-
-std::optional<json> finished_report(const QuantizeJob& job) {
-  const QuantizeRequest& request = job.request();
-  if (!request.resume || !is_there(request.out / kReportFile)) return std::nullopt;
-  const json identity = comparable(job.identity());
-  json report = read_json(request.out / kReportFile);
-  json wanted = identity;
-  if (!request.format.empty()) wanted["format"] = request.format;
-  const std::string change = first_change(comparable(report), wanted);
-  const fs::path journal = journal_folder(request.out);
-  if (!change.empty() && is_there(journal)) return std::nullopt;  // an output to be overwritten
-  require(change.empty(),
-          "{}: the output of another run ({}); --overwrite without --resume replaces it",
-          shown(request.out), change);
-  if (is_there(journal / kRunFile)) {  // killed after the output was put here
-    const FileLock lock(journal / kRunFile);
-    if (first_change(read_json(journal / kRunFile), identity).empty()) discard(journal);
-  }
-  report.update(written_totals(request.out));
-  report["verified"] = true;  // or it would not be here
-  return report;
 }
 
 }  // namespace halftone

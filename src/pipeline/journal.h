@@ -17,20 +17,17 @@
 #include <vector>
 
 #include "base/files.h"
-#include "pipeline/run_report.h"
+#include "format/format.h"
+#include "pipeline/quantize_job.h"
 
 namespace halftone {
 
-// OUT.journal, whether or not there is one.
-std::filesystem::path journal_folder(const std::filesystem::path& out);
+inline constexpr const char* kRunFile = "run.json";
+
 // Whether finished blocks of an interrupted run are kept there.
 bool has_finished_blocks(const std::filesystem::path& out);
 // Removes a journal that this process has made, as it ends in the middle of its work.
 void discard_journal(const std::filesystem::path& out);
-
-// What is chosen by measurement where it is not asked for (compute, products), as the run that
-// `resume` goes on with has chosen it: measured again, it might come out otherwise.
-QuantizeRequest with_choices_of_the_run_before(QuantizeRequest request);
 
 struct JournaledLinear {
   LinearSlot slot;
@@ -79,14 +76,5 @@ class Journal {
   std::unique_ptr<ModelWriter> writer_;
   nlohmann::json rows_;
 };
-
-// Hands everything that the journal holds to the output, the report and the calibration, which then
-// stand where the interrupted run stood. Returns the first block that is left to do.
-int64_t resume(const Journal& journal, Output& output, RunReport& report,
-               std::optional<Calibration>& calibration, Progress& progress);
-
-// The report of the finished output that a resumed run finds in its place. None: there is none, it
-// is not to be resumed, or a journal is about to replace it. Error: the output of another run.
-std::optional<nlohmann::json> finished_report(const QuantizeJob& job);
 
 }  // namespace halftone

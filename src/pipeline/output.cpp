@@ -9,7 +9,6 @@
 #include "format/verify.h"
 #include "pipeline/bits.h"
 #include "pipeline/output_place.h"
-#include "pipeline/quantize_model.h"
 #include "report/human.h"
 
 namespace halftone {

@@ -6,12 +6,19 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/error.h"
 #include "base/files.h"
 #include "format/format.h"
 #include "pipeline/opened_model.h"
 #include "quantize/quantized_linear.h"
 
 namespace halftone {
+
+// The files do not give back what was calibrated; nothing was put in place.
+class VerificationError : public Error {
+ public:
+  using Error::Error;
+};
 
 // What the files of a model folder hold: {bits_per_weight, bytes}.
 nlohmann::json written_totals(const std::filesystem::path& folder);

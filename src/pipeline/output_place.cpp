@@ -61,6 +61,10 @@ const char* relation(const fs::path& output, const fs::path& other) {
 
 }  // namespace
 
+fs::path journal_folder(const fs::path& out) {
+  return place_of(out) += ".journal";
+}
+
 std::vector<fs::path> files_of_model(const fs::path& model) {
   std::vector<fs::path> files = {model};
   std::error_code error;

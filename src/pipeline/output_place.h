@@ -10,6 +10,9 @@ namespace halftone {
 inline constexpr const char* kReportFile = "halftone.json";  // of every output
 inline constexpr const char* kVersionKey = "halftone_version";
 
+// OUT.journal, whether or not there is one (pipeline/journal.h).
+std::filesystem::path journal_folder(const std::filesystem::path& out);
+
 // A model folder, and the files that its links lead to.
 std::vector<std::filesystem::path> files_of_model(const std::filesystem::path& model);
 

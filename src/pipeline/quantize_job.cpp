@@ -5,11 +5,11 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/place.h"
-#include "base/sha256.h"
 #include "kernels/lane_kernels.h"
-#include "pipeline/journal.h"
 #include "pipeline/online_rotation.h"
 #include "pipeline/output_place.h"
+#include "pipeline/run_identity.h"
+#include "pipeline/source_check.h"
 #include "recipe/rules.h"
 #include "transform/rotated_weights.h"
 
@@ -28,10 +28,6 @@ TokenWindows draw_windows(const QuantizeRequest& request, const Corpus& corpus,
   const int64_t length = checked_length(request.length, config);
   return with_path(*request.calibration,
                    [&] { return random_windows(corpus, request.sequences, length, request.seed); });
-}
-
-std::string text_sha256(const std::string& text) {
-  return sha256_hex(std::as_bytes(std::span(text.data(), text.size())));
 }
 
 // Where the run may write is looked at before anything is opened.
@@ -68,13 +64,6 @@ QuantizeRequest fitted_to_format(QuantizeRequest request) {
 }
 
 }  // namespace
-
-std::vector<std::filesystem::path> inputs_of(const QuantizeRequest& request) {
-  std::vector<std::filesystem::path> inputs = files_of_model(request.model);
-  for (const auto& file : {request.recipe_file, request.calibration})
-    if (file) inputs.push_back(*file);
-  return inputs;
-}
 
 QuantizeJob::QuantizeJob(const QuantizeRequest& request)
     : request_(fitted_to_format(placed(request))),
@@ -132,6 +121,10 @@ OutputPlan QuantizeJob::output_plan() const {
   return plan;
 }
 
+std::vector<std::string> QuantizeJob::notes() const {
+  return output_notes(opened_);
+}
+
 int64_t QuantizeJob::held_out_sequences() const {
   const bool any = recipe_.any([](const LinearRecipe& linear) { return linear.target.automatic; });
   return any ? std::max<int64_t>(1, request_.sequences / kSequencesOfOneHeldOut) : 0;
@@ -179,67 +172,15 @@ at::Tensor QuantizeJob::other_tensor(const std::string& name) const {
   return rotated;
 }
 
-json QuantizeJob::calibration_json() const {
-  if (!corpus_) return nullptr;
-  const auto* ids = windows_->ids.data();
-  json result = {
-      {"text", corpus_->name},
-      {"ids_sha256", corpus_->ids_sha256},
-      {"tokenizer", corpus_->description},
-      {"round_trip", corpus_->round_trip},
-      {"bos", corpus_->bos},
-      {"sequences", windows_->count},
-      {"length", windows_->length},
-      {"seed", request_.seed},
-      {"windows_sha256", sha256_hex(std::as_bytes(std::span(ids, windows_->ids.size())))}};
-  if (held_out_sequences() > 0) result["held_out_sequences"] = held_out_sequences();
-  return result;
-}
-
-json QuantizeJob::identity() const {
-  const std::string recipe = to_toml(request_.recipe);
-  return {{"halftone_version", HALFTONE_VERSION},
-          {"model", {{"fingerprint", opened_.fingerprint()}}},
-          {"recipe",
-           {{"name", request_.recipe.name}, {"toml", recipe}, {"sha256", text_sha256(recipe)}}},
-          {"calibration", calibration_json()},
-          {"least_scale", least_scale(float16_scales_)},
-          {"compute", calibrated() ? json(dtype_name(execution_.dtype)) : json()},
-          {"products", calibrated() ? json(name_of(execution_.products)) : json()},
-          {"device", c10::DeviceTypeName(execution_.device.type(), /*lower_case=*/true)},
-          {"threads", execution_.threads},
-          {"seed", request_.seed}};
-}
-
-std::shared_ptr<const SharedInputs> StageSolvers::inputs_of(const std::string& linear,
-                                                            const InputOptions& options) {
-  const auto found = statistics_.find(linear);
-  const LinearStatistics statistics =
-      found == statistics_.end() ? LinearStatistics{} : found->second;
-  for (const auto& known : inputs_)
-    if (known->options() == options && known->hessian().is_same(statistics.hessian)) return known;
-  inputs_.push_back(std::make_shared<const SharedInputs>(statistics, options, threads_));
-  return inputs_.back();
-}
-
-LinearOutcome StageSolvers::quantize(const LinearSlot& linear, const LinearRecipe& recipe,
-                                     const at::Tensor& weight) {
-  const auto found = statistics_.find(linear.name);
-  const at::Tensor row_energies =
-      found == statistics_.end() ? at::Tensor() : found->second.row_energies;
-  LinearOutcome outcome = with_context(linear.name, [&] {
-    const LinearSolver solver(inputs_of(linear.name, input_options(recipe)), recipe);
-    return solver.quantize(weight, row_energies);
-  });
-  if (found != statistics_.end() && !found->second.fallback.empty())
-    outcome.fallback =
-        found->second.fallback + (outcome.fallback.empty() ? "" : "; ") + outcome.fallback;
-  return outcome;
-}
-
-void replace_weight(Block& block, const LinearSlot& linear, const QuantizedLinear& quantized) {
-  at::Tensor& weight = block.linears[linear.index].weight;
-  weight = dequantize(quantized).to(weight.device(), weight.scalar_type());
+const json& QuantizeJob::identity() const {
+  if (!identity_) {
+    const json calibration =
+        corpus_ ? calibration_identity(*corpus_, *windows_, request_.seed, held_out_sequences())
+                : json();
+    identity_ =
+        run_identity(request_, opened_, calibration, execution_, least_scale(float16_scales_));
+  }
+  return *identity_;
 }
 
 }  // namespace halftone

@@ -1,5 +1,4 @@
-// The parts of a quantization run that are not its story: what is opened and checked before, and
-// how a stage's linears share their solvers.
+// What a quantization run works on: everything that is opened and checked before its work starts.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,14 +6,13 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "calibrate/calibration.h"
 #include "pipeline/opened_model.h"
 #include "pipeline/output.h"
-#include "pipeline/quantize_model.h"
-#include "pipeline/source_check.h"
-#include "quantize/linear_solver.h"
+#include "pipeline/quantize_request.h"
 
 namespace halftone {
 
@@ -30,23 +28,19 @@ class QuantizeJob {
   bool calibrated() const { return windows_.has_value(); }
   at::Tensor calibration_ids() const;  // (sequences, length) int32
   OutputPlan output_plan() const;
-  std::vector<std::string> notes() const { return output_notes(opened_); }  // for the report
+  std::vector<std::string> notes() const;  // for the report
 
   int64_t linear_count() const { return static_cast<int64_t>(model().linears().size()); }
   CalibrationOptions calibration_options() const;
   at::Tensor weight(const LinearSlot& linear) const;       // (out, in), as stored or transformed
   at::Tensor other_tensor(const std::string& name) const;  // in the model's own dtype
-  // What decides the result, as it opens the report: version, model, recipe, calibration
-  // (null without), least scale, number type, products, device, threads, seed. Two runs of the same
-  // identity give the same bytes on one machine, as far as a sample of the weights tells models
-  // apart.
-  nlohmann::json identity() const;
+  // What decides the result (pipeline/run_identity.h); found out once, when it is first asked for.
+  const nlohmann::json& identity() const;
 
  private:
   void check_recipe() const;
-  void fit_scales_to_format();              // to the type that the output's format stores
-  nlohmann::json calibration_json() const;  // corpus, sampling rule and hashes
-  int64_t held_out_sequences() const;       // for target.auto
+  void fit_scales_to_format();         // to the type that the output's format stores
+  int64_t held_out_sequences() const;  // for target.auto
 
   QuantizeRequest request_;
   OpenedModel opened_;
@@ -57,28 +51,7 @@ class QuantizeJob {
   std::optional<Corpus> corpus_;
   std::optional<TokenWindows> windows_;
   bool float16_scales_ = false;
+  mutable std::optional<nlohmann::json> identity_;
 };
-
-// Solvers of one stage: linears with the same Hessian (X^T X of the stage's input; output Hessians
-// are each linear's own), objective, target and order share one factorization, whatever their bits.
-class StageSolvers {
- public:
-  StageSolvers(const StageStatistics& statistics, int threads)
-      : statistics_(statistics), threads_(threads) {}
-  // Errors carry the linear's name.
-  LinearOutcome quantize(const LinearSlot& linear, const LinearRecipe& recipe,
-                         const at::Tensor& weight);
-
- private:
-  std::shared_ptr<const SharedInputs> inputs_of(const std::string& linear,
-                                                const InputOptions& options);
-
-  const StageStatistics& statistics_;
-  int threads_;
-  std::vector<std::shared_ptr<const SharedInputs>> inputs_;
-};
-
-// Puts the quantized weight in place of the full-precision one, in the block's dtype.
-void replace_weight(Block& block, const LinearSlot& linear, const QuantizedLinear& quantized);
 
 }  // namespace halftone

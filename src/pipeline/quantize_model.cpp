@@ -3,9 +3,11 @@
 
 #include "calibrate/calibration.h"
 #include "pipeline/journal.h"
+#include "pipeline/output.h"
 #include "pipeline/quantize_job.h"
+#include "pipeline/resume.h"
 #include "pipeline/run_report.h"
-#include "quantize/linear_solver.h"
+#include "pipeline/stage_solvers.h"
 
 namespace halftone {
 

@@ -1,47 +1,12 @@
 // The whole job: a model folder in, a verified quantized model out.
 #pragma once
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <optional>
-#include <string>
-#include <vector>
 
-#include "base/error.h"
 #include "base/progress.h"
-#include "model/compute.h"
-#include "recipe/recipe.h"
+#include "pipeline/quantize_request.h"
 
 namespace halftone {
-
-// The files do not give back what was calibrated; nothing was put in place.
-class VerificationError : public Error {
- public:
-  using Error::Error;
-};
-
-struct QuantizeRequest {
-  std::filesystem::path model, out;
-  Recipe recipe;
-  std::optional<std::filesystem::path> recipe_file;  // where `recipe` came from, if from a file
-  std::optional<std::filesystem::path> calibration;  // absent only if the recipe needs none
-  int64_t sequences = 128;
-  int64_t length = 0;  // tokens a sequence; 0 = 2048, or the model's context where that is shorter
-  uint64_t seed = 0;
-  std::string format;  // empty: the first that can hold the grid of every linear
-  std::string device = "cpu";
-  Compute compute = Compute::kAuto;
-  std::optional<Products> products;  // none: the fastest
-  int threads = 0;                   // 0: all cores
-  // Bytes of activations and statistics put aside in memory; more goes to a temporary file beside
-  // the output, with the same result. Absent: half of the machine's memory.
-  std::optional<int64_t> memory_limit;
-  bool overwrite = false;
-  bool resume = false;  // go on with what an interrupted run has left beside `out`, if anything
-};
-
-// What a run reads.
-std::vector<std::filesystem::path> inputs_of(const QuantizeRequest& request);
 
 // Returns the report (interface.md 5), with times; the copy in the output folder has none. Every
 // error comes before the first output byte is in place. An exception leaves nothing behind but, if

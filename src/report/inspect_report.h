@@ -1,4 +1,4 @@
-// What a path holds, as text. The JSON is what inspect_path of pipeline/evaluate_model.h returns.
+// What a path holds, as text. The JSON is what inspect_path of pipeline/inspect.h returns.
 #pragma once
 
 #include <nlohmann/json.hpp>

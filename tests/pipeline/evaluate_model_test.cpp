@@ -82,5 +82,22 @@ TEST(EvaluateModel, ErrorsNameTheirFileOnce) {
   }
 }
 
+TEST(EvaluateModel, DescribesItsProtocol) {
+  EvaluateRequest request = short_request();
+  request.reference = request.model;
+  request.length = 256;
+  request.windows = 16;
+  SilentProgress progress;
+  const nlohmann::json result = evaluate_model(request, progress);
+  EXPECT_EQ(result["protocol"]["length"], 256);
+  EXPECT_EQ(result["protocol"]["windows"], 16);
+  EXPECT_EQ(result["protocol"]["tokens"], 16 * 255);
+  EXPECT_EQ(result["compute"], "float32");
+  EXPECT_EQ(result["kl"]["mean"], 0);
+  EXPECT_EQ(result["top1"]["value"], 1);
+  EXPECT_TRUE(result["protocol"]["round_trip"].get<bool>());
+  EXPECT_DOUBLE_EQ(result["bits_per_weight"]["quantized"].get<double>(), 32);
+}
+
 }  // namespace
 }  // namespace halftone

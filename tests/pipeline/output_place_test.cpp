@@ -9,7 +9,7 @@
 
 #include "pipeline/convert_model.h"
 #include "pipeline/demo_request.h"
-#include "pipeline/journal.h"
+#include "pipeline/output_place.h"
 #include "support/fixtures.h"
 
 namespace halftone {

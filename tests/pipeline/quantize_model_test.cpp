@@ -14,7 +14,6 @@
 #include "checkpoint/checkpoint.h"
 #include "pipeline/demo_request.h"
 #include "pipeline/evaluate_model.h"
-#include "pipeline/quantize_job.h"
 #include "report/quantize_report.h"
 #include "support/fixtures.h"
 
@@ -321,37 +320,6 @@ TEST(QuantizeModel, TargetsThatCannotBeAreRefusedBeforeWork) {
   EXPECT_EQ(entries(folder.path()), 0u);
 }
 
-TEST(StageSolvers, LinearsThatShareAnInputDoNotShareAnOutputHessian) {
-  const std::vector<std::string> names = {"q", "k", "v"};
-  StageStatistics statistics;
-  std::map<std::string, at::Tensor> weights;
-  for (const std::string& name : names) {
-    const at::Tensor g = at::randn({96, 64});
-    statistics[name] = {g.t().mm(g), 96};
-    weights[name] = at::randn({32, 64});
-  }
-  LinearRecipe recipe;
-  recipe.grid.bits = 3;
-  recipe.grid.group_size = 32;
-  recipe.objective.kind = ObjectiveKind::kOac;
-  const auto codes = [&](const StageStatistics& of, std::vector<std::string> order) {
-    StageSolvers solvers(of, 1);
-    std::map<std::string, at::Tensor> all;
-    for (const std::string& name : order)
-      all[name] = solvers.quantize({name, name, 32, 64, 0}, recipe, weights[name]).quantized.codes;
-    return all;
-  };
-  const auto forward = codes(statistics, {"q", "k", "v"});
-  const auto backward = codes(statistics, {"v", "k", "q"});
-  StageStatistics shared;
-  for (const std::string& name : names) shared[name] = statistics["q"];
-  const auto aliased = codes(shared, {"q", "k", "v"});
-  for (const std::string& name : names) {
-    EXPECT_TRUE(forward.at(name).equal(backward.at(name))) << name;
-    EXPECT_EQ(forward.at(name).equal(aliased.at(name)), name == "q") << name;
-  }
-}
-
 TEST(QuantizeModel, SignsAreCountedBothWaysAndBeatThePublishedCodesArithmetic) {
   const TemporaryFolder folder;
   QuantizeRequest request = request_for(folder / "ours", "billm", 1);
@@ -625,18 +593,6 @@ TEST(GoldenQuantizeModel, GptqVersionOneKeepsItsZerosAwayFromZero) {
   const json report = run(request);
   EXPECT_NE(report["recipe"]["toml"].get<std::string>().find("zero_min = 1"), std::string::npos);
   EXPECT_TRUE(report["verified"].get<bool>());
-}
-
-TEST(EvaluateModel, DescribesItsProtocol) {
-  const json result = evaluate(example("stories260K"));
-  EXPECT_EQ(result["protocol"]["length"], 256);
-  EXPECT_EQ(result["protocol"]["windows"], 16);
-  EXPECT_EQ(result["protocol"]["tokens"], 16 * 255);
-  EXPECT_EQ(result["compute"], "float32");
-  EXPECT_EQ(result["kl"]["mean"], 0);
-  EXPECT_EQ(result["top1"]["value"], 1);
-  EXPECT_TRUE(result["protocol"]["round_trip"].get<bool>());
-  EXPECT_DOUBLE_EQ(result["bits_per_weight"]["quantized"].get<double>(), 32);
 }
 
 }  // namespace

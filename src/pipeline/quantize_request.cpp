@@ -1,0 +1,14 @@
+#include "pipeline/quantize_request.h"
+
+#include "pipeline/output_place.h"
+
+namespace halftone {
+
+std::vector<std::filesystem::path> inputs_of(const QuantizeRequest& request) {
+  std::vector<std::filesystem::path> inputs = files_of_model(request.model);
+  for (const auto& file : {request.recipe_file, request.calibration})
+    if (file) inputs.push_back(*file);
+  return inputs;
+}
+
+}  // namespace halftone

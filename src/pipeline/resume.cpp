@@ -1,0 +1,86 @@
+#include "pipeline/resume.h"
+
+#include "base/error.h"
+#include "checkpoint/checkpoint.h"
+#include "pipeline/output_place.h"
+#include "pipeline/run_identity.h"
+#include "pipeline/stage_solvers.h"
+
+namespace halftone {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(fs::symlink_status(path, error));
+}
+
+}  // namespace
+
+QuantizeRequest with_choices_of_the_run_before(QuantizeRequest request) {
+  if (!request.resume) return request;
+  for (const fs::path& file : {journal_folder(request.out) / kRunFile, request.out / kReportFile}) {
+    if (!is_there(file)) continue;
+    json before;
+    try {
+      before = read_json(file);
+    } catch (const Error&) {
+      continue;  // for those to say who need it
+    }
+    const auto text = [&](const char* key) {
+      const auto found = before.is_object() ? before.find(key) : before.end();
+      return found != before.end() && found->is_string() ? found->get<std::string>() : "";
+    };
+    if (request.compute == Compute::kAuto) request.compute = compute_named(text("compute"));
+    if (!request.products) request.products = products_named(text("products"));
+    break;
+  }
+  return request;
+}
+
+int64_t resume(const Journal& journal, Output& output, RunReport& report,
+               std::optional<Calibration>& calibration, Progress& progress) {
+  if (journal.blocks() == 0) return 0;
+  progress.begin("resume", journal.blocks());
+  for (int64_t block = 0; block < journal.blocks(); ++block) {
+    const std::vector<JournaledLinear> linears = journal.read(block);
+    for (const JournaledLinear& linear : linears) {
+      output.add_linear(linear.slot.name, linear.quantized);
+      report.take_over(linear.row);
+    }
+    if (calibration)
+      calibration->pass(block, [&](Block& weights) {
+        for (const JournaledLinear& linear : linears)
+          replace_weight(weights, linear.slot, linear.quantized);
+      });
+    progress.update(block + 1, fmt::format("block {}", block));
+  }
+  progress.end();
+  return journal.blocks();
+}
+
+std::optional<json> finished_report(const QuantizeJob& job) {
+  const QuantizeRequest& request = job.request();
+  if (!request.resume || !is_there(request.out / kReportFile)) return std::nullopt;
+  const json identity = comparable(job.identity());
+  json report = read_json(request.out / kReportFile);
+  json wanted = identity;
+  if (!request.format.empty()) wanted["format"] = request.format;
+  const std::string change = first_change(comparable(report), wanted);
+  const fs::path journal = journal_folder(request.out);
+  if (!change.empty() && is_there(journal)) return std::nullopt;  // an output to be overwritten
+  require(change.empty(),
+          "{}: the output of another run ({}); --overwrite without --resume replaces it",
+          printable(request.out.string(), 400), change);
+  if (is_there(journal / kRunFile)) {  // killed after the output was put here
+    const FileLock lock(journal / kRunFile);
+    if (first_change(read_json(journal / kRunFile), identity).empty()) discard_journal(request.out);
+  }
+  report.update(written_totals(request.out));
+  report["verified"] = true;  // or it would not be here
+  return report;
+}
+
+}  // namespace halftone
