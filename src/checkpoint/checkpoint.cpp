@@ -12,6 +12,8 @@ namespace halftone {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr const char* kConfigFile = "config.json";
+
 using Files = std::vector<std::shared_ptr<const SafetensorsFile>>;
 
 std::string shown(const fs::path& path) {
@@ -27,7 +29,7 @@ nlohmann::json read_config(const fs::path& folder) {
   std::error_code error;
   require(fs::is_directory(folder, error), "{}: expected a model folder, found {}", shown(folder),
           is_there(folder) ? "a file" : "nothing");
-  const fs::path path = folder / "config.json";
+  const fs::path path = folder / kConfigFile;
   require(is_there(path), "{}: expected a model folder, found no config.json", shown(folder));
   nlohmann::json config = read_json(path);
   require(config.is_object(), "{}: expected an object, found {}", shown(path), config.type_name());
@@ -134,6 +136,12 @@ Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder), config_(read_c
       places_.emplace(files_[file]->tensors()[i].name, Place{file, i});
 }
 
+std::vector<fs::path> Checkpoint::files() const {
+  std::vector<fs::path> files = {folder_ / kConfigFile};
+  for (const auto& file : files_) files.push_back(file->file().path());
+  return files;
+}
+
 const std::map<std::string, std::string>& Checkpoint::metadata() const {
   return files_.front()->metadata();
 }
@@ -159,6 +167,15 @@ Checkpoint::Place Checkpoint::find(std::string_view name) const {
 const StoredTensor& Checkpoint::stored(std::string_view name) const {
   const Place place = find(name);
   return files_[place.file]->tensors()[place.tensor];
+}
+
+StoredInfo Checkpoint::stored_info(std::string_view name) const {
+  const StoredTensor& tensor = stored(name);
+  return {tensor.dtype, tensor.shape, tensor.end - tensor.begin};
+}
+
+std::span<const std::byte> Checkpoint::stored_data(std::string_view name) const {
+  return files_[find(name).file]->bytes(stored(name));
 }
 
 WeightInfo Checkpoint::info(std::string_view name) const {

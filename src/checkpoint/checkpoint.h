@@ -8,36 +8,43 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "checkpoint/model_source.h"
 #include "checkpoint/safetensors.h"
-#include "checkpoint/weight_source.h"
 
 namespace halftone {
 
-class Checkpoint final : public WeightSource {
+class Checkpoint final : public ModelSource {
  public:
   // Errors: not a folder with config.json and safetensors; an index that lies (missing shard, a
   // tensor that is not in its shard or in two, a shard name that is a path).
   explicit Checkpoint(const std::filesystem::path& folder);
 
   const std::filesystem::path& folder() const { return folder_; }
+  const std::filesystem::path& path() const override { return folder_; }
+  std::vector<std::filesystem::path> files() const override;
+  std::optional<std::filesystem::path> companion_folder() const override { return folder_; }
   const nlohmann::json& config() const override { return config_; }
   // safetensors metadata of the first file.
   const std::map<std::string, std::string>& metadata() const;
 
-  // What is wrong with the files but changes no tensor (an index's total_size); one line each.
-  const std::vector<std::string>& notes() const { return notes_; }
+  // An index's total_size that is not that of the shards.
+  std::vector<std::string> notes() const override { return notes_; }
 
   bool contains(std::string_view name) const override;
   std::vector<std::string> names() const override;
   // Error naming the tensor (and the closest names) if absent.
   const StoredTensor& stored(std::string_view name) const;
+  StoredInfo stored_info(std::string_view name) const override;
+  std::span<const std::byte> stored_data(std::string_view name) const override;
   WeightInfo info(std::string_view name) const override;
   at::Tensor load(std::string_view name) const override;  // see SafetensorsFile::view
   void release(std::string_view name) const override;
-  size_t stored_bytes() const;  // of all tensors
+  size_t stored_bytes() const override;
 
  private:
   struct Place {

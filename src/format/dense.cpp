@@ -52,7 +52,7 @@ class PlainModel final : public PackedModel {
   std::vector<std::string> linears() const override { return {}; }
   QuantizedLinear read_linear(const std::string& name) const override { refuse(name); }
   size_t linear_bytes(const std::string& name) const override { refuse(name); }
-  const Checkpoint& checkpoint() const override { return *checkpoint_; }
+  const ModelSource& source() const override { return *checkpoint_; }
 
  private:
   [[noreturn]] void refuse(const std::string& name) const {

@@ -27,7 +27,8 @@ FolderWriter::FolderWriter(std::filesystem::path folder, const OutputPlan& plan,
   for (const LinearPlan& linear : plan_.linears)
     require(planned_.emplace(linear.name, &linear).second, "{}: planned twice", linear.name);
   // before any work, which a file that cannot be read would make worthless
-  if (plan_.companions) copy_companions(plan_.source->folder(), folder_);
+  if (const auto companions = plan_.source->companion_folder(); companions && plan_.companions)
+    copy_companions(*companions, folder_);
 }
 
 void FolderWriter::add_linear(const std::string& name, const QuantizedLinear& linear) {

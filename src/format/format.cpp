@@ -44,8 +44,13 @@ const Format& default_format(const OutputPlan& plan) {
   fail("no format holds this model{}", refusals);
 }
 
-std::unique_ptr<PackedModel> open_model(const std::filesystem::path& folder) {
-  const auto checkpoint = std::make_shared<const Checkpoint>(folder);
+std::unique_ptr<PackedModel> open_model(const std::filesystem::path& path) {
+  std::error_code error;
+  if (std::filesystem::is_regular_file(path, error))
+    for (const Format& format : formats())
+      if (format.open_file != nullptr)
+        if (auto model = format.open_file(path)) return model;
+  const auto checkpoint = std::make_shared<const Checkpoint>(path);  // refuses any other file
   for (const Format& format : formats())
     if (auto model = format.open_reader(checkpoint)) return model;
   refuse_unknown(*checkpoint);

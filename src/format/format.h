@@ -35,9 +35,9 @@ struct Provenance {
 
 // What the writer of a whole model needs to know before the first tensor comes.
 struct OutputPlan {
-  const Checkpoint* source = nullptr;  // config.json and companion files are taken from here
-  at::ScalarType dtype = at::kFloat;   // of the model's weights: kBFloat16, kHalf or kFloat
-  nlohmann::json config;               // in place of the source's config.json, unless null
+  const ModelSource* source = nullptr;  // config and companion files are taken from here
+  at::ScalarType dtype = at::kFloat;    // of the model's weights: kBFloat16, kHalf or kFloat
+  nlohmann::json config;                // in place of the source's config.json, unless null
   std::vector<LinearPlan> linears;
   std::optional<OnlineRotation> online;  // where a linear's plan has one
   bool companions = true;                // tokenizer, licence and the like come along
@@ -78,8 +78,11 @@ struct Format {
   at::ScalarType (*scale_type)(const OutputPlan& plan);
   // Which reader refuses what this format holds: one line, empty if none is known to. May be null.
   std::string (*caution)(const OutputPlan& plan);
-  // The linears of a folder in this format; null if the folder is in another one.
+  // The model in a folder of this format; null if the folder is in another one.
   std::unique_ptr<class PackedModel> (*open_reader)(std::shared_ptr<const Checkpoint> checkpoint);
+  // Of a format that is a file: the model in it, or in the parts of which it is the first; null if
+  // the file is in another format. Null for formats that are folders.
+  std::unique_ptr<class PackedModel> (*open_file)(const std::filesystem::path& file) = nullptr;
 };
 
 // In the order in which the default is looked for; `native` and `dense` come last.
@@ -92,7 +95,7 @@ const Format& find_format(const std::string& name);
 // `native` holds all).
 const Format& default_format(const OutputPlan& plan);
 
-// A folder of any format as weights. Quantized linears appear under NAME.weight, de-quantized to
+// A model of any format as weights. Quantized linears appear under NAME.weight, de-quantized to
 // float32; the tensors they are packed in do not appear.
 class PackedModel : public WeightSource {
  public:
@@ -101,14 +104,14 @@ class PackedModel : public WeightSource {
   virtual QuantizedLinear read_linear(const std::string& name) const = 0;
   // All stored bytes that belong to a linear's weight (codes to side data, not the bias).
   virtual size_t linear_bytes(const std::string& name) const = 0;
-  virtual const Checkpoint& checkpoint() const = 0;
+  virtual const ModelSource& source() const = 0;  // what it reads, as it is stored
   // What was repaired or guessed while reading, for the log; one line each.
   virtual std::vector<std::string> notes() const { return {}; }
 };
 
-// Any model folder: packed in one of the formats, or plain. A plain one is "dense" and has no
-// linears(). Errors: every tensor that is missing or not as the config says, with folder and
-// linear; a quantization that is none of ours.
-std::unique_ptr<PackedModel> open_model(const std::filesystem::path& folder);
+// Any model folder, or a file that is one: packed in one of the formats, or plain. A plain one is
+// "dense" and has no linears(). Errors: every tensor that is missing or not as the config says,
+// with folder and linear; a quantization that is none of ours.
+std::unique_ptr<PackedModel> open_model(const std::filesystem::path& path);
 
 }  // namespace halftone

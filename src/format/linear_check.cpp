@@ -68,7 +68,7 @@ std::string common_refusal(const OutputPlan& plan) {
   for (const LinearPlan& linear : plan.linears) {
     const std::string weight = linear.name + ".weight";
     if (plan.source == nullptr || !plan.source->contains(weight)) continue;
-    const auto& shape = plan.source->stored(weight).shape;
+    const auto shape = plan.source->stored_info(weight).shape;
     if (shape != std::vector<int64_t>{linear.out, linear.in})
       return fmt::format("{}: the source holds ({}), the linear is ({}, {})", linear.name,
                          fmt::join(shape, ", "), linear.out, linear.in);

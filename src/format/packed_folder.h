@@ -24,7 +24,7 @@ class PackedFolder : public PackedModel {
   std::vector<std::string> linears() const final { return linears_; }
   QuantizedLinear read_linear(const std::string& name) const final;
   size_t linear_bytes(const std::string& name) const final;
-  const Checkpoint& checkpoint() const final { return *checkpoint_; }
+  const ModelSource& source() const final { return *checkpoint_; }
 
  protected:
   // parts: suffixes of the tensors of a linear, the one that every linear has first. Errors: none

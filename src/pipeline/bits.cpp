@@ -5,7 +5,7 @@
 namespace halftone {
 
 nlohmann::json bits_of(const PackedModel& weights, const Model& model) {
-  const double all_bits = static_cast<double>(weights.checkpoint().stored_bytes()) * 8;
+  const double all_bits = static_cast<double>(weights.source().stored_bytes()) * 8;
   double stored = 0, quoted = 0, count = 0;
   for (const std::string& name : weights.linears()) {
     const QuantizedLinear linear = weights.read_linear(name);
@@ -16,8 +16,7 @@ nlohmann::json bits_of(const PackedModel& weights, const Model& model) {
   }
   if (count == 0) {  // nothing quantized: what the dtype of the linears takes
     for (const LinearSlot& slot : model.linears()) {
-      const StoredTensor& tensor = weights.checkpoint().stored(slot.name + ".weight");
-      stored += static_cast<double>(tensor.end - tensor.begin) * 8;
+      stored += static_cast<double>(weights.source().stored_info(slot.name + ".weight").bytes) * 8;
       count += static_cast<double>(slot.out * slot.in);
     }
     quoted = stored;

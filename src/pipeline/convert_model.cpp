@@ -17,7 +17,7 @@ namespace {
 
 OutputPlan plan_for(const OpenedModel& source) {
   OutputPlan plan;
-  plan.source = &source.weights->checkpoint();
+  plan.source = &source.weights->source();
   plan.config = source.config_json();
   plan_types(source, plan);
   for (const std::string& name : source.weights->linears())
@@ -89,7 +89,7 @@ nlohmann::json convert_model(const ConvertRequest& request, Progress& progress) 
                            {"format", output.format()},
                            {"source",
                             {{"bits_per_weight", bits_of(*source.weights, source.model)},
-                             {"bytes", source.weights->checkpoint().stored_bytes()}}}};
+                             {"bytes", source.weights->source().stored_bytes()}}}};
   add_tensors(source, plan, output);
   const std::vector<std::string> linears = source.weights->linears();
   progress.begin("convert", static_cast<int64_t>(linears.size()));

@@ -129,7 +129,7 @@ json evaluate(const EvaluateRequest& request, Progress& progress, ReferenceState
     result["failure"] = std::move(failure);
   if (auto notes = notes_of(opened, second); !notes.empty()) result["notes"] = std::move(notes);
   result["bits_per_weight"] = bits_of(*opened.weights, opened.model);
-  result["bytes"] = opened.weights->checkpoint().stored_bytes();
+  result["bytes"] = opened.weights->source().stored_bytes();
   result["seconds"] =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   result["peak_rss_bytes"] = peak_resident_bytes();

@@ -10,11 +10,9 @@ namespace {
 
 using nlohmann::json;
 
-json tensor_json(const StoredTensor& tensor) {
-  return {{"name", tensor.name},
-          {"dtype", tensor.dtype},
-          {"shape", tensor.shape},
-          {"bytes", tensor.end - tensor.begin}};
+json tensor_json(const std::string& name, const StoredInfo& stored) {
+  return {
+      {"name", name}, {"dtype", stored.dtype}, {"shape", stored.shape}, {"bytes", stored.bytes}};
 }
 
 json inspect_folder(const std::filesystem::path& path, bool with_tensors) {
@@ -37,12 +35,13 @@ json inspect_folder(const std::filesystem::path& path, bool with_tensors) {
                  {"tied_embeddings", config.tied_embeddings},
                  {"quantized_linears", opened.weights->linears().size()},
                  {"bits_per_weight", bits_of(*opened.weights, opened.model)},
-                 {"bytes", opened.weights->checkpoint().stored_bytes()}};
+                 {"bytes", opened.weights->source().stored_bytes()}};
   if (const auto notes = opened.notes(); !notes.empty()) result["notes"] = notes;
   if (with_tensors) {
     result["tensors"] = json::array();
-    for (const std::string& name : opened.weights->checkpoint().names())
-      result["tensors"].push_back(tensor_json(opened.weights->checkpoint().stored(name)));
+    const ModelSource& source = opened.weights->source();
+    for (const std::string& name : source.names())
+      result["tensors"].push_back(tensor_json(name, source.stored_info(name)));
   }
   return result;
 }
@@ -56,7 +55,8 @@ json inspect_safetensors(const std::filesystem::path& path, bool with_tensors) {
   if (with_tensors) {
     result["tensors"] = json::array();
     for (const StoredTensor& tensor : file.tensors())
-      result["tensors"].push_back(tensor_json(tensor));
+      result["tensors"].push_back(
+          tensor_json(tensor.name, {tensor.dtype, tensor.shape, tensor.end - tensor.begin}));
   }
   return result;
 }

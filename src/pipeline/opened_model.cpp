@@ -1,6 +1,5 @@
 #include "pipeline/opened_model.h"
 
-#include <ATen/ATen.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -16,8 +15,8 @@ constexpr size_t kSampleBytes = 64 << 10;
 
 }  // namespace
 
-OpenedModel::OpenedModel(const std::filesystem::path& path)
-    : folder(path),
+OpenedModel::OpenedModel(const std::filesystem::path& place)
+    : path(place),
       weights(open_model(path)),
       model(with_path(path, [&] { return Model(weights); })) {}
 
@@ -28,23 +27,22 @@ nlohmann::json OpenedModel::config_json() const {
 }
 
 std::string OpenedModel::fingerprint() const {
-  const Checkpoint& checkpoint = weights->checkpoint();
-  std::string description = checkpoint.config().dump();
-  for (const std::string& name : checkpoint.names()) {
-    const StoredTensor& stored = checkpoint.stored(name);
-    const at::Tensor tensor = checkpoint.load(name).contiguous();
-    const std::span bytes(static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes());
+  const ModelSource& source = weights->source();
+  std::string description = source.config().dump();
+  for (const std::string& name : source.names()) {
+    const StoredInfo stored = source.stored_info(name);
+    const std::span<const std::byte> bytes = source.stored_data(name);
     const size_t sample = std::min(kSampleBytes, bytes.size());
     description += fmt::format("\n{} {} [{}]", name, stored.dtype, fmt::join(stored.shape, ","));
     for (const size_t at : {size_t{0}, (bytes.size() - sample) / 2, bytes.size() - sample})
       description += sha256_hex(bytes.subspan(at, sample));
-    checkpoint.release(name);
+    source.release(name);
   }
   return sha256_hex(std::as_bytes(std::span(description)));
 }
 
 std::vector<std::string> OpenedModel::notes() const {
-  std::vector<std::string> all = weights->checkpoint().notes();
+  std::vector<std::string> all = weights->source().notes();
   for (const auto& more : {model.config().notes, weights->notes()})
     all.insert(all.end(), more.begin(), more.end());
   return all;
@@ -53,7 +51,7 @@ std::vector<std::string> OpenedModel::notes() const {
 Corpus read_corpus_for(const OpenedModel& opened, const std::filesystem::path& text) {
   const int64_t vocab = opened.model.config().vocab;
   if (holds_tokens(text)) return read_corpus(text, nullptr, vocab);
-  const auto tokenizer = open_tokenizer(opened.folder);
+  const auto tokenizer = open_tokenizer(opened.path);
   return read_corpus(text, tokenizer.get(), vocab);
 }
 

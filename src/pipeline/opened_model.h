@@ -1,4 +1,4 @@
-// A model folder opened for work: its weights, whatever format they are in, and the network over
+// A model opened for work: its weights, whatever format they are in, and the network over
 // them.
 #pragma once
 
@@ -13,10 +13,10 @@
 namespace halftone {
 
 struct OpenedModel {
-  // Errors: those of open_model and Model, behind the folder's name.
-  explicit OpenedModel(const std::filesystem::path& folder);
+  // Errors: those of open_model and Model, behind the path.
+  explicit OpenedModel(const std::filesystem::path& place);
 
-  std::filesystem::path folder;
+  std::filesystem::path path;  // of a folder, or of a file that is a model
   std::shared_ptr<const PackedModel> weights;
   Model model;
 

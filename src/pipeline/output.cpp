@@ -35,15 +35,13 @@ const Format& choose_format(const std::string& name, const OutputPlan& plan) {
 // A lower bound of what the output takes: the grid's bits for the linears, everything else as it
 // is; of a source that is packed itself the linears alone.
 size_t bytes_of_result(const OutputPlan& plan, bool dense) {
-  const auto weight_of = [&](const LinearPlan& linear) -> const StoredTensor* {
-    const std::string name = linear.name + ".weight";
-    return plan.source->contains(name) ? &plan.source->stored(name) : nullptr;
-  };
-  const bool packed = std::any_of(plan.linears.begin(), plan.linears.end(),
-                                  [&](const LinearPlan& linear) { return !weight_of(linear); });
+  const bool packed = std::any_of(
+      plan.linears.begin(), plan.linears.end(),
+      [&](const LinearPlan& linear) { return !plan.source->contains(linear.name + ".weight"); });
   double bytes = packed ? 0 : static_cast<double>(plan.source->stored_bytes());
   for (const LinearPlan& linear : plan.linears) {
-    if (!packed) bytes -= static_cast<double>(weight_of(linear)->end - weight_of(linear)->begin);
+    if (!packed)
+      bytes -= static_cast<double>(plan.source->stored_info(linear.name + ".weight").bytes);
     const auto bits = dense ? 8 * c10::elementSize(plan.dtype) : linear.grid.bits;
     bytes += static_cast<double>(linear.out * linear.in) * static_cast<double>(bits) / 8;
   }
@@ -61,7 +59,7 @@ nlohmann::json written_totals(const std::filesystem::path& folder) {
   const std::shared_ptr<const PackedModel> written = open_model(folder);
   const Model model(written);
   return {{"bits_per_weight", bits_of(*written, model)},
-          {"bytes", written->checkpoint().stored_bytes()}};
+          {"bytes", written->source().stored_bytes()}};
 }
 
 Output::Output(const std::filesystem::path& path, bool overwrite, const std::string& format,
@@ -69,6 +67,7 @@ Output::Output(const std::filesystem::path& path, bool overwrite, const std::str
     : path_(path),
       format_(choose_format(format, plan)),
       pending_(path, PendingOutput::Kind::kFolder, overwrite) {
+  require_apart(path, plan.source->files());
   const size_t free = free_disk_bytes(path);
   const size_t needed = bytes_while_written(plan, format_.name == "dense") + bytes_beside;
   require(free >= needed, "{}: the output takes about {} while it is written, the disk has {} free",

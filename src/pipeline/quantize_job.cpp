@@ -108,7 +108,7 @@ at::Tensor QuantizeJob::calibration_ids() const {
 
 OutputPlan QuantizeJob::output_plan() const {
   OutputPlan plan;
-  plan.source = &opened_.weights->checkpoint();
+  plan.source = &opened_.weights->source();
   plan.config = transformed_ ? weights_->config() : opened_.config_json();
   plan_types(opened_, plan);
   for (const LinearSlot& linear : model().linears())

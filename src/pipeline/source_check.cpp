@@ -11,6 +11,8 @@
 namespace halftone {
 namespace {
 
+constexpr std::string_view kWeight = ".weight";
+
 bool all_finite(const at::Tensor& tensor) {
   // a NaN or an infinity anywhere shows in the sum, which needs no memory; only then is it looked
   // for
@@ -32,11 +34,14 @@ std::string not_finite_in(const at::Tensor& stored) {
 std::vector<std::string> plain_tensors(const OpenedModel& opened) {
   const std::vector<std::string> packed = opened.weights->linears();
   std::vector<std::string> names;
+  const auto is_packed = [&](const std::string& linear) {
+    return std::binary_search(packed.begin(), packed.end(), linear);
+  };
   for (const std::string& name : opened.model.other_tensors())
-    if (opened.weights->checkpoint().contains(name)) names.push_back(name);
+    if (!name.ends_with(kWeight) || !is_packed(name.substr(0, name.size() - kWeight.size())))
+      names.push_back(name);
   for (const LinearSlot& linear : opened.model.linears())
-    if (!std::binary_search(packed.begin(), packed.end(), linear.name))
-      names.push_back(linear.name + ".weight");
+    if (!is_packed(linear.name)) names.push_back(linear.name + std::string(kWeight));
   return names;
 }
 
@@ -58,7 +63,7 @@ std::string number_text(double number) {
 void require_finite(const OpenedModel& opened) {
   const std::string what = first_not_finite(opened);
   require(what.empty(), "{}: {}, likely a damaged file or an overflow when it was converted",
-          opened.folder.string(), what);
+          opened.path.string(), what);
 }
 
 at::ScalarType written_type(at::ScalarType stored) {
@@ -89,8 +94,9 @@ std::vector<std::string> output_notes(const OpenedModel& opened) {
     notes.push_back(fmt::format(
         "{} of {} tensors are float64, which no format holds: they are taken as float32", wide,
         names.size()));
-  for (const std::string& companion : find_companions(opened.folder).missing)
-    notes.push_back(fmt::format("{}: not copied", companion));
+  if (const auto folder = opened.weights->source().companion_folder())
+    for (const std::string& companion : find_companions(*folder).missing)
+      notes.push_back(fmt::format("{}: not copied", companion));
   return notes;
 }
 

@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <fstream>
+#include <span>
 
 #include "checkpoint/hostile_files.h"
 #include "support/fixtures.h"
@@ -54,6 +56,28 @@ TEST_F(CheckpointFolder, TensorsOfAllShardsAreFound) {
   EXPECT_EQ(checkpoint.load("c").item<float>(), 7);
   EXPECT_EQ(checkpoint.stored_bytes(), 16u);
   EXPECT_EQ(checkpoint.metadata().at("format"), "one");
+}
+
+TEST_F(CheckpointFolder, IsASourceThatTellsHowItsWeightsLie) {
+  weight_map(honest_);
+  const Checkpoint checkpoint = open();
+  const ModelSource& source = checkpoint;
+  EXPECT_EQ(source.path(), folder_.path());
+  EXPECT_EQ(source.companion_folder(), folder_.path());
+  EXPECT_EQ(source.files(), (std::vector<std::filesystem::path>{folder_ / "config.json",
+                                                                folder_ / "one.safetensors",
+                                                                folder_ / "two.safetensors"}));
+  const StoredInfo stored = source.stored_info("a");
+  EXPECT_EQ(stored.dtype, "F32");
+  EXPECT_EQ(stored.shape, (std::vector<int64_t>{2}));
+  EXPECT_EQ(stored.bytes, 8u);
+  const std::span<const std::byte> bytes = source.stored_data("c");
+  ASSERT_EQ(bytes.size(), sizeof(float));
+  float value = 0;
+  std::memcpy(&value, bytes.data(), sizeof value);
+  EXPECT_EQ(value, 7);
+  EXPECT_NE(error_of([&] { static_cast<void>(source.stored_info("d")); }), "");
+  EXPECT_NE(error_of([&] { static_cast<void>(source.stored_data("d")); }), "");
 }
 
 TEST_F(CheckpointFolder, SingleFileGoesBeforeAnIndex) {

@@ -105,6 +105,52 @@ TEST(OpenModel, APlainFolderHasNoQuantizedLinears) {
   EXPECT_NE(message_of([&] { static_cast<void>(model->read_linear("a")); }), "");
 }
 
+// A model that is one file: what belongs to it lies in no folder.
+class OneFile final : public ModelSource {
+ public:
+  explicit OneFile(const Checkpoint& weights) : weights_(weights) {}
+  const std::filesystem::path& path() const override { return file_; }
+  std::vector<std::filesystem::path> files() const override { return {file_}; }
+  std::optional<std::filesystem::path> companion_folder() const override { return std::nullopt; }
+  StoredInfo stored_info(std::string_view name) const override {
+    return weights_.stored_info(name);
+  }
+  std::span<const std::byte> stored_data(std::string_view name) const override {
+    return weights_.stored_data(name);
+  }
+  size_t stored_bytes() const override { return weights_.stored_bytes(); }
+  std::vector<std::string> notes() const override { return {}; }
+  const nlohmann::json& config() const override { return weights_.config(); }
+  std::vector<std::string> names() const override { return weights_.names(); }
+  bool contains(std::string_view name) const override { return weights_.contains(name); }
+  WeightInfo info(std::string_view name) const override { return weights_.info(name); }
+  at::Tensor load(std::string_view name) const override { return weights_.load(name); }
+  void release(std::string_view name) const override { weights_.release(name); }
+
+ private:
+  const Checkpoint& weights_;
+  std::filesystem::path file_ = "model.gguf";
+};
+
+TEST(Writer, AFolderIsWrittenOfASourceThatIsAFile) {
+  const SourceModel folder_model;
+  const OneFile source(folder_model.checkpoint());
+  for (const Format& format : formats()) {
+    const TemporaryFolder folder;
+    OutputPlan plan = plan_for(folder_model, {{"a", {}}});
+    plan.source = &source;
+    ASSERT_EQ(format.refusal(plan), "") << format.name;
+    const auto writer = format.open_writer(folder.path(), plan);
+    for (const auto& [name, tensor] : folder_model.tensors()) writer->add_tensor(name, tensor);
+    writer->add_linear("a", make_linear({}));
+    writer->finish({});
+    verify_written(folder.path(), writer->fingerprints());
+    EXPECT_FALSE(std::filesystem::exists(folder / "tokenizer.json")) << format.name;
+    const auto written = open_model(folder.path());
+    EXPECT_EQ(written->config().at("model_type"), "llama") << format.name;
+  }
+}
+
 TEST(Writer, WhatIsNotPlannedIsRefused) {
   const SourceModel source;
   for (const Format& format : formats()) {
@@ -202,7 +248,7 @@ TEST(Formats, AFoldersFormatSurvivesConversionThereAndBack) {
   for (const std::string name : {"compressed-tensors", "native", "gptq_v2", "gptq"}) {
     const auto model = open_model(last);
     OutputPlan plan;
-    plan.source = &model->checkpoint();
+    plan.source = &model->source();
     plan.dtype = at::kBFloat16;
     plan.linears = {plan_of("a", model->read_linear("a"))};
     last = folder / name;

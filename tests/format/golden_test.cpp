@@ -89,7 +89,7 @@ void expect_same_words(const std::filesystem::path& folder, const std::string& f
                        const std::vector<std::string>& parts) {
   const auto model = open_model(folder);
   OutputPlan plan;
-  plan.source = &model->checkpoint();
+  plan.source = &model->source();
   plan.dtype = format == "compressed-tensors" ? at::kBFloat16 : at::kHalf;
   for (const std::string& name : model->linears())
     plan.linears.push_back(plan_of(name, model->read_linear(name)));
@@ -102,7 +102,7 @@ void expect_same_words(const std::filesystem::path& folder, const std::string& f
   const Checkpoint written(out.path());
   for (const std::string& name : model->linears())
     for (const std::string& part : parts)
-      EXPECT_TRUE(at::equal(written.load(name + part), model->checkpoint().load(name + part)))
+      EXPECT_TRUE(at::equal(written.load(name + part), model->source().load(name + part)))
           << name << part;
 }
 

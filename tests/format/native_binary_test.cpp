@@ -116,7 +116,7 @@ TEST(NativeBinary, WhatIsWrittenIsReadBackBitForBit) {
       EXPECT_TRUE(read.binary->salient.equal(linear.binary->salient));
       EXPECT_TRUE(read.binary->means.equal(linear.binary->means));
       EXPECT_TRUE(read.binary->scales.equal(linear.binary->scales));
-      EXPECT_EQ(model->checkpoint().stored("a.scales").dtype, halves ? "F16" : "F32");
+      EXPECT_EQ(model->source().stored_info("a.scales").dtype, halves ? "F16" : "F32");
     }
   }
 }

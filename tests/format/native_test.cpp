@@ -222,7 +222,7 @@ TEST(Native, EveryPartComesBackNumberForNumber) {
     stored += model->linear_bytes(cases[i].name);
   }
   for (const auto& [name, tensor] : source.tensors()) stored += size_t(tensor.nbytes());
-  EXPECT_EQ(stored, model->checkpoint().stored_bytes());
+  EXPECT_EQ(stored, model->source().stored_bytes());
 }
 
 TEST(Native, OutliersOfAVeryWideRowTakeLongColumns) {

@@ -122,7 +122,7 @@ TEST_P(RoundTrip, StoredBytesOfALinearAreThoseOfItsTensors) {
   const auto model = open_model(folder / "m");
   size_t others = 0;
   for (const auto& [name, tensor] : source.tensors()) others += size_t(tensor.nbytes());
-  EXPECT_EQ(model->linear_bytes("a") + others, model->checkpoint().stored_bytes());
+  EXPECT_EQ(model->linear_bytes("a") + others, model->source().stored_bytes());
 }
 
 // Every listed format that holds grids.

@@ -117,7 +117,7 @@ TEST(ConvertModel, LinearsThatWereLeftUnquantizedStaySo) {
     EXPECT_TRUE(convert(last, folder / format, format)["verified"].get<bool>()) << format;
     const auto after = open_model(folder / format);
     EXPECT_EQ(after->linears().size(), format == "dense" ? 0u : 19u);
-    for (const std::string& name : before->checkpoint().names())
+    for (const std::string& name : before->source().names())
       if (name.ends_with(".weight")) {
         EXPECT_TRUE(at::equal(after->load(name), before->load(name))) << name;
       }
@@ -149,10 +149,10 @@ TEST(ConvertModel, AnUnquantizedLinearWithRotatedInputsKeepsItsMeaning) {
   const auto whole = open_model(folder / "whole");
   fs::copy(folder / "whole", folder / "part", fs::copy_options::recursive);
   std::map<std::string, at::Tensor> tensors;
-  for (const std::string& name : whole->checkpoint().names())
-    if (!name.starts_with(left)) tensors[name] = whole->checkpoint().load(name).clone();
+  for (const std::string& name : whole->source().names())
+    if (!name.starts_with(left)) tensors[name] = whole->source().load(name).clone();
   tensors[left + ".weight"] = whole->load(left + ".weight").clone();
-  auto metadata = whole->checkpoint().metadata();
+  auto metadata = Checkpoint(folder / "whole").metadata();
   json description = json::parse(metadata.at("halftone.native"));
   description["linears"].erase(left);
   metadata["halftone.native"] = description.dump();
@@ -176,7 +176,7 @@ TEST(ConvertModel, AQuantizedHeadIsConvertedAsALinear) {
   quantize(folder / "part", "rtn", "native");
   const auto part = open_model(folder / "part");
   OutputPlan plan;
-  plan.source = &part->checkpoint();
+  plan.source = &part->source();
   plan.config = part->config();
   plan.config["tie_word_embeddings"] = false;
   for (const std::string& name : part->linears())
@@ -187,7 +187,7 @@ TEST(ConvertModel, AQuantizedHeadIsConvertedAsALinear) {
   const auto writer = find_format("native").open_writer(folder / "whole", plan);
   for (const std::string& name : part->linears()) writer->add_linear(name, part->read_linear(name));
   writer->add_linear("lm_head", head);
-  for (const std::string& name : part->checkpoint().names())
+  for (const std::string& name : part->source().names())
     if (name.find("norm") != std::string::npos || name.find("embed") != std::string::npos)
       writer->add_tensor(name, part->load(name));
   writer->finish({});
