@@ -70,14 +70,16 @@ class CompressedWriter final : public FolderWriter {
       : FolderWriter(folder, plan, metadata_of(plan)) {}
 
  private:
-  void pack(const LinearPlan& planned, const QuantizedLinear& linear) override {
+  std::string pack(const LinearPlan& planned, const FinishedLinear& finished) override {
     const std::string& name = planned.name;
+    const QuantizedLinear& linear = finished.quantized;
     store(name + ".weight_packed", pack_rows(linear.codes, linear.bits));
     store(name + ".weight_scale", exact_scales(linear.scales, plan().dtype));
     store(name + ".weight_shape", at::tensor({linear.out(), linear.in()}, at::kLong));
     if (!linear.symmetric)
       store(name + ".weight_zero_point",
             pack_rows(linear.zeros.t().contiguous(), linear.bits).t().contiguous());
+    return finished.fingerprint;
   }
   nlohmann::json quantization_config() const override {
     return make_compressed_config(plan(), unquantized_matrices());

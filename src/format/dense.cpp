@@ -22,19 +22,16 @@ class DenseWriter final : public FolderWriter {
       : FolderWriter(folder, plan) {}
 
  private:
-  void pack(const LinearPlan& planned, const QuantizedLinear& linear) override {
-    at::Tensor weight = dequantize(linear);  // (out, in)
+  std::string pack(const LinearPlan& planned, const FinishedLinear& linear) override {
+    at::Tensor weight = linear.weights;  // (out, in)
     if (planned.reads_rotated) weight = plan().online->undo(weight);
     weight = weight.to(plan().dtype);
     require(weight.isfinite().all().item<bool>(), "a weight is too large for {}",
             stored_name(plan().dtype));
-    rounded_ = weight_fingerprint(weight);
     store(planned.name + ".weight", weight);
+    return weight_fingerprint(weight);
   }
   nlohmann::json quantization_config() const override { return nullptr; }
-  std::string fingerprint(const QuantizedLinear&) const override { return rounded_; }
-
-  std::string rounded_;  // of the linear packed last
 };
 
 class PlainModel final : public PackedModel {

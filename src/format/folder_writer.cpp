@@ -6,7 +6,6 @@
 #include "base/files.h"
 #include "format/companions.h"
 #include "format/linear_check.h"
-#include "format/verify.h"
 
 namespace halftone {
 namespace {
@@ -31,14 +30,14 @@ FolderWriter::FolderWriter(std::filesystem::path folder, const OutputPlan& plan,
     copy_companions(*companions, folder_);
 }
 
-void FolderWriter::add_linear(const std::string& name, const QuantizedLinear& linear) {
+void FolderWriter::add_linear(const FinishedLinear& linear) {
+  const std::string& name = linear.name;
   const auto planned = planned_.find(name);
   require(planned != planned_.end(), "{}: not one of the planned linears", printable(name));
   require(!fingerprints_.contains(name), "{}: written twice", name);
   with_context(name, [&] {
-    check_linear(linear, *planned->second);
-    pack(*planned->second, linear);
-    fingerprints_[name] = fingerprint(linear);
+    check_planned(linear.quantized, *planned->second);
+    fingerprints_[name] = pack(*planned->second, linear);
   });
 }
 
@@ -60,10 +59,6 @@ void FolderWriter::finish(const nlohmann::json& report) {
   write_json("config.json", config);
   write_files();
   write_json("halftone.json", report);
-}
-
-std::string FolderWriter::fingerprint(const QuantizedLinear& linear) const {
-  return weight_fingerprint(linear);
 }
 
 void FolderWriter::write_json(const std::string& file, const nlohmann::json& content) const {

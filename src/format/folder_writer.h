@@ -12,7 +12,7 @@ namespace halftone {
 
 class FolderWriter : public ModelWriter {
  public:
-  void add_linear(const std::string& name, const QuantizedLinear& linear) final;
+  void add_linear(const FinishedLinear& linear) final;
   void add_tensor(const std::string& name, const at::Tensor& tensor) final;
   void finish(const nlohmann::json& report) final;
   const std::map<std::string, std::string>& fingerprints() const final { return fingerprints_; }
@@ -22,14 +22,13 @@ class FolderWriter : public ModelWriter {
   FolderWriter(std::filesystem::path folder, const OutputPlan& plan,
                std::map<std::string, std::string> metadata = {});
 
-  // Stores the tensors of one checked linear.
-  virtual void pack(const LinearPlan& planned, const QuantizedLinear& linear) = 0;
+  // Stores the tensors of one linear that is as planned. Returns the fingerprint of the weights
+  // that they give back.
+  virtual std::string pack(const LinearPlan& planned, const FinishedLinear& linear) = 0;
   // `quantization_config` of config.json, null for none; `write_files` may put more files into the
   // folder.
   virtual nlohmann::json quantization_config() const = 0;
   virtual void write_files() const {}
-  // The fingerprint of the weights that `pack` stores.
-  virtual std::string fingerprint(const QuantizedLinear& linear) const;
 
   void store(const std::string& name, const at::Tensor& tensor) { shards_.add(name, tensor); }
   void write_json(const std::string& file, const nlohmann::json& content) const;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "format/finished_linear.h"
 #include "format/linear_plan.h"
 #include "quantize/quantized_linear.h"
 
@@ -50,14 +51,14 @@ struct OutputPlan {
 class ModelWriter {
  public:
   virtual ~ModelWriter() = default;
-  // linear: of `plan.linears`, by name without ".weight".
-  virtual void add_linear(const std::string& name, const QuantizedLinear& linear) = 0;
+  // linear: one of `plan.linears`.
+  virtual void add_linear(const FinishedLinear& linear) = 0;
   // Any other tensor, unchanged, under its own name.
   virtual void add_tensor(const std::string& name, const at::Tensor& tensor) = 0;
   // Index, config files, companions. `report` goes to halftone.json.
   virtual void finish(const nlohmann::json& report) = 0;
   // What the files must give back: linear -> weight_fingerprint (format/verify.h) of the weights
-  // they hold.
+  // they hold, which are those of the finished linear unless the format rounds them (dense).
   virtual const std::map<std::string, std::string>& fingerprints() const = 0;
 };
 

@@ -69,12 +69,13 @@ class GptqWriter final : public FolderWriter {
       : FolderWriter(folder, plan), v2_(v2) {}
 
  private:
-  void pack(const LinearPlan& planned, const QuantizedLinear& linear) override {
-    const GptqTensors tensors = to_gptq(linear, v2_);
+  std::string pack(const LinearPlan& planned, const FinishedLinear& linear) override {
+    const GptqTensors tensors = to_gptq(linear.quantized, v2_);
     store(planned.name + ".qweight", tensors.qweight);
     store(planned.name + ".qzeros", tensors.qzeros);
     store(planned.name + ".scales", tensors.scales);
     store(planned.name + ".g_idx", tensors.g_idx);
+    return linear.fingerprint;
   }
   nlohmann::json quantization_config() const override {
     return make_gptq_config(plan(), unquantized_matrices(), v2_);

@@ -43,8 +43,7 @@ void check_linear(const QuantizedLinear& linear) {
   check_below("group of column", linear.group_of_column, groups);
 }
 
-void check_linear(const QuantizedLinear& linear, const LinearPlan& plan) {
-  check_linear(linear);
+void check_planned(const QuantizedLinear& linear, const LinearPlan& plan) {
   const StoredGrid& grid = plan.grid;
   check_kind(linear, grid);
   require(linear.out() == plan.out && linear.in() == plan.in,

@@ -12,8 +12,8 @@ namespace halftone {
 // a scale that is not finite, an outlier that is no float16, ...).
 void check_linear(const QuantizedLinear& linear);
 
-// Also: not what was planned.
-void check_linear(const QuantizedLinear& linear, const LinearPlan& plan);
+// Errors: not what was planned.   linear: checked
+void check_planned(const QuantizedLinear& linear, const LinearPlan& plan);
 
 // Why no format can take the plan: the type of the model, or a source tensor of another shape.
 // Empty if fine.

@@ -88,7 +88,8 @@ class NativeWriter final : public FolderWriter {
       : FolderWriter(folder, plan, metadata_of(plan)) {}
 
  private:
-  void pack(const LinearPlan& planned, const QuantizedLinear& linear) override {
+  std::string pack(const LinearPlan& planned, const FinishedLinear& finished) override {
+    const QuantizedLinear& linear = finished.quantized;
     const StoreNativePart store_part = [&](std::string_view part, const at::Tensor& tensor) {
       store(planned.name + std::string(part), tensor);
     };
@@ -100,6 +101,7 @@ class NativeWriter final : public FolderWriter {
     if (linear.dead_columns.defined())
       store_part(".dead_columns", linear.dead_columns.contiguous());
     if (linear.outliers) pack_outliers(*linear.outliers, linear.in(), store_part);
+    return finished.fingerprint;
   }
   nlohmann::json quantization_config() const override {
     nlohmann::json config = {

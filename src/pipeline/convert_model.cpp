@@ -94,7 +94,7 @@ nlohmann::json convert_model(const ConvertRequest& request, Progress& progress) 
   const std::vector<std::string> linears = source.weights->linears();
   progress.begin("convert", static_cast<int64_t>(linears.size()));
   for (size_t i = 0; i < linears.size(); ++i) {
-    output.add_linear(linears[i], source.weights->read_linear(linears[i]));
+    output.add_linear(finish_linear(linears[i], source.weights->read_linear(linears[i])));
     source.weights->release(linears[i] + ".weight");
     progress.update(static_cast<int64_t>(i + 1), linears[i]);
   }

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/place.h"
 #include "checkpoint/checkpoint.h"
-#include "format/verify.h"
 #include "pipeline/output_place.h"
 #include "pipeline/run_identity.h"
 
@@ -128,9 +128,9 @@ void Journal::begin(int64_t block) {
   rows_ = json::array();
 }
 
-void Journal::add(const std::string& linear, const QuantizedLinear& quantized, const json& row) {
+void Journal::add(const FinishedLinear& linear, const json& row) {
   if (!writer_) return;
-  writer_->add_linear(linear, quantized);
+  writer_->add_linear(linear);
   rows_.push_back(row);
 }
 
@@ -157,9 +157,11 @@ std::vector<JournaledLinear> Journal::read(int64_t block) const {
     const std::string& name = slots[i].name;
     require(rows[i].is_object() && rows[i].value("name", json()) == name,
             "{}: expected {} as number {}", shown(folder / kReportFile), name, i);
-    linears.push_back({slots[i], model->read_linear(name), rows[i]});
-    require(prints.value(name, json()) == weight_fingerprint(linears.back().quantized),
+    FinishedLinear linear =
+        with_path(folder, [&] { return finish_linear(name, model->read_linear(name)); });
+    require(prints.value(name, json()) == linear.fingerprint,
             "{}: {}: these are not the weights that were written", shown(folder), name);
+    linears.push_back({slots[i], std::move(linear), rows[i]});
   }
   return linears;
 }

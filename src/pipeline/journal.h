@@ -31,7 +31,7 @@ void discard_journal(const std::filesystem::path& out);
 
 struct JournaledLinear {
   LinearSlot slot;
-  QuantizedLinear quantized;
+  FinishedLinear linear;
   nlohmann::json row;  // of the report
 };
 
@@ -54,7 +54,7 @@ class Journal {
 
   // One block after another: `begin`, `add` for each of its linears, `finish`.
   void begin(int64_t block);
-  void add(const std::string& linear, const QuantizedLinear& quantized, const nlohmann::json& row);
+  void add(const FinishedLinear& linear, const nlohmann::json& row);
   void finish();
 
   // The output is in its place.

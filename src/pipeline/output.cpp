@@ -77,8 +77,8 @@ Output::Output(const std::filesystem::path& path, bool overwrite, const std::str
   if (format_.caution != nullptr) caution_ = format_.caution(plan);
 }
 
-void Output::add_linear(const std::string& name, const QuantizedLinear& linear) {
-  writer_->add_linear(name, linear);
+void Output::add_linear(const FinishedLinear& linear) {
+  writer_->add_linear(linear);
 }
 
 void Output::add_tensor(const std::string& name, const at::Tensor& tensor) {

@@ -10,7 +10,6 @@
 #include "base/files.h"
 #include "format/format.h"
 #include "pipeline/opened_model.h"
-#include "quantize/quantized_linear.h"
 
 namespace halftone {
 
@@ -33,7 +32,7 @@ class Output {
          const OutputPlan& plan, size_t bytes_beside = 0);
 
   const std::string& format() const { return format_.name; }
-  void add_linear(const std::string& name, const QuantizedLinear& linear);
+  void add_linear(const FinishedLinear& linear);
   void add_tensor(const std::string& name, const at::Tensor& tensor);
 
   // Writes `report` into the folder, reads every quantized linear back and compares it bit for bit

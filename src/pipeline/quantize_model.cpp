@@ -43,10 +43,10 @@ nlohmann::json quantize_model(const QuantizeRequest& request, Progress& progress
       for (const LinearSlot& linear : job.model().linears_of_stage(index, stage)) {
         const LinearRecipe& recipe = job.recipe().of(linear.name);
         const LinearOutcome outcome = solvers.quantize(linear, recipe, job.weight(linear));
-        output.add_linear(linear.name, outcome.quantized);
-        if (calibration) replace_weight(block, linear, outcome.quantized);
-        journal.add(linear.name, outcome.quantized,
-                    report.add(linear, recipe, statistics[linear.name], outcome));
+        const FinishedLinear finished = finish_linear(linear.name, outcome.quantized);
+        output.add_linear(finished);
+        if (calibration) replace_weight(block, linear, finished.weights);
+        journal.add(finished, report.add(linear, recipe, statistics[linear.name], outcome));
         progress.update(report.linears(), linear.name);
       }
     }

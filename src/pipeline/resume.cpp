@@ -47,13 +47,13 @@ int64_t resume(const Journal& journal, Output& output, RunReport& report,
   for (int64_t block = 0; block < journal.blocks(); ++block) {
     const std::vector<JournaledLinear> linears = journal.read(block);
     for (const JournaledLinear& linear : linears) {
-      output.add_linear(linear.slot.name, linear.quantized);
+      output.add_linear(linear.linear);
       report.take_over(linear.row);
     }
     if (calibration)
       calibration->pass(block, [&](Block& weights) {
         for (const JournaledLinear& linear : linears)
-          replace_weight(weights, linear.slot, linear.quantized);
+          replace_weight(weights, linear.slot, linear.linear.weights);
       });
     progress.update(block + 1, fmt::format("block {}", block));
   }

@@ -33,6 +33,7 @@ class StageSolvers {
 };
 
 // Puts the quantized weight in place of the full-precision one, in the block's dtype.
-void replace_weight(Block& block, const LinearSlot& linear, const QuantizedLinear& quantized);
+// weights: (out, in)
+void replace_weight(Block& block, const LinearSlot& linear, const at::Tensor& weights);
 
 }  // namespace halftone

@@ -120,8 +120,8 @@ TEST(CompressedTensors, AScaleThatTheModelsTypeWouldRoundIsAnError) {
   TemporaryFolder folder;
   const auto writer =
       find_format("compressed-tensors").open_writer(folder.path(), plan_for(source, {{"a", {}}}));
-  const std::string message =
-      testing::message_of([&] { writer->add_linear("a", make_linear({.scale_bits = 11})); });
+  const std::string message = testing::message_of(
+      [&] { writer->add_linear(finish_linear("a", make_linear({.scale_bits = 11}))); });
   EXPECT_NE(message.find("is not exact in BF16"), std::string::npos) << message;
 }
 

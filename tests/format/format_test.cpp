@@ -142,7 +142,7 @@ TEST(Writer, AFolderIsWrittenOfASourceThatIsAFile) {
     ASSERT_EQ(format.refusal(plan), "") << format.name;
     const auto writer = format.open_writer(folder.path(), plan);
     for (const auto& [name, tensor] : folder_model.tensors()) writer->add_tensor(name, tensor);
-    writer->add_linear("a", make_linear({}));
+    writer->add_linear(finish_linear("a", make_linear({})));
     writer->finish({});
     verify_written(folder.path(), writer->fingerprints());
     EXPECT_FALSE(std::filesystem::exists(folder / "tokenizer.json")) << format.name;
@@ -156,17 +156,20 @@ TEST(Writer, WhatIsNotPlannedIsRefused) {
   for (const Format& format : formats()) {
     TemporaryFolder folder;
     const auto writer = format.open_writer(folder.path(), plan_for(source, {{"a", {}}, {"b", {}}}));
-    EXPECT_NE(message_of([&] { writer->add_linear("c", make_linear({})); }), "");
+    EXPECT_NE(message_of([&] { writer->add_linear(finish_linear("c", make_linear({}))); }), "");
     for (const LinearCase& other : {LinearCase{.out = 64},
                                     {.bits = 2},
                                     {.group_size = 16},
                                     {.symmetric = false},
                                     {.dynamic_groups = true}})
-      EXPECT_NE(message_of([&] { writer->add_linear("a", make_linear(other)); }).find("plan"),
+      EXPECT_NE(message_of([&] {
+                  writer->add_linear(finish_linear("a", make_linear(other)));
+                }).find("plan"),
                 std::string::npos);
-    writer->add_linear("a", make_linear({}));
-    EXPECT_NE(message_of([&] { writer->add_linear("a", make_linear({})); }).find("twice"),
-              std::string::npos);
+    writer->add_linear(finish_linear("a", make_linear({})));
+    EXPECT_NE(
+        message_of([&] { writer->add_linear(finish_linear("a", make_linear({}))); }).find("twice"),
+        std::string::npos);
     EXPECT_NE(message_of([&] { writer->finish({}); }).find("b: planned, but never written"),
               std::string::npos);
   }
@@ -180,7 +183,7 @@ TEST(Writer, NumbersThatAreNoGridAreRefused) {
   const auto error_with = [&](auto&& spoil) {
     QuantizedLinear linear = make_linear({});
     spoil(linear);
-    return message_of([&] { writer->add_linear("a", linear); });
+    return message_of([&] { writer->add_linear(finish_linear("a", linear)); });
   };
   EXPECT_NE(error_with([](auto& linear) { linear.codes.fill_(16); }).find("codes"),
             std::string::npos);
@@ -254,7 +257,7 @@ TEST(Formats, AFoldersFormatSurvivesConversionThereAndBack) {
     last = folder / name;
     std::filesystem::create_directory(last);
     const auto writer = find_format(name).open_writer(last, plan);
-    writer->add_linear("a", model->read_linear("a"));
+    writer->add_linear(finish_linear("a", model->read_linear("a")));
     writer->finish({});
     EXPECT_NO_THROW(verify_written(last, written)) << name;
   }

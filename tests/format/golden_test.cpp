@@ -97,7 +97,7 @@ void expect_same_words(const std::filesystem::path& folder, const std::string& f
   testing::TemporaryFolder out;
   const auto writer = find_format(format).open_writer(out.path(), plan);
   for (const std::string& name : model->linears())
-    writer->add_linear(name, model->read_linear(name));
+    writer->add_linear(finish_linear(name, model->read_linear(name)));
   writer->finish({});
   const Checkpoint written(out.path());
   for (const std::string& name : model->linears())

@@ -131,7 +131,8 @@ TEST(Gptq, AZeroOfZeroIsNotWrittenIntoV1) {
   const OutputPlan plan = plan_for(source, {{"a", {.symmetric = false, .zero_min = 1}}});
   const auto writer = find_format("gptq").open_writer(folder.path(), plan);
   const QuantizedLinear linear = make_linear({.symmetric = false});
-  const std::string message = testing::message_of([&] { writer->add_linear("a", linear); });
+  const std::string message =
+      testing::message_of([&] { writer->add_linear(finish_linear("a", linear)); });
   EXPECT_NE(message.find("a: zeros: one is 0"), std::string::npos) << message;
 }
 

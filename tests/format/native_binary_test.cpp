@@ -46,7 +46,7 @@ void write_linear(const std::filesystem::path& folder, const QuantizedLinear& li
   plan.linears.push_back(binary_plan(linear));
   std::filesystem::create_directories(folder);
   const auto writer = find_format("native").open_writer(folder, plan);
-  writer->add_linear("a", linear);
+  writer->add_linear(finish_linear("a", linear));
   writer->finish({});
   EXPECT_NO_THROW(verify_written(folder, writer->fingerprints()));
 }

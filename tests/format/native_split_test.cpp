@@ -31,7 +31,7 @@ void write(const std::filesystem::path& folder,
   OutputPlan plan = testing::plan_for(source, {});
   for (const auto& [name, linear] : linears) plan.linears.push_back(plan_of(name, linear));
   const auto writer = find_format("native").open_writer(folder, plan);
-  for (const auto& [name, linear] : linears) writer->add_linear(name, linear);
+  for (const auto& [name, linear] : linears) writer->add_linear(finish_linear(name, linear));
   writer->finish({});
   verify_written(folder, writer->fingerprints());
 }

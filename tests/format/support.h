@@ -205,7 +205,7 @@ inline std::map<std::string, std::string> write_cases(const std::filesystem::pat
   const auto writer = find_format(format).open_writer(folder, plan);
   for (const auto& [name, tensor] : source.tensors()) writer->add_tensor(name, tensor);
   for (size_t i = 0; i < cases.size(); ++i)
-    writer->add_linear(cases[i].name, make_linear(cases[i].options, i + 1));
+    writer->add_linear(finish_linear(cases[i].name, make_linear(cases[i].options, i + 1)));
   writer->finish({{"made_by", "test"}});
   return writer->fingerprints();
 }

@@ -185,8 +185,9 @@ TEST(ConvertModel, AQuantizedHeadIsConvertedAsALinear) {
   plan.linears.push_back(plan_of("lm_head", head));
   fs::create_directory(folder / "whole");
   const auto writer = find_format("native").open_writer(folder / "whole", plan);
-  for (const std::string& name : part->linears()) writer->add_linear(name, part->read_linear(name));
-  writer->add_linear("lm_head", head);
+  for (const std::string& name : part->linears())
+    writer->add_linear(finish_linear(name, part->read_linear(name)));
+  writer->add_linear(finish_linear("lm_head", head));
   for (const std::string& name : part->source().names())
     if (name.find("norm") != std::string::npos || name.find("embed") != std::string::npos)
       writer->add_tensor(name, part->load(name));
