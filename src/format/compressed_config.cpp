@@ -162,9 +162,8 @@ CompressedConfig parse_compressed_config(const QuantizationConfig& config,
 nlohmann::json make_compressed_config(const OutputPlan& plan,
                                       const std::set<std::string>& unquantized) {
   nlohmann::json ignore = nlohmann::json::array();
-  if (!is_planned(plan, kHead)) ignore.push_back(kHead);
-  for (const std::string& layer : unquantized)
-    if (layer != kHead && !is_input_embedding(layer)) ignore.push_back(layer);
+  if (!is_planned(plan, plan.head)) ignore.push_back(plan.head);
+  for (const std::string& layer : plain_linears(plan, unquantized)) ignore.push_back(layer);
   nlohmann::json config = {{"quant_method", "compressed-tensors"},
                            {"format", "pack-quantized"},
                            {"quantization_status", "compressed"},

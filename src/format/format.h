@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/files.h"
 #include "checkpoint/checkpoint.h"
 #include "format/finished_linear.h"
 #include "format/linear_plan.h"
@@ -39,13 +40,17 @@ struct OutputPlan {
   const ModelSource* source = nullptr;  // config and companion files are taken from here
   at::ScalarType dtype = at::kFloat;    // of the model's weights: kBFloat16, kHalf or kFloat
   nlohmann::json config;                // in place of the source's config.json, unless null
+  // Modules by the model's family: engines are told whether the head is quantized, and take the
+  // embedding for no linear.
+  std::string head, embedding;
   std::vector<LinearPlan> linears;
   std::optional<OnlineRotation> online;  // where a linear's plan has one
   bool companions = true;                // tokenizer, licence and the like come along
   Provenance made = {};
 };
 
-// Writes one model into an existing empty folder, tensor by tensor; memory stays at one shard.
+// Writes one model into an existing empty folder, or a file, tensor by tensor; memory stays at one
+// shard.
 // Errors: a linear that is not what the plan says, comes twice or never; numbers the format would
 // change (a scale beyond its type).
 class ModelWriter {
@@ -64,6 +69,7 @@ class ModelWriter {
 
 struct Format {
   std::string name, summary;
+  PendingOutput::Kind kind = PendingOutput::Kind::kFolder;  // what an output is
   // The least zero point of an asymmetric grid that it holds; a run starts its zeros there.
   int least_zero = 0;
   bool only_on_request(const OutputPlan& plan) const { return on_request && on_request(plan); }
@@ -73,7 +79,8 @@ struct Format {
   // Holds it, but is not chosen unless asked for by name (compressed-tensors at 3, 5, 6, 7 bits).
   // May be null.
   bool (*on_request)(const OutputPlan& plan);
-  std::unique_ptr<ModelWriter> (*open_writer)(const std::filesystem::path& folder,
+  // path: an empty folder, or of a format that is a file its name.
+  std::unique_ptr<ModelWriter> (*open_writer)(const std::filesystem::path& path,
                                               const OutputPlan& plan);
   // The type its files hold scales in; float32: as wide a one as they need.
   at::ScalarType (*scale_type)(const OutputPlan& plan);

@@ -120,7 +120,7 @@ nlohmann::json make_gptq_config(const OutputPlan& plan, const std::set<std::stri
                            {"bits", grid.bits},
                            {"group_size", grid.group_size},
                            {"sym", grid.symmetric},
-                           {"lm_head", is_planned(plan, kHead)},
+                           {"lm_head", is_planned(plan, plan.head)},
                            {"checkpoint_format", name},
                            {"format", name},
                            {"pack_dtype", "int32"},
@@ -133,9 +133,8 @@ nlohmann::json make_gptq_config(const OutputPlan& plan, const std::set<std::stri
     config["dynamic"][exactly('+', linear.name)] = {
         {"bits", other.bits}, {"group_size", other.group_size}, {"sym", other.symmetric}};
   }
-  for (const std::string& layer : unquantized)
-    if (layer != kHead && !is_input_embedding(layer))
-      config["dynamic"][exactly('-', layer)] = nlohmann::json::object();
+  for (const std::string& layer : plain_linears(plan, unquantized))
+    config["dynamic"][exactly('-', layer)] = nlohmann::json::object();
   return config;
 }
 

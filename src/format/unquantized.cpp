@@ -9,10 +9,12 @@ bool is_planned(const OutputPlan& plan, std::string_view linear) {
                      [&](const LinearPlan& planned) { return planned.name == linear; });
 }
 
-bool is_input_embedding(const std::string& layer) {
-  for (const char* name : {"embed_tokens", "embed_positions", "embed_in", "wte", "wpe"})
-    if (layer == name || layer.ends_with(std::string(".") + name)) return true;
-  return false;
+std::vector<std::string> plain_linears(const OutputPlan& plan,
+                                       const std::set<std::string>& unquantized) {
+  std::vector<std::string> names;
+  for (const std::string& name : unquantized)
+    if (name != plan.head && name != plan.embedding) names.push_back(name);
+  return names;
 }
 
 }  // namespace halftone

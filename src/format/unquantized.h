@@ -1,19 +1,20 @@
 // How engines are told which modules a folder leaves unquantized.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "format/format.h"
 
 namespace halftone {
 
-// How engines call the head.
-inline constexpr const char* kHead = "lm_head";
-
 bool is_planned(const OutputPlan& plan, std::string_view linear);
 
-// layer: a module's name. The matrices that no engine takes for linears.
-bool is_input_embedding(const std::string& layer);
+// Of the matrices that were added unchanged (names without ".weight") those that engines would take
+// for quantized linears: neither head nor embedding.
+std::vector<std::string> plain_linears(const OutputPlan& plan,
+                                       const std::set<std::string>& unquantized);
 
 }  // namespace halftone

@@ -10,16 +10,14 @@
 #include "pipeline/opened_model.h"
 #include "pipeline/output.h"
 #include "pipeline/output_place.h"
+#include "pipeline/output_plan.h"
 #include "pipeline/source_check.h"
 
 namespace halftone {
 namespace {
 
 OutputPlan plan_for(const OpenedModel& source) {
-  OutputPlan plan;
-  plan.source = &source.weights->source();
-  plan.config = source.config_json();
-  plan_types(source, plan);
+  OutputPlan plan = plan_output(source, source.config_json());
   for (const std::string& name : source.weights->linears())
     plan.linears.push_back(plan_of(name, source.weights->read_linear(name)));
   plan_online_rotation(source.model, plan);

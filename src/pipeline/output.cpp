@@ -64,9 +64,7 @@ nlohmann::json written_totals(const std::filesystem::path& folder) {
 
 Output::Output(const std::filesystem::path& path, bool overwrite, const std::string& format,
                const OutputPlan& plan, size_t bytes_beside)
-    : path_(path),
-      format_(choose_format(format, plan)),
-      pending_(path, PendingOutput::Kind::kFolder, overwrite) {
+    : path_(path), format_(choose_format(format, plan)), pending_(path, format_.kind, overwrite) {
   require_apart(path, plan.source->files());
   const size_t free = free_disk_bytes(path);
   const size_t needed = bytes_while_written(plan, format_.name == "dense") + bytes_beside;

@@ -1,4 +1,4 @@
-// The writing side of a run: a pending folder, a format's writer, the read-back.
+// The writing side of a run: a pending folder or file, a format's writer, the read-back.
 #pragma once
 
 #include <filesystem>

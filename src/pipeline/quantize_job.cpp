@@ -8,6 +8,7 @@
 #include "kernels/lane_kernels.h"
 #include "pipeline/online_rotation.h"
 #include "pipeline/output_place.h"
+#include "pipeline/output_plan.h"
 #include "pipeline/run_identity.h"
 #include "pipeline/source_check.h"
 #include "recipe/rules.h"
@@ -107,10 +108,7 @@ at::Tensor QuantizeJob::calibration_ids() const {
 }
 
 OutputPlan QuantizeJob::output_plan() const {
-  OutputPlan plan;
-  plan.source = &opened_.weights->source();
-  plan.config = transformed_ ? weights_->config() : opened_.config_json();
-  plan_types(opened_, plan);
+  OutputPlan plan = plan_output(opened_, transformed_ ? weights_->config() : opened_.config_json());
   for (const LinearSlot& linear : model().linears())
     plan.linears.push_back({.name = linear.name,
                             .out = linear.out,

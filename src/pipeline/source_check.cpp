@@ -74,16 +74,6 @@ at::Tensor as_written(const at::Tensor& tensor) {
   return tensor.to(written_type(tensor.scalar_type()));
 }
 
-void plan_types(const OpenedModel& opened, OutputPlan& plan) {
-  plan.dtype = written_type(opened.model.dtype());
-  nlohmann::json config = plan.config.is_null() ? opened.weights->config() : plan.config;
-  for (const char* key : {"torch_dtype", "dtype"}) {
-    if (config.value(key, nlohmann::json()) != "float64" || plan.dtype != at::kFloat) continue;
-    config[key] = "float32";
-    plan.config = config;
-  }
-}
-
 std::vector<std::string> output_notes(const OpenedModel& opened) {
   std::vector<std::string> notes = opened.notes();
   const std::vector<std::string> names = plain_tensors(opened);

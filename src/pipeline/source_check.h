@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "format/format.h"
 #include "pipeline/opened_model.h"
 
 namespace halftone {
@@ -26,9 +25,6 @@ void require_finite(const OpenedModel& opened);
 // Formats hold float32, bfloat16 and float16: float64 is written as float32.
 at::ScalarType written_type(at::ScalarType stored);
 at::Tensor as_written(const at::Tensor& tensor);
-
-// The model's type as it is written, and a config that does not say float64.
-void plan_types(const OpenedModel& opened, OutputPlan& plan);
 
 // What a user has to know of an output of this model: notes of what was read, numbers that change
 // their type, companions that are left behind. One line each.

@@ -189,6 +189,8 @@ inline OutputPlan plan_for(const SourceModel& source, const std::vector<NamedCas
   OutputPlan plan;
   plan.source = &source.checkpoint();
   plan.dtype = dtype;
+  plan.head = "lm_head";
+  plan.embedding = "model.embed_tokens";
   for (const auto& [name, options] : cases) plan.linears.push_back(make_plan(name, options));
   return plan;
 }

@@ -1,0 +1,33 @@
+#include "pipeline/output_plan.h"
+
+#include "pipeline/source_check.h"
+
+namespace halftone {
+namespace {
+
+// A weight's name without ".weight".
+std::string module_of(std::string_view weight) {
+  return std::string(weight.substr(0, weight.rfind('.')));
+}
+
+// The model's type as it is written, and a config that does not say float64.
+void plan_types(const OpenedModel& source, OutputPlan& plan) {
+  plan.dtype = written_type(source.model.dtype());
+  if (plan.dtype != at::kFloat) return;
+  for (const char* key : {"torch_dtype", "dtype"})
+    if (plan.config.value(key, nlohmann::json()) == "float64") plan.config[key] = "float32";
+}
+
+}  // namespace
+
+OutputPlan plan_output(const OpenedModel& source, nlohmann::json config) {
+  OutputPlan plan;
+  plan.source = &source.weights->source();
+  plan.config = std::move(config);
+  plan_types(source, plan);
+  plan.head = module_of(source.model.family().head);
+  plan.embedding = module_of(source.model.family().embedding);
+  return plan;
+}
+
+}  // namespace halftone

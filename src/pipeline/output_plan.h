@@ -1,0 +1,15 @@
+// What the formats are told of a model before its first tensor comes.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "format/format.h"
+#include "pipeline/opened_model.h"
+
+namespace halftone {
+
+// Everything but the linears, and what is said of those.   config: of the output; one that does not
+// say float64 takes its place where weights are written as float32
+OutputPlan plan_output(const OpenedModel& source, nlohmann::json config);
+
+}  // namespace halftone
