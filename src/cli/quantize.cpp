@@ -96,7 +96,7 @@ std::string kept_by(const QuantizeRequest& request) {
                      printable(journal_folder(request.out).string(), 400));
 }
 
-nlohmann::json quantize_with_progress(const QuantizeRequest& request) {
+RunReport quantize_with_progress(const QuantizeRequest& request) {
   std::error_code error;
   const bool own_journal = !std::filesystem::exists(journal_folder(request.out), error);
   ConsoleProgress progress([&] {
@@ -114,12 +114,12 @@ nlohmann::json quantize_with_progress(const QuantizeRequest& request) {
 int quantize(const Options& options) {
   const QuantizeRequest request = make_request(options);
   const TextTarget target = report_target(options.report, request);
-  const nlohmann::json report = quantize_with_progress(request);
-  const char* verb = report.contains("seconds") ? "wrote" : "kept";  // what --resume found done
+  const RunReport report = quantize_with_progress(request);
+  const char* verb = report.seconds ? "wrote" : "kept";  // what --resume found done
   print_result(fmt::format("{} {}\n{}", verb, options.out, quantize_text(report)));
   const bool html = std::filesystem::path(options.report).extension() == ".html";
   target.write(html ? quantize_html(report) : json_text(report));
-  return report.value("verified", false) ? kDone : kGateOrReadBackFailed;
+  return report.verified() ? kDone : kGateOrReadBackFailed;
 }
 
 void add_recipe_options(CLI::App& command, Options& options) {

@@ -4,7 +4,7 @@
 
 namespace halftone {
 
-nlohmann::json bits_of(const PackedModel& weights, const Model& model) {
+BitsPerWeight bits_of(const PackedModel& weights, const Model& model) {
   const double all_bits = static_cast<double>(weights.source().stored_bytes()) * 8;
   double stored = 0, quoted = 0, count = 0;
   for (const std::string& name : weights.linears()) {
@@ -21,9 +21,9 @@ nlohmann::json bits_of(const PackedModel& weights, const Model& model) {
     }
     quoted = stored;
   }
-  return {{"quantized", stored / count},
-          {"quoted", quoted / count},
-          {"model", all_bits / static_cast<double>(model.parameters())}};
+  return {.quantized = stored / count,
+          .quoted = quoted / count,
+          .model = all_bits / static_cast<double>(model.parameters())};
 }
 
 }  // namespace halftone

@@ -98,7 +98,7 @@ nlohmann::json convert_model(const ConvertRequest& request, Progress& progress) 
   }
   progress.end();
   if (const auto notes = output_notes(source); !notes.empty()) report["notes"] = notes;
-  report.update(output.verify_and_commit(report));
+  report.update(nlohmann::json(output.verify_and_commit(report)));
   report["verified"] = true;
   return report;
 }

@@ -128,10 +128,10 @@ void Journal::begin(int64_t block) {
   rows_ = json::array();
 }
 
-void Journal::add(const FinishedLinear& linear, const json& row) {
+void Journal::add(const FinishedLinear& linear, const LinearRow& row) {
   if (!writer_) return;
   writer_->add_linear(linear);
-  rows_.push_back(row);
+  rows_.push_back(json(row));
 }
 
 void Journal::finish() {
@@ -161,7 +161,8 @@ std::vector<JournaledLinear> Journal::read(int64_t block) const {
         with_path(folder, [&] { return finish_linear(name, model->read_linear(name)); });
     require(prints.value(name, json()) == linear.fingerprint,
             "{}: {}: these are not the weights that were written", shown(folder), name);
-    linears.push_back({slots[i], std::move(linear), rows[i]});
+    linears.push_back({slots[i], std::move(linear),
+                       parse_linear_row(rows[i], shown(folder / kReportFile) + ": " + name)});
   }
   return linears;
 }

@@ -32,7 +32,7 @@ void discard_journal(const std::filesystem::path& out);
 struct JournaledLinear {
   LinearSlot slot;
   FinishedLinear linear;
-  nlohmann::json row;  // of the report
+  LinearRow row;  // of the report
 };
 
 class Journal {
@@ -54,7 +54,7 @@ class Journal {
 
   // One block after another: `begin`, `add` for each of its linears, `finish`.
   void begin(int64_t block);
-  void add(const FinishedLinear& linear, const nlohmann::json& row);
+  void add(const FinishedLinear& linear, const LinearRow& row);
   void finish();
 
   // The output is in its place.

@@ -55,11 +55,12 @@ size_t bytes_while_written(const OutputPlan& plan, bool dense) {
 
 }  // namespace
 
-nlohmann::json written_totals(const std::filesystem::path& folder) {
-  const std::shared_ptr<const PackedModel> written = open_model(folder);
+WrittenTotals written_totals(const std::filesystem::path& path) {
+  const std::shared_ptr<const PackedModel> written = open_model(path);
   const Model model(written);
-  return {{"bits_per_weight", bits_of(*written, model)},
-          {"bytes", written->source().stored_bytes()}};
+  return {.bits_per_weight = bits_of(*written, model),
+          .bytes = written->source().stored_bytes(),
+          .caution = ""};
 }
 
 Output::Output(const std::filesystem::path& path, bool overwrite, const std::string& format,
@@ -83,15 +84,15 @@ void Output::add_tensor(const std::string& name, const at::Tensor& tensor) {
   writer_->add_tensor(name, tensor);
 }
 
-nlohmann::json Output::verify_and_commit(const nlohmann::json& report) {
+WrittenTotals Output::verify_and_commit(const nlohmann::json& report) {
   writer_->finish(report);
   try {
     verify_written(pending_.staging(), writer_->fingerprints());
   } catch (const Error& error) {
     throw VerificationError(error.what());
   }
-  nlohmann::json totals = written_totals(pending_.staging());
-  if (!caution_.empty()) totals["caution"] = caution_;
+  WrittenTotals totals = written_totals(pending_.staging());
+  totals.caution = caution_;
   require_replaceable(path_);  // still, after the hours that this may have taken
   pending_.commit();
   return totals;

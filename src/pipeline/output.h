@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "format/format.h"
 #include "pipeline/opened_model.h"
+#include "report/written_totals.h"
 
 namespace halftone {
 
@@ -19,8 +20,8 @@ class VerificationError : public Error {
   using Error::Error;
 };
 
-// What the files of a model folder hold: {bits_per_weight, bytes}.
-nlohmann::json written_totals(const std::filesystem::path& folder);
+// What the files of a model hold.
+WrittenTotals written_totals(const std::filesystem::path& path);
 
 class Output {
  public:
@@ -36,10 +37,9 @@ class Output {
   void add_tensor(const std::string& name, const at::Tensor& tensor);
 
   // Writes `report` into the folder, reads every quantized linear back and compares it bit for bit
-  // with what was added, then puts the folder in its place. Returns what the files hold:
-  // {bits_per_weight, bytes, caution (where a reader is known to refuse them)}. Error if a weight
-  // differs; then nothing is put in place.
-  nlohmann::json verify_and_commit(const nlohmann::json& report);
+  // with what was added, then puts the folder in its place. Returns what the files hold. Error if a
+  // weight differs; then nothing is put in place.
+  WrittenTotals verify_and_commit(const nlohmann::json& report);
 
  private:
   std::filesystem::path path_;

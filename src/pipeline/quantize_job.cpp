@@ -17,8 +17,6 @@
 namespace halftone {
 namespace {
 
-using nlohmann::json;
-
 constexpr int64_t kSequencesOfOneHeldOut = 10;  // target.auto: a tenth of them, at least one
 constexpr int64_t kMostSequences = int64_t{1} << 24;
 
@@ -170,11 +168,11 @@ at::Tensor QuantizeJob::other_tensor(const std::string& name) const {
   return rotated;
 }
 
-const json& QuantizeJob::identity() const {
+const RunIdentity& QuantizeJob::identity() const {
   if (!identity_) {
-    const json calibration =
-        corpus_ ? calibration_identity(*corpus_, *windows_, request_.seed, held_out_sequences())
-                : json();
+    std::optional<CalibrationIdentity> calibration;
+    if (corpus_)
+      calibration = calibration_identity(*corpus_, *windows_, request_.seed, held_out_sequences());
     identity_ =
         run_identity(request_, opened_, calibration, execution_, least_scale(float16_scales_));
   }

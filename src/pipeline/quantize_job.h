@@ -4,7 +4,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "pipeline/opened_model.h"
 #include "pipeline/output.h"
 #include "pipeline/quantize_request.h"
+#include "report/run_report.h"
 
 namespace halftone {
 
@@ -35,7 +35,7 @@ class QuantizeJob {
   at::Tensor weight(const LinearSlot& linear) const;       // (out, in), as stored or transformed
   at::Tensor other_tensor(const std::string& name) const;  // in the model's own dtype
   // What decides the result (pipeline/run_identity.h); found out once, when it is first asked for.
-  const nlohmann::json& identity() const;
+  const RunIdentity& identity() const;
 
  private:
   void check_recipe() const;
@@ -51,7 +51,7 @@ class QuantizeJob {
   std::optional<Corpus> corpus_;
   std::optional<TokenWindows> windows_;
   bool float16_scales_ = false;
-  mutable std::optional<nlohmann::json> identity_;
+  mutable std::optional<RunIdentity> identity_;
 };
 
 }  // namespace halftone

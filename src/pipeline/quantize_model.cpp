@@ -6,19 +6,19 @@
 #include "pipeline/output.h"
 #include "pipeline/quantize_job.h"
 #include "pipeline/resume.h"
-#include "pipeline/run_report.h"
+#include "pipeline/run_record.h"
 #include "pipeline/stage_solvers.h"
 
 namespace halftone {
 
-nlohmann::json quantize_model(const QuantizeRequest& request, Progress& progress) {
+RunReport quantize_model(const QuantizeRequest& request, Progress& progress) {
   // opens and checks everything; refuses what cannot work before any work starts
   const QuantizeJob job(with_choices_of_the_run_before(request));
   if (const auto finished = finished_report(job)) return *finished;
   Journal journal(job);
   Output output(request.out, request.overwrite, request.format, job.output_plan(),
                 journal.expected_bytes());
-  RunReport report(job, output.format());
+  RunRecord report(job, output.format());
 
   for (const std::string& name : job.model().other_tensors())
     output.add_tensor(name, job.other_tensor(name));

@@ -40,7 +40,7 @@ QuantizeRequest with_choices_of_the_run_before(QuantizeRequest request) {
   return request;
 }
 
-int64_t resume(const Journal& journal, Output& output, RunReport& report,
+int64_t resume(const Journal& journal, Output& output, RunRecord& report,
                std::optional<Calibration>& calibration, Progress& progress) {
   if (journal.blocks() == 0) return 0;
   progress.begin("resume", journal.blocks());
@@ -61,14 +61,14 @@ int64_t resume(const Journal& journal, Output& output, RunReport& report,
   return journal.blocks();
 }
 
-std::optional<json> finished_report(const QuantizeJob& job) {
+std::optional<RunReport> finished_report(const QuantizeJob& job) {
   const QuantizeRequest& request = job.request();
   if (!request.resume || !is_there(request.out / kReportFile)) return std::nullopt;
   const json identity = comparable(job.identity());
-  json report = read_json(request.out / kReportFile);
+  const json kept = read_json(request.out / kReportFile);
   json wanted = identity;
   if (!request.format.empty()) wanted["format"] = request.format;
-  const std::string change = first_change(comparable(report), wanted);
+  const std::string change = first_change(comparable(kept), wanted);
   const fs::path journal = journal_folder(request.out);
   if (!change.empty() && is_there(journal)) return std::nullopt;  // an output to be overwritten
   require(change.empty(),
@@ -78,8 +78,8 @@ std::optional<json> finished_report(const QuantizeJob& job) {
     const FileLock lock(journal / kRunFile);
     if (first_change(read_json(journal / kRunFile), identity).empty()) discard_journal(request.out);
   }
-  report.update(written_totals(request.out));
-  report["verified"] = true;  // or it would not be here
+  RunReport report = parse_run_report(kept, printable((request.out / kReportFile).string(), 400));
+  report.written = written_totals(request.out);  // verified, or it would not be here
   return report;
 }
 

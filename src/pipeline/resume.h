@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/progress.h"
@@ -10,7 +9,7 @@
 #include "pipeline/journal.h"
 #include "pipeline/output.h"
 #include "pipeline/quantize_job.h"
-#include "pipeline/run_report.h"
+#include "pipeline/run_record.h"
 
 namespace halftone {
 
@@ -20,11 +19,11 @@ QuantizeRequest with_choices_of_the_run_before(QuantizeRequest request);
 
 // Hands everything that the journal holds to the output, the report and the calibration, which then
 // stand where the interrupted run stood. Returns the first block that is left to do.
-int64_t resume(const Journal& journal, Output& output, RunReport& report,
+int64_t resume(const Journal& journal, Output& output, RunRecord& report,
                std::optional<Calibration>& calibration, Progress& progress);
 
 // The report of the finished output that a resumed run finds in its place. None: there is none, it
 // is not to be resumed, or a journal is about to replace it. Error: the output of another run.
-std::optional<nlohmann::json> finished_report(const QuantizeJob& job);
+std::optional<RunReport> finished_report(const QuantizeJob& job);
 
 }  // namespace halftone

@@ -42,36 +42,40 @@ std::string difference(const json& then, const json& now) {
 
 }  // namespace
 
-json calibration_identity(const Corpus& corpus, const TokenWindows& windows, uint64_t seed,
-                          int64_t held_out) {
-  json result = {{"text", corpus.name},
-                 {"ids_sha256", corpus.ids_sha256},
-                 {"tokenizer", corpus.description},
-                 {"round_trip", corpus.round_trip},
-                 {"bos", corpus.bos},
-                 {"sequences", windows.count},
-                 {"length", windows.length},
-                 {"seed", seed},
-                 {"windows_sha256", sha256_hex(std::as_bytes(std::span(windows.ids)))}};
-  if (held_out > 0) result["held_out_sequences"] = held_out;
-  return result;
+CalibrationIdentity calibration_identity(const Corpus& corpus, const TokenWindows& windows,
+                                         uint64_t seed, int64_t held_out) {
+  return {.text = corpus.name,
+          .ids_sha256 = corpus.ids_sha256,
+          .tokenizer = corpus.description,
+          .round_trip = corpus.round_trip,
+          .bos = corpus.bos,
+          .sequences = windows.count,
+          .length = windows.length,
+          .seed = seed,
+          .windows_sha256 = sha256_hex(std::as_bytes(std::span(windows.ids))),
+          .held_out_sequences = held_out};
 }
 
-json run_identity(const QuantizeRequest& request, const OpenedModel& model, const json& calibration,
-                  const Execution& execution, double least_scale) {
-  const std::string recipe = to_toml(request.recipe);
-  const bool calibrated = !calibration.is_null();
-  return {{"halftone_version", HALFTONE_VERSION},
-          {"model", {{"fingerprint", model.fingerprint()}}},
-          {"recipe",
-           {{"name", request.recipe.name}, {"toml", recipe}, {"sha256", text_sha256(recipe)}}},
-          {"calibration", calibration},
-          {"least_scale", least_scale},
-          {"compute", calibrated ? json(dtype_name(execution.dtype)) : json()},
-          {"products", calibrated ? json(name_of(execution.products)) : json()},
-          {"device", c10::DeviceTypeName(execution.device.type(), /*lower_case=*/true)},
-          {"threads", execution.threads},
-          {"seed", request.seed}};
+RunIdentity run_identity(const QuantizeRequest& request, const OpenedModel& model,
+                         const std::optional<CalibrationIdentity>& calibration,
+                         const Execution& execution, double least_scale) {
+  RunIdentity identity{.halftone_version = HALFTONE_VERSION,
+                       .model_fingerprint = model.fingerprint(),
+                       .recipe_name = request.recipe.name,
+                       .recipe_toml = to_toml(request.recipe),
+                       .recipe_sha256 = "",
+                       .calibration = calibration,
+                       .least_scale = least_scale,
+                       .compute = std::nullopt,
+                       .products = std::nullopt,
+                       .device = c10::DeviceTypeName(execution.device.type(), /*lower_case=*/true),
+                       .threads = execution.threads,
+                       .seed = request.seed};
+  identity.recipe_sha256 = text_sha256(identity.recipe_toml);
+  if (!calibration) return identity;
+  identity.compute = dtype_name(execution.dtype);
+  identity.products = name_of(execution.products);
+  return identity;
 }
 
 json comparable(json identity) {

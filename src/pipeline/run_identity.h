@@ -2,23 +2,24 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "pipeline/opened_model.h"
 #include "pipeline/quantize_request.h"
+#include "report/run_report.h"
 
 namespace halftone {
 
 // Corpus, sampling rule and hashes.   held_out: sequences for target.auto
-nlohmann::json calibration_identity(const Corpus& corpus, const TokenWindows& windows,
-                                    uint64_t seed, int64_t held_out);
+CalibrationIdentity calibration_identity(const Corpus& corpus, const TokenWindows& windows,
+                                         uint64_t seed, int64_t held_out);
 
-// As it opens the report: version, model, recipe, calibration (null without), least scale, number
-// type, products, device, threads, seed. Two runs of the same identity give the same bytes on one
+// Two runs of the same identity give the same bytes on one
 // machine, as far as a sample of the weights tells models apart. It costs a look at every tensor.
-nlohmann::json run_identity(const QuantizeRequest& request, const OpenedModel& model,
-                            const nlohmann::json& calibration, const Execution& execution,
-                            double least_scale);
+RunIdentity run_identity(const QuantizeRequest& request, const OpenedModel& model,
+                         const std::optional<CalibrationIdentity>& calibration,
+                         const Execution& execution, double least_scale);
 
 // Of an identity, or a report, what decides the result: where the text lies and what the recipe is
 // called change nothing.

@@ -3,15 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "report/metric.h"
 #include "report/own_report.h"
 #include "report/quantize_report.h"
 #include "report/quantize_totals.h"
 
 namespace halftone {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr double kChartWidth = 960, kChartHeight = 160;
 
@@ -44,31 +41,30 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-std::string number(const Json& linear, std::string_view name) {
-  const auto value = find_metric(linear, name);
+std::string number(const std::optional<double>& value) {
   return value ? fmt::format("{:.4g}", *value) : "";
 }
 
-double error_of(const Json& linear) {
-  const double error = find_metric(linear, "relative_error").value_or(0);
+double error_of(const LinearRow& linear) {
+  const double error = linear.relative_error;
   return std::isfinite(error) ? std::max(0.0, error) : 0;
 }
 
 // One bar a linear, in the order of the model; the name shows under the pointer.
-std::string chart(const Json& linears) {
+std::string chart(const std::vector<LinearRow>& linears) {
   double highest = 0;
-  for (const Json& linear : linears) highest = std::max(highest, error_of(linear));
+  for (const LinearRow& linear : linears) highest = std::max(highest, error_of(linear));
   if (highest == 0) return "";
   const double step = kChartWidth / static_cast<double>(linears.size());
   std::string bars;
   double left = 0;
-  for (const Json& linear : linears) {
+  for (const LinearRow& linear : linears) {
     const double height = kChartHeight * error_of(linear) / highest;
     bars += fmt::format(
         "<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\"><title>{}: {}</title>"
         "</rect>\n",
-        left, kChartHeight - height, step * 0.8, height, escaped(find_text(linear, "name")),
-        number(linear, "relative_error"));
+        left, kChartHeight - height, step * 0.8, height, escaped(linear.name),
+        number(linear.relative_error));
     left += step;
   }
   return fmt::format(
@@ -78,23 +74,21 @@ std::string chart(const Json& linears) {
       highest, kChartWidth, kChartHeight, bars);
 }
 
-std::string linear_rows(const Json& linears) {
+std::string linear_rows(const std::vector<LinearRow>& linears) {
   std::string rows;
-  for (const Json& linear : linears)
+  for (const LinearRow& linear : linears)
     rows += fmt::format(
         "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>"
         "<td>{}</td><td>{}</td></tr>\n",
-        escaped(find_text(linear, "name")), escaped(find_text(linear, "objective")),
-        number(linear, "relative_error"), number(linear, "loss"),
-        number(linear, "loss_ratio_to_rtn"), number(linear, "bits_per_weight"),
-        number(linear, "damping"), escaped(find_text(linear, "fallback")),
-        number(linear, "seconds"));
+        escaped(linear.name), escaped(linear.objective), number(linear.relative_error),
+        number(linear.loss), number(linear.loss_ratio_to_rtn), number(linear.bits_per_weight),
+        number(linear.damping), escaped(linear.fallback), number(linear.seconds));
   return rows;
 }
 
 }  // namespace
 
-std::string quantize_html(const Json& report) {
+std::string quantize_html(const RunReport& report) {
   std::string totals;
   for (const auto& [label, text] : quantize_totals(report))
     totals += fmt::format("<tr><td>{}</td><td>{}</td></tr>\n", label, escaped(text));
@@ -105,8 +99,8 @@ std::string quantize_html(const Json& report) {
       "<th>loss</th><th>of "
       "rounding's</th><th>bits/weight</th><th>damping</th><th>fallback</th><th>seconds</th></tr>\n"
       "{}</table>\n<h2>Recipe</h2>\n<pre>{}</pre>\n</body></html>\n",
-      kHtmlHead, kStyle, totals, chart(linears_of(report)), linear_rows(linears_of(report)),
-      escaped(find_text(report, "recipe.toml")));
+      kHtmlHead, kStyle, totals, chart(report.linears), linear_rows(report.linears),
+      escaped(report.identity.recipe_toml));
 }
 
 }  // namespace halftone

@@ -1,17 +1,17 @@
-// What a quantization did, as text and as a page. The JSON is what pipeline/quantize_model.h
-// returns.
+// What a quantization did, as text and as a page.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
+
+#include "report/run_report.h"
 
 namespace halftone {
 
 // A few lines for the terminal: format, sizes, bits per weight, read-back, error, fallbacks, time.
-std::string quantize_text(const nlohmann::json& report);
+std::string quantize_text(const RunReport& report);
 
 // One page that needs nothing else: totals, a bar chart of the relative error, a row per linear,
 // the recipe.
-std::string quantize_html(const nlohmann::json& report);
+std::string quantize_html(const RunReport& report);
 
 }  // namespace halftone

@@ -104,9 +104,17 @@ TEST(Journal, DamagedBlocksAreRefusedByName) {
   EXPECT_NE(message.find("block-00001: model.layers.1."), std::string::npos) << message;
   EXPECT_NE(message.find("not the weights that were written"), std::string::npos) << message;
   write_file_atomically(block / "model.safetensors", file);
+  const std::string report = read_file(block / "halftone.json");
   write_file_atomically(block / "halftone.json", "{\"linears\": [], \"fingerprints\": {}}");
   message = message_of([&] { run(request); });
   EXPECT_NE(message.find("halftone.json: expected 7 linears"), std::string::npos) << message;
+  json kept = json::parse(report);
+  kept["linears"][0].erase("loss");
+  write_file_atomically(block / "halftone.json", kept.dump());
+  message = message_of([&] { run(request); });
+  EXPECT_NE(message.find("halftone.json: model.layers.1.self_attn.q_proj: expected"),
+            std::string::npos)
+      << message;
   fs::remove(block / "halftone.json");
   EXPECT_NE(message_of([&] { run(request); }).find("halftone.json"), std::string::npos);
   EXPECT_EQ(entries(folder.path()), 1u);

@@ -288,7 +288,7 @@ TEST(QuantizeModel, AutomaticTargetsAreReportedPerLinearAndBeatPlainOnes) {
     EXPECT_GT(least, 0);
     for (const json& error : errors) EXPECT_LE(least, error.get<double>());
   }
-  const std::string summary = quantize_text(report);
+  const std::string summary = quantize_text(parse_run_report(report, "report"));
   EXPECT_NE(summary.find("targets chosen"), std::string::npos);
   EXPECT_LT(evaluate(folder / "chosen")["kl"]["mean"].get<double>(),
             evaluate(folder / "auto")["kl"]["mean"].get<double>());

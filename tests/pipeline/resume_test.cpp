@@ -103,7 +103,7 @@ TEST(Resume, ThatAKillHasLeftBesideItsFinishedOutputIsRemoved) {
     EXPECT_NE(message_of([&] { run(request); }).find("another process"), std::string::npos);
   }
   StoppingProgress progress(1);  // work would throw Interrupted
-  EXPECT_TRUE(quantize_model(request, progress)["verified"].get<bool>());
+  EXPECT_TRUE(quantize_model(request, progress).verified());
   EXPECT_EQ(entries(folder.path()), 1u);
 }
 

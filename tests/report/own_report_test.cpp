@@ -24,7 +24,7 @@ TEST(OwnReport, IsWhatJsonAndReportWrite) {
   }
   EXPECT_TRUE(is_own_report(json::array({kEvaluation, kEvaluation}).dump(2)));
   EXPECT_TRUE(is_own_report(kTokens.dump() + "\n" + kTokens.dump() + "\n"));
-  EXPECT_TRUE(is_own_report(quantize_html(kReport)));
+  EXPECT_TRUE(is_own_report(quantize_html(RunReport{})));
   EXPECT_TRUE(is_own_report(""));  // of mktemp
 }
 

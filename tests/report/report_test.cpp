@@ -134,24 +134,36 @@ TEST(ComparisonText, NamesModelsInFullWhereTheirLastPartsAreEqual) {
   EXPECT_TRUE(contains(text, "\nb/hf "));
 }
 
-json quantization() {
+RunReport quantization() {
   const auto linear = [](const std::string& name, double error, const std::string& fallback) {
-    return json{{"name", name},    {"objective", "input"},
-                {"loss", 1.5},     {"relative_error", error},
-                {"outliers", 0.0}, {"bits_per_weight", 4.25},
-                {"damping", 0.01}, {"fallback", fallback},
-                {"seconds", 0.5},  {"weight_divergence", 0.002}};
+    LinearRow row;
+    row.name = name;
+    row.objective = "input";
+    row.loss = 1.5;
+    row.relative_error = error;
+    row.weight_divergence = 0.002;
+    row.bits_per_weight = 4.25;
+    row.damping = 0.01;
+    row.fallback = fallback;
+    row.seconds = 0.5;
+    return row;
   };
-  return {{"recipe", {{"name", "gptq"}, {"toml", "summary = \"<b>\""}}},
-          {"format", "gptq"},
-          {"calibration", {{"text", "c4.txt"}, {"sequences", 128}, {"length", 2048}, {"seed", 0}}},
-          {"compute", "float32"},
-          {"linears", {linear("l.0.q", 0.01, ""), linear("l.0.<k>", 0.03, "damping 0.1")}},
-          {"bits_per_weight", {{"quantized", 4.25}, {"model", 5.125}}},
-          {"bytes", 96468992},
-          {"verified", true},
-          {"seconds", 200},
-          {"peak_rss_bytes", 851443712}};
+  RunReport report;
+  report.identity.recipe_name = "gptq";
+  report.identity.recipe_toml = "summary = \"<b>\"";
+  report.identity.calibration.emplace();
+  report.identity.calibration->text = "c4.txt";
+  report.identity.calibration->sequences = 128;
+  report.identity.calibration->length = 2048;
+  report.identity.compute = "float32";
+  report.format = "gptq";
+  report.linears = {linear("l.0.q", 0.01, ""), linear("l.0.<k>", 0.03, "damping 0.1")};
+  report.written = {.bits_per_weight = {.quantized = 4.25, .quoted = 4.25, .model = 5.125},
+                    .bytes = 96468992,
+                    .caution = ""};
+  report.seconds = 200;
+  report.peak_rss_bytes = 851443712;
+  return report;
 }
 
 TEST(QuantizeText, SaysWhatWasWrittenAndThatItReadsBack) {
@@ -169,9 +181,9 @@ took             3 min 20 s, peak memory 812 MiB
 }
 
 TEST(QuantizeText, SetsLossesAgainstThoseOfRoundingToNearest) {
-  json report = quantization();
-  report["linears"][0]["loss_ratio_to_rtn"] = 0.25;
-  report["linears"][1]["loss_ratio_to_rtn"] = 0.36;
+  RunReport report = quantization();
+  report.linears[0].loss_ratio_to_rtn = 0.25;
+  report.linears[1].loss_ratio_to_rtn = 0.36;
   EXPECT_TRUE(
       contains(quantize_text(report),
                "\nloss             0.300 of rounding to nearest (geometric mean), worst 0.360 "
@@ -180,17 +192,17 @@ TEST(QuantizeText, SetsLossesAgainstThoseOfRoundingToNearest) {
 }
 
 TEST(QuantizeText, ACautionIsALineOfItsOwnAndOnlyWhereThereIsOne) {
-  json report = quantization();
+  RunReport report = quantization();
   EXPECT_FALSE(contains(quantize_text(report), "caution"));
-  report["caution"] = "some reader refuses this";
+  report.written->caution = "some reader refuses this";
   EXPECT_TRUE(contains(quantize_text(report), "caution          some reader refuses this\n"));
 }
 
 TEST(Reports, NotesAreLinesOfTheirOwnAndOnlyWhereThereAreSome) {
   const json notes = {"the first", "the <second>", 3};
-  json report = quantization();
+  RunReport report = quantization();
   EXPECT_FALSE(contains(quantize_text(report), "note"));
-  report["notes"] = notes;
+  report.notes = {"the first", "the <second>"};
   EXPECT_TRUE(contains(quantize_text(report),
                        "\nnote             the first\nnote             the <second>\ntook "));
   EXPECT_TRUE(contains(quantize_html(report), "<td>note</td><td>the &lt;second&gt;</td>"));
@@ -214,23 +226,23 @@ TEST(Reports, AnEvaluationThatFailedIsAnErrorWithTheModelsName) {
 }
 
 TEST(QuantizeText, SaysWhatOfItIsOfAnEarlierRun) {
-  json report = quantization();
-  report["resumed_linears"] = 1;
+  RunReport report = quantization();
+  report.resumed_linears = 1;
   EXPECT_TRUE(
       contains(quantize_text(report),
                "took             3 min 20 s, peak memory 812 MiB; 1 linears taken over from the "
                "run before\n"));
-  report.erase("seconds");
+  report.seconds.reset();
   EXPECT_TRUE(contains(quantize_text(report),
                        "read back        ok when it was written\n"
                        "took             nothing: this output was finished before\n"));
 }
 
 TEST(QuantizeText, ShowsBothCountsOfBitsAndTheShareOfOutliers) {
-  json report = quantization();
-  report["bits_per_weight"]["quoted"] = 4.125;
-  report["linears"][0]["outliers"] = 0.012;
-  report["linears"][1]["outliers"] = 0.008;
+  RunReport report = quantization();
+  report.written->bits_per_weight.quoted = 4.125;
+  report.linears[0].outliers = 0.012;
+  report.linears[1].outliers = 0.008;
   const std::string text = quantize_text(report);
   EXPECT_TRUE(contains(text, "bits per weight  4.250 (quoted as 4.125) in 2 ")) << text;
   EXPECT_TRUE(contains(text,
@@ -254,10 +266,8 @@ TEST(ConvertText, ShowsBothSides) {
 }
 
 TEST(QuantizeText, ShoutsIfTheReadBackFailed) {
-  json report = quantization();
-  report["verified"] = false;
-  EXPECT_TRUE(contains(quantize_text(report), "FAILED"));
-  report.erase("verified");
+  RunReport report = quantization();
+  report.written.reset();
   EXPECT_TRUE(contains(quantize_text(report), "FAILED"));
 }
 
