@@ -21,10 +21,6 @@ namespace halftone {
 namespace fs = std::filesystem;
 namespace {
 
-std::string shown(const fs::path& path) {
-  return printable(path.string(), 400);
-}
-
 // Of a call before: beside it, in the same argument list, it may be evaluated first.
 std::string last_error() {
   return std::strerror(errno);

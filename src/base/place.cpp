@@ -14,10 +14,6 @@ namespace {
 
 constexpr int kMostLinks = 40;  // as Linux
 
-std::string shown(const fs::path& path) {
-  return printable(path.string(), 400);
-}
-
 // Without a trailing slash, "." and "..". What ".." means behind a link only the file system knows.
 fs::path normal(const fs::path& path) {
   const bool climbs = std::find(path.begin(), path.end(), "..") != path.end();
@@ -63,6 +59,15 @@ bool is_anothers(const fs::path& place) {
 }
 
 }  // namespace
+
+std::string shown(const fs::path& path) {
+  return printable(path.string(), 400);
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(fs::symlink_status(path, error));
+}
 
 fs::path place_of(const fs::path& path) {
   if (path.empty()) return path;

@@ -17,6 +17,12 @@ std::filesystem::path place_of(const std::filesystem::path& path);
 // The folder in which a path's place lies, "." where it has none.
 std::filesystem::path parent_of(const std::filesystem::path& path);
 
+// A path as messages name it.
+std::string shown(const std::filesystem::path& path);
+
+// Whether something has this name, be it a link that leads nowhere.
+bool is_there(const std::filesystem::path& path);
+
 // The last name of a path as it is written ("llama" of "models/llama/"), for a label.
 std::string last_name(const std::filesystem::path& path);
 
@@ -49,7 +55,7 @@ void write_through(const std::filesystem::path& path, std::string_view text);
 // inside a folder) stays as it is.
 template <class Work>
 decltype(auto) with_path(const std::filesystem::path& path, Work&& work) {
-  const std::string place = printable(path.string(), 400);
+  const std::string place = shown(path);
   try {
     return std::forward<Work>(work)();
   } catch (const Error& error) {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/place.h"
 #include "checkpoint/dtype.h"
 #include "checkpoint/shard_index.h"
 
@@ -16,11 +17,7 @@ constexpr const char* kConfigFile = "config.json";
 
 using Files = std::vector<std::shared_ptr<const SafetensorsFile>>;
 
-std::string shown(const fs::path& path) {
-  return printable(path.string(), 400);
-}
-
-bool is_there(const fs::path& path) {
+bool is_found(const fs::path& path) {
   std::error_code error;
   return fs::exists(path, error);
 }
@@ -28,9 +25,9 @@ bool is_there(const fs::path& path) {
 nlohmann::json read_config(const fs::path& folder) {
   std::error_code error;
   require(fs::is_directory(folder, error), "{}: expected a model folder, found {}", shown(folder),
-          is_there(folder) ? "a file" : "nothing");
+          is_found(folder) ? "a file" : "nothing");
   const fs::path path = folder / kConfigFile;
-  require(is_there(path), "{}: expected a model folder, found no config.json", shown(folder));
+  require(is_found(path), "{}: expected a model folder, found no config.json", shown(folder));
   nlohmann::json config = read_json(path);
   require(config.is_object(), "{}: expected an object, found {}", shown(path), config.type_name());
   return config;
@@ -38,7 +35,7 @@ nlohmann::json read_config(const fs::path& folder) {
 
 [[noreturn]] void fail_without_weights(const fs::path& folder) {
   const bool pickled =
-      is_there(folder / "pytorch_model.bin") || is_there(folder / "pytorch_model.bin.index.json");
+      is_found(folder / "pytorch_model.bin") || is_found(folder / "pytorch_model.bin.index.json");
   fail("{}: expected {} or {}, found neither{}", shown(folder), kSingleFile, kIndexFile,
        pickled ? "; pytorch_model.bin has to be converted to safetensors first" : "");
 }
@@ -80,7 +77,7 @@ Files open_shards(const fs::path& folder, std::vector<std::string>& notes) {
   for (const auto& [tensor, shard] : index.shard_of) names.insert(shard);
   Files files;
   for (const std::string& name : names) {
-    require(is_there(folder / name), "{}: the shard {} is missing", shown(path), printable(name));
+    require(is_found(folder / name), "{}: the shard {} is missing", shown(path), printable(name));
     files.push_back(std::make_shared<SafetensorsFile>(folder / name));
   }
   require(!files.empty(), "{}: weight_map: expected tensors, found none", shown(path));
@@ -125,9 +122,9 @@ std::string closest_names(std::string_view name, const std::vector<std::string>&
 
 Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder), config_(read_config(folder)) {
   // a single file goes before an index, as in transformers
-  if (is_there(folder / kSingleFile))
+  if (is_found(folder / kSingleFile))
     files_.push_back(std::make_shared<SafetensorsFile>(folder / kSingleFile));
-  else if (is_there(folder / kIndexFile))
+  else if (is_found(folder / kIndexFile))
     files_ = open_shards(folder, notes_);
   else
     fail_without_weights(folder);

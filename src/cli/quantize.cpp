@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/files.h"
+#include "base/place.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/console_progress.h"
@@ -93,7 +94,7 @@ QuantizeRequest make_request(const Options& options) {
 std::string kept_by(const QuantizeRequest& request) {
   if (!request.recipe.needs_calibration() || !has_finished_blocks(request.out)) return "";
   return fmt::format("{} keeps the finished blocks: --resume goes on with them",
-                     printable(journal_folder(request.out).string(), 400));
+                     shown(journal_folder(request.out)));
 }
 
 RunReport quantize_with_progress(const QuantizeRequest& request) {

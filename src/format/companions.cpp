@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/place.h"
 #include "checkpoint/checkpoint.h"
 
 namespace halftone {
@@ -71,10 +72,6 @@ struct Found {
   std::set<fs::path> files;
   std::set<std::string> missing;
 };
-
-std::string shown(const fs::path& path) {
-  return printable(path.string(), 200);
-}
 
 // A file, or (one level deep) the files of a folder.
 void add(const fs::path& folder, const fs::path& name, bool enter, Found& found) {

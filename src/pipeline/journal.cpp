@@ -3,11 +3,13 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <span>
 
 #include "base/error.h"
 #include "base/place.h"
 #include "checkpoint/checkpoint.h"
 #include "pipeline/output_place.h"
+#include "pipeline/output_plan.h"
 #include "pipeline/run_identity.h"
 
 namespace halftone {
@@ -15,17 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-constexpr double kDiskMargin = 1.02;  // headers
-
-std::string shown(const fs::path& path) {
-  return printable(path.string(), 400);
-}
-
-bool is_there(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(fs::symlink_status(path, error));
-}
 
 std::string block_name(int64_t block) {
   return fmt::format("block-{:05}", block);
@@ -99,11 +90,10 @@ void Journal::start() {
 
 size_t Journal::expected_bytes() const {
   if (!job_.calibrated()) return 0;
-  double bits = 0;
-  for (int64_t block = blocks_; block < job_.model().config().layers; ++block)
-    for (const LinearSlot& linear : job_.model().linears_of_block(block))
-      bits += static_cast<double>(linear.out * linear.in) * job_.recipe().of(linear.name).grid.bits;
-  return static_cast<size_t>(bits / 8 * kDiskMargin);
+  size_t done = 0;
+  for (int64_t block = 0; block < blocks_; ++block)
+    done += job_.model().linears_of_block(block).size();
+  return bytes_on_disk(code_bytes(std::span(plan_.linears).subspan(done)));
 }
 
 fs::path Journal::run_file() const {

@@ -5,16 +5,16 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/place.h"
 #include "checkpoint/safetensors.h"
 #include "format/verify.h"
 #include "pipeline/bits.h"
 #include "pipeline/output_place.h"
+#include "pipeline/output_plan.h"
 #include "report/human.h"
 
 namespace halftone {
 namespace {
-
-constexpr double kDiskMargin = 1.02;  // headers, config and tokenizer files
 
 std::string formats_that_hold(const OutputPlan& plan) {
   std::string names;
@@ -42,10 +42,11 @@ size_t bytes_of_result(const OutputPlan& plan, bool dense) {
   for (const LinearPlan& linear : plan.linears) {
     if (!packed)
       bytes -= static_cast<double>(plan.source->stored_info(linear.name + ".weight").bytes);
-    const auto bits = dense ? 8 * c10::elementSize(plan.dtype) : linear.grid.bits;
-    bytes += static_cast<double>(linear.out * linear.in) * static_cast<double>(bits) / 8;
+    if (dense)
+      bytes += static_cast<double>(linear.out * linear.in) *
+               static_cast<double>(c10::elementSize(plan.dtype));
   }
-  return static_cast<size_t>(bytes * kDiskMargin);
+  return bytes_on_disk(dense ? bytes : bytes + code_bytes(plan.linears));
 }
 
 size_t bytes_while_written(const OutputPlan& plan, bool dense) {
@@ -70,7 +71,7 @@ Output::Output(const std::filesystem::path& path, bool overwrite, const std::str
   const size_t free = free_disk_bytes(path);
   const size_t needed = bytes_while_written(plan, format_.name == "dense") + bytes_beside;
   require(free >= needed, "{}: the output takes about {} while it is written, the disk has {} free",
-          printable(path.string(), 400), human_bytes(static_cast<double>(needed)),
+          shown(path), human_bytes(static_cast<double>(needed)),
           human_bytes(static_cast<double>(free)));
   writer_ = format_.open_writer(pending_.staging(), plan);
   if (format_.caution != nullptr) caution_ = format_.caution(plan);

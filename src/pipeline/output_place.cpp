@@ -12,10 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string shown(const fs::path& path) {
-  return printable(path.string(), 400);
-}
-
 bool is_report_of_output(const fs::path& file) {
   try {
     return read_json(file).contains(kVersionKey);

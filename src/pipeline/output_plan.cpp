@@ -5,6 +5,8 @@
 namespace halftone {
 namespace {
 
+constexpr double kDiskMargin = 1.02;
+
 // A weight's name without ".weight".
 std::string module_of(std::string_view weight) {
   return std::string(weight.substr(0, weight.rfind('.')));
@@ -28,6 +30,17 @@ OutputPlan plan_output(const OpenedModel& source, nlohmann::json config) {
   plan.head = module_of(source.model.family().head);
   plan.embedding = module_of(source.model.family().embedding);
   return plan;
+}
+
+double code_bytes(std::span<const LinearPlan> linears) {
+  double bits = 0;
+  for (const LinearPlan& linear : linears)
+    bits += static_cast<double>(linear.out * linear.in) * linear.grid.bits;
+  return bits / 8;
+}
+
+size_t bytes_on_disk(double bytes) {
+  return static_cast<size_t>(bytes * kDiskMargin);
 }
 
 }  // namespace halftone

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "format/format.h"
 #include "pipeline/opened_model.h"
@@ -11,5 +12,10 @@ namespace halftone {
 // Everything but the linears, and what is said of those.   config: of the output; one that does not
 // say float64 takes its place where weights are written as float32
 OutputPlan plan_output(const OpenedModel& source, nlohmann::json config);
+
+// Bytes that the codes of these linears take.
+double code_bytes(std::span<const LinearPlan> linears);
+// With what lies beside so many bytes of weights: headers, config and tokenizer files.
+size_t bytes_on_disk(double bytes);
 
 }  // namespace halftone

@@ -1,4 +1,4 @@
-// What is asked of a run. At the bottom of the room: everything here works for a request.
+// What is asked of a run. It lies at the bottom of this folder and includes nothing of it.
 #pragma once
 
 #include <cstdint>

@@ -1,23 +1,16 @@
 #include "pipeline/resume.h"
 
 #include "base/error.h"
+#include "base/place.h"
 #include "checkpoint/checkpoint.h"
 #include "pipeline/output_place.h"
 #include "pipeline/run_identity.h"
 #include "pipeline/stage_solvers.h"
 
 namespace halftone {
-namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-bool is_there(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(fs::symlink_status(path, error));
-}
-
-}  // namespace
 
 QuantizeRequest with_choices_of_the_run_before(QuantizeRequest request) {
   if (!request.resume) return request;
@@ -73,12 +66,12 @@ std::optional<RunReport> finished_report(const QuantizeJob& job) {
   if (!change.empty() && is_there(journal)) return std::nullopt;  // an output to be overwritten
   require(change.empty(),
           "{}: the output of another run ({}); --overwrite without --resume replaces it",
-          printable(request.out.string(), 400), change);
+          shown(request.out), change);
   if (is_there(journal / kRunFile)) {  // killed after the output was put here
     const FileLock lock(journal / kRunFile);
     if (first_change(read_json(journal / kRunFile), identity).empty()) discard_journal(request.out);
   }
-  RunReport report = parse_run_report(kept, printable((request.out / kReportFile).string(), 400));
+  RunReport report = parse_run_report(kept, shown(request.out / kReportFile));
   report.written = written_totals(request.out);  // verified, or it would not be here
   return report;
 }

@@ -90,6 +90,15 @@ TEST(PlaceOf, FollowsLinksToTheirEnd) {
   EXPECT_EQ(place_of(folder / "links/one/../x"), real / "x");  // not links/x
 }
 
+TEST(IsThere, IsTrueOfALinkThatLeadsNowhere) {
+  const TemporaryFolder folder;
+  EXPECT_FALSE(is_there(folder / "link"));
+  fs::create_symlink("nothing", folder / "link");
+  EXPECT_TRUE(is_there(folder / "link"));
+  EXPECT_TRUE(is_there(folder.path()));
+  EXPECT_FALSE(is_there(folder / "link" / "below"));
+}
+
 TEST(PlaceOf, LinksInARingAreAnError) {
   const TemporaryFolder folder;
   fs::create_symlink("b", folder / "a");

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "pipeline/demo_request.h"
 
 namespace halftone {
@@ -15,6 +17,14 @@ TEST(OutputPlan, NamesHeadAndEmbeddingByTheModelsFamily) {
   EXPECT_EQ(plan.embedding, "model.embed_tokens");
   EXPECT_EQ(plan.dtype, at::kFloat);
   EXPECT_TRUE(plan.linears.empty());
+}
+
+TEST(OutputPlan, CodesOfDifferentBitsAddUp) {
+  const std::vector<LinearPlan> linears = {{.name = "a", .out = 4, .in = 16, .grid = {.bits = 3}},
+                                           {.name = "b", .out = 2, .in = 8, .grid = {.bits = 8}}};
+  EXPECT_EQ(code_bytes(linears), 4 * 16 * 3 / 8 + 2 * 8);
+  EXPECT_EQ(code_bytes({}), 0);
+  EXPECT_EQ(bytes_on_disk(1000), 1020u);
 }
 
 }  // namespace
