@@ -22,7 +22,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
-#include "calibrate/output_statistics.h"
+#include "calibrate/gradient_statistics.h"
 #include "checkpoint/checkpoint.h"
 #include "timing.h"
 
@@ -69,7 +69,7 @@ void run(const Model& model, const at::Tensor& ids, int64_t blocks, ObjectiveKin
   const int64_t layers = model.config().layers;
   double took = std::numeric_limits<double>::infinity();
   for (int round = 0; round < kRounds; ++round) {
-    OutputStatistics statistics(
+    GradientStatistics statistics(
         model, [&](const LinearSlot&) { return objective; }, ids, execution.device, store);
     const auto start = Clock::now();
     pass.run({model.embed(ids, execution).to(at::kBFloat16)}, layers - blocks, layers, {},

@@ -9,7 +9,7 @@
 
 #include "base/memory.h"
 #include "calibrate/blend.h"
-#include "calibrate/gate.h"
+#include "calibrate/fisher_gate.h"
 
 namespace halftone {
 namespace {
@@ -25,7 +25,8 @@ bool needs_prefix(const ObjectiveOptions& objective, ScheduleKind schedule) {
 }
 
 // ids: (sequences, length) -> (sequences, length) float32
-at::Tensor token_weights(const at::Tensor& ids, double first_token, const at::Device& device) {
+at::Tensor first_token_weights(const at::Tensor& ids, double first_token,
+                               const at::Device& device) {
   at::Tensor weights = at::ones(ids.sizes(), at::device(device).dtype(at::kFloat));
   weights.select(1, 0).fill_(first_token);
   return weights;
@@ -65,7 +66,7 @@ Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execut
     streams_ = streams_ || needs_prefix(objective, schedule);
     const double first_token = options_.model.first_token;
     if (objective.needs_input_hessian() && first_token != 1 && !input_weights_.defined())
-      input_weights_ = token_weights(ids, first_token, execution.device);
+      input_weights_ = first_token_weights(ids, first_token, execution.device);
     gradients = gradients || objective.needs_gradients();
     drift_ = drift_ || (options_.two_streams && schedule == ScheduleKind::kBlockWise &&
                         objective.kind == ObjectiveKind::kOac);
@@ -146,7 +147,7 @@ LinearStatistics Calibration::output_statistics(const LinearSlot& linear,
   const at::Tensor held_out = has_gate(objective) ? output_->take_held_out(linear) : at::Tensor();
   LinearStatistics own = output_->take(linear);
   if (held_out.defined()) {
-    own.gate_score = gate_score(own.hessian, held_out, input.hessian);
+    own.gate_score = fisher_gate_score(own.hessian, held_out, input.hessian);
     if (own.gate_score < objective.gate) {
       own.hessian = input.hessian;
       own.cross_moment = input.cross_moment;

@@ -11,7 +11,7 @@
 #include <string>
 
 #include "base/progress.h"
-#include "calibrate/output_statistics.h"
+#include "calibrate/gradient_statistics.h"
 #include "calibrate/stream.h"
 #include "recipe/model_recipe.h"
 
@@ -78,7 +78,7 @@ class Calibration {
   Stream stream_;
   std::optional<TensorStore> store_;
   std::optional<BackwardPass> backward_;
-  std::optional<OutputStatistics> output_;
+  std::optional<GradientStatistics> output_;
 };
 
 }  // namespace halftone

@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include "calibrate/product.h"
+#include "calibrate/transposed_product.h"
 
 namespace halftone {
 
@@ -12,7 +12,7 @@ CrossMoment::CrossMoment(int64_t in, at::Device device)
 void CrossMoment::add(const at::Tensor& x, const at::Tensor& original, const at::Tensor& weights) {
   at::Tensor drift = original.to(at::kFloat) - x.to(at::kFloat);
   if (weights.defined()) drift *= weights.unsqueeze(1);
-  add_product(sum_, drift, x);
+  add_transposed_product(sum_, drift, x);
 }
 
 at::Tensor CrossMoment::finish() {

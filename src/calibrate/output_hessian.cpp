@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include "calibrate/product.h"
+#include "calibrate/transposed_product.h"
 
 namespace halftone {
 namespace {
@@ -18,7 +18,7 @@ at::Tensor weight_gradients(const at::Tensor& x, const at::Tensor& delta) {
   at::Tensor gradients =
       at::zeros({x.size(0), delta.size(2), x.size(2)}, x.options().dtype(at::kFloat));
   const at::Tensor left = delta.contiguous(), right = x.contiguous();
-  for (int64_t i = 0; i < x.size(0); ++i) add_product(gradients[i], left[i], right[i]);
+  for (int64_t i = 0; i < x.size(0); ++i) add_transposed_product(gradients[i], left[i], right[i]);
   return gradients;
 }
 
@@ -32,7 +32,7 @@ void OutputHessian::add(const at::Tensor& x, const at::Tensor& delta, const at::
   if (original.defined()) {
     const at::Tensor drift = weight_gradients(original.to(at::kFloat) - x.to(at::kFloat), delta);
     if (!moment_.defined()) moment_ = at::zeros({x.size(2), x.size(2)}, gradients.options());
-    add_product(moment_, drift.flatten(0, 1), gradients.flatten(0, 1));
+    add_transposed_product(moment_, drift.flatten(0, 1), gradients.flatten(0, 1));
   }
   sum_.add(gradients.flatten(0, 1));  // the sum of squares is the square of all rows together
   row_energies_ += gradients.square().sum(at::IntArrayRef({0, 2}), false, at::kDouble);

@@ -5,8 +5,8 @@
 
 #include "calibrate/blend.h"
 #include "calibrate/demo_model.h"
+#include "calibrate/gradient_statistics.h"
 #include "calibrate/input_hessian.h"
-#include "calibrate/output_statistics.h"
 
 namespace halftone {
 namespace {

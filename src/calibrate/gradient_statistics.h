@@ -19,11 +19,11 @@ using ObjectiveOf = std::function<ObjectiveOptions(const LinearSlot&)>;
 // 2025, arXiv 2505.07004).   delta: (batch, length, out) -> (groups, batch, length) float32
 at::Tensor token_weights(const at::Tensor& delta, int64_t groups = 1);
 
-class OutputStatistics final : public GradientObserver {
+class GradientStatistics final : public GradientObserver {
  public:
   // ids: (sequences, length). The sums wait in `store` until they are asked for.
-  OutputStatistics(const Model& model, ObjectiveOf objective, const at::Tensor& ids,
-                   at::Device device, TensorStore& store);
+  GradientStatistics(const Model& model, ObjectiveOf objective, const at::Tensor& ids,
+                     at::Device device, TensorStore& store);
 
   void enter(const Block& block) override;
   void add(const std::vector<LinearGradient>& linears, int64_t first) override;

@@ -1,4 +1,4 @@
-#include "calibrate/output_statistics.h"
+#include "calibrate/gradient_statistics.h"
 
 #include <ATen/ATen.h>
 
@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "calibrate/squares.h"
+#include "calibrate/gradient_squares.h"
 
 namespace halftone {
 namespace {
@@ -24,11 +24,11 @@ std::vector<int64_t> runs_of(int64_t out, int64_t groups) {
 
 at::Tensor token_weights(const at::Tensor& delta, int64_t groups) {
   const at::Tensor ones = at::ones(delta.sizes().slice(0, 2), delta.options().dtype(at::kFloat));
-  return squares_of(delta, ones, runs_of(delta.size(2), groups)).tokens;
+  return gradient_squares(delta, ones, runs_of(delta.size(2), groups)).tokens;
 }
 
-OutputStatistics::OutputStatistics(const Model& model, ObjectiveOf objective, const at::Tensor& ids,
-                                   at::Device device, TensorStore& store)
+GradientStatistics::GradientStatistics(const Model& model, ObjectiveOf objective,
+                                       const at::Tensor& ids, at::Device device, TensorStore& store)
     : model_(model),
       objective_(std::move(objective)),
       sequences_(ids.size(0)),
@@ -36,7 +36,7 @@ OutputStatistics::OutputStatistics(const Model& model, ObjectiveOf objective, co
       device_(device),
       store_(store) {}
 
-void OutputStatistics::enter(const Block& block) {
+void GradientStatistics::enter(const Block& block) {
   for (const LinearSlot& slot : model_.linears_of_block(block.index)) {
     const ObjectiveOptions objective = objective_(slot);
     Sum sum;
@@ -60,7 +60,7 @@ void OutputStatistics::enter(const Block& block) {
   }
 }
 
-void OutputStatistics::add(const std::vector<LinearGradient>& linears, int64_t first) {
+void GradientStatistics::add(const std::vector<LinearGradient>& linears, int64_t first) {
   for (const LinearGradient& linear : linears) {
     const auto found = sums_.find(linear.relative);
     if (found == sums_.end()) continue;
@@ -75,15 +75,16 @@ void OutputStatistics::add(const std::vector<LinearGradient>& linears, int64_t f
   }
 }
 
-void OutputStatistics::weigh(const LinearGradient& linear, int64_t first, Sum& sum) {
+void GradientStatistics::weigh(const LinearGradient& linear, int64_t first, Sum& sum) {
   // an output's energy is the trace of x^T delta_j^2 x, summed over tokens
-  const SquaredGradients squares = squares_of(linear.delta, squared_lengths(linear.input),
-                                              runs_of(linear.delta.size(2), sum.weights.size(0)));
+  const GradientSquares squares =
+      gradient_squares(linear.delta, squared_lengths(linear.input),
+                       runs_of(linear.delta.size(2), sum.weights.size(0)));
   sum.weights.narrow(1, first, linear.delta.size(0)).copy_(squares.tokens);
   sum.row_energies += squares.outputs;
 }
 
-void OutputStatistics::leave(const Block& block, int64_t left_out) {
+void GradientStatistics::leave(const Block& block, int64_t left_out) {
   for (const LinearSlot& slot : model_.linears_of_block(block.index)) {
     const auto found = sums_.find(slot.relative);
     if (found == sums_.end()) continue;
@@ -93,7 +94,7 @@ void OutputStatistics::leave(const Block& block, int64_t left_out) {
   sums_.clear();
 }
 
-OutputStatistics::Kept OutputStatistics::keep(Sum& sum) {
+GradientStatistics::Kept GradientStatistics::keep(Sum& sum) {
   Kept kept;
   if (sum.hessian) kept.statistics = sum.hessian->finish(kLossScale);
   if (sum.diagonal) kept.statistics = sum.diagonal->finish(kLossScale);
@@ -108,7 +109,7 @@ OutputStatistics::Kept OutputStatistics::keep(Sum& sum) {
   return kept;
 }
 
-LinearStatistics OutputStatistics::take(const LinearSlot& linear) {
+LinearStatistics GradientStatistics::take(const LinearSlot& linear) {
   const Kept kept = std::move(kept_.extract(linear.name).mapped());
   LinearStatistics statistics = kept.statistics;
   if (kept.handle >= 0) statistics.hessian = store_.take(kept.handle);
@@ -116,7 +117,7 @@ LinearStatistics OutputStatistics::take(const LinearSlot& linear) {
   return statistics;
 }
 
-void OutputStatistics::forget(int64_t block) {
+void GradientStatistics::forget(int64_t block) {
   for (const LinearSlot& slot : model_.linears_of_block(block)) {
     const auto found = kept_.find(slot.name);
     if (found == kept_.end()) continue;
@@ -125,11 +126,11 @@ void OutputStatistics::forget(int64_t block) {
   }
 }
 
-at::Tensor OutputStatistics::take_held_out(const LinearSlot& linear) {
+at::Tensor GradientStatistics::take_held_out(const LinearSlot& linear) {
   return store_.take(std::exchange(kept_.at(linear.name).held_out, -1));
 }
 
-at::Tensor OutputStatistics::take_token_weights(const LinearSlot& linear) {
+at::Tensor GradientStatistics::take_token_weights(const LinearSlot& linear) {
   return store_.take(std::exchange(kept_.at(linear.name).handle, -1));
 }
 

@@ -1,4 +1,4 @@
-#include "calibrate/product.h"
+#include "calibrate/transposed_product.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -12,20 +12,20 @@ double relative_error(const at::Tensor& a, const at::Tensor& exact) {
   return ((a.to(at::kDouble) - exact).norm() / exact.norm()).item<double>();
 }
 
-TEST(AddProduct, SumsBFloat16ProductsInFloat32) {
+TEST(TransposedProduct, SumsBFloat16ProductsInFloat32) {
   at::manual_seed(1);
   const at::Tensor a = at::randn({5000, 70}).to(at::kBFloat16),
                    b = at::randn({5000, 33}).to(at::kBFloat16);
   const at::Tensor start = at::randn({70, 33});
   const at::Tensor sum = start.clone();
-  add_product(sum, a, b);
+  add_transposed_product(sum, a, b);
   const at::Tensor exact = start.to(at::kDouble) + a.to(at::kDouble).t().mm(b.to(at::kDouble));
   EXPECT_LT(relative_error(sum, exact), 1e-6);
 }
 
-TEST(AddProduct, WritesOnlyThePartItIsGiven) {
+TEST(TransposedProduct, WritesOnlyThePartItIsGiven) {
   const at::Tensor x = at::ones({8, 6}, at::kBFloat16), all = at::zeros({6, 6});
-  add_product(all.narrow(0, 1, 2).narrow(1, 3, 3), x.narrow(1, 1, 2), x.narrow(1, 3, 3));
+  add_transposed_product(all.narrow(0, 1, 2).narrow(1, 3, 3), x.narrow(1, 1, 2), x.narrow(1, 3, 3));
   EXPECT_EQ(all.sum().item<double>(), 8 * 2 * 3);
   EXPECT_EQ(all.narrow(0, 1, 2).narrow(1, 3, 3).sum().item<double>(), 8 * 2 * 3);
 }

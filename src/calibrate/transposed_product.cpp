@@ -1,4 +1,4 @@
-#include "calibrate/product.h"
+#include "calibrate/transposed_product.h"
 
 #include <utility>
 
@@ -6,7 +6,7 @@
 
 namespace halftone {
 
-void add_product(at::Tensor sum, const at::Tensor& a, const at::Tensor& b) {
+void add_transposed_product(at::Tensor sum, const at::Tensor& a, const at::Tensor& b) {
   add_product(std::move(sum), TwoPartMatrix(a).t(), TwoPartMatrix(b));
 }
 

@@ -1,4 +1,4 @@
-#include "calibrate/squares.h"
+#include "calibrate/gradient_squares.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kTokensPerTask = 128;  // summed in float32, then in float64 with the rest
 
-// -> (tasks, out) float32, the weighted squares of each task's tokens; means as in SquaredGradients
+// -> (tasks, out) float32, the weighted squares of each task's tokens; means as in GradientSquares
 at::Tensor sum_rows(const at::Tensor& delta, const at::Tensor& weights,
                     const std::vector<int64_t>& runs, at::Tensor& means) {
   const int64_t out = delta.size(2), tokens = delta.numel() / out;
@@ -56,8 +56,8 @@ at::Tensor squared_lengths(const at::Tensor& x) {
   return lengths;
 }
 
-SquaredGradients squares_of(const at::Tensor& delta, const at::Tensor& weights,
-                            const std::vector<int64_t>& runs) {
+GradientSquares gradient_squares(const at::Tensor& delta, const at::Tensor& weights,
+                                 const std::vector<int64_t>& runs) {
   const auto groups = static_cast<int64_t>(runs.size()) - 1;
   at::Tensor means =
       at::empty({groups, delta.size(0), delta.size(1)}, weights.options().dtype(at::kFloat));

@@ -1,4 +1,4 @@
-#include "calibrate/gate.h"
+#include "calibrate/fisher_gate.h"
 
 #include <ATen/ATen.h>
 
@@ -12,7 +12,8 @@ double score(const at::Tensor& matrix, const at::Tensor& held_out) {
 
 }  // namespace
 
-double gate_score(const at::Tensor& fisher, const at::Tensor& held_out, const at::Tensor& input) {
+double fisher_gate_score(const at::Tensor& fisher, const at::Tensor& held_out,
+                         const at::Tensor& input) {
   const double other = score(input, held_out);
   return other > 0 ? score(fisher - held_out, held_out) / other : 0;
 }

@@ -9,6 +9,6 @@ namespace halftone {
 // terms where the processor is made for that.
 // sum: (m, n) float32, contiguous rows; a: (tokens, m), b: (tokens, n), float32 or bfloat16,
 // contiguous rows, on the device of `sum`
-void add_product(at::Tensor sum, const at::Tensor& a, const at::Tensor& b);
+void add_transposed_product(at::Tensor sum, const at::Tensor& a, const at::Tensor& b);
 
 }  // namespace halftone
