@@ -24,7 +24,7 @@ MAY_INCLUDE = {  # room -> rooms
     "cli": BELOW_PIPELINE + ["pipeline"],
 }
 SINGLE_HEADERS = {  # plain structs through which rooms meet
-    "calibrate": ["recipe/linear_recipe.h", "recipe/model_recipe.h"],
+    "calibrate": ["recipe/linear_recipe.h", "recipe/model_recipe.h", "recipe/held_out.h"],
     "quantize": ["calibrate/linear_statistics.h", "recipe/linear_recipe.h"],
     "format": ["recipe/linear_recipe.h"],
 }

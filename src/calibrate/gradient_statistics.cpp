@@ -7,11 +7,10 @@
 #include <vector>
 
 #include "calibrate/gradient_squares.h"
+#include "recipe/held_out.h"
 
 namespace halftone {
 namespace {
-
-constexpr int64_t kHeldOutEvery = 5;  // sequences
 
 std::vector<int64_t> runs_of(int64_t out, int64_t groups) {
   std::vector<int64_t> runs;
@@ -70,7 +69,7 @@ void GradientStatistics::add(const std::vector<LinearGradient>& linears, int64_t
     if (sum.diagonal) sum.diagonal->add(linear.input, linear.delta);
     if (sum.weights.defined()) weigh(linear, first, sum);
     for (int64_t i = 0; sum.held_out && i < batch; ++i)
-      if ((first + i) % kHeldOutEvery == kHeldOutEvery - 1)
+      if (is_held_out_for_gate(first + i))
         sum.held_out->add(linear.input.narrow(0, i, 1), linear.delta.narrow(0, i, 1));
   }
 }

@@ -11,13 +11,13 @@
 #include "pipeline/output_plan.h"
 #include "pipeline/run_identity.h"
 #include "pipeline/source_check.h"
+#include "recipe/held_out.h"
 #include "recipe/rules.h"
 #include "transform/rotated_weights.h"
 
 namespace halftone {
 namespace {
 
-constexpr int64_t kSequencesOfOneHeldOut = 10;  // target.auto: a tenth of them, at least one
 constexpr int64_t kMostSequences = int64_t{1} << 24;
 
 TokenWindows draw_windows(const QuantizeRequest& request, const Corpus& corpus,
@@ -123,7 +123,7 @@ std::vector<std::string> QuantizeJob::notes() const {
 
 int64_t QuantizeJob::held_out_sequences() const {
   const bool any = recipe_.any([](const LinearRecipe& linear) { return linear.target.automatic; });
-  return any ? std::max<int64_t>(1, request_.sequences / kSequencesOfOneHeldOut) : 0;
+  return any ? held_out_for_target(request_.sequences) : 0;
 }
 
 CalibrationOptions QuantizeJob::calibration_options() const {

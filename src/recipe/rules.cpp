@@ -7,12 +7,10 @@
 #include <string>
 
 #include "base/error.h"
+#include "recipe/held_out.h"
 
 namespace halftone {
 namespace {
-
-constexpr int64_t kFewestSequencesOfGate = 5;    // every fifth is held out
-constexpr int64_t kFewestSequencesOfTarget = 2;  // a tenth is, at least one
 
 // What the rules look at.
 struct Asked {
