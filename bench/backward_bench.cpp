@@ -65,15 +65,16 @@ void run(const Model& model, const at::Tensor& ids, int64_t blocks, ObjectiveKin
   ObjectiveOptions objective;
   objective.kind = kind;
   TensorStore store(int64_t{1} << 40, ".");
-  BackwardPass pass(model, ids, execution, positions, store);
+  Sequences sequences(ids);
+  const Activations entering = embedded(model, sequences, execution, at::kBFloat16);
+  BackwardPass pass(model, sequences, execution, positions, store);
   const int64_t layers = model.config().layers;
   double took = std::numeric_limits<double>::infinity();
   for (int round = 0; round < kRounds; ++round) {
     GradientStatistics statistics(
         model, [&](const LinearSlot&) { return objective; }, ids, execution.device, store);
     const auto start = Clock::now();
-    pass.run({model.embed(ids, execution).to(at::kBFloat16)}, layers - blocks, layers, {},
-             statistics);
+    pass.run(entering, layers - blocks, layers, {}, statistics);
     took = std::min(took, seconds_since(start));
   }
   const bool hessians = kind == ObjectiveKind::kOac;

@@ -43,7 +43,9 @@ double operations_of_block(const Model& model, double tokens, double length) {
 
 void run(const Model& model, const at::Tensor& ids, int64_t blocks, at::ScalarType dtype) {
   const Execution execution{at::kCPU, dtype, at::get_num_threads()};
-  Stream stream(model, ids, execution, false);
+  Sequences sequences(ids);
+  Stream stream(model, sequences, embedded(model, sequences, execution, at::kBFloat16), execution,
+                false);
   const auto tokens = static_cast<double>(ids.numel());
   const double one = operations_of_block(model, tokens, static_cast<double>(ids.size(1)));
   std::vector<double> shares, rates, seconds;

@@ -10,6 +10,7 @@
 #include <functional>
 #include <vector>
 
+#include "calibrate/activations.h"
 #include "calibrate/backward.h"
 #include "calibrate/end_loss.h"
 #include "calibrate/tensor_store.h"
@@ -18,12 +19,10 @@ namespace halftone {
 
 struct BackwardOptions {
   LabelKind labels = LabelKind::kTruth;
-  uint64_t seed = 0;                       // of sampled labels
-  at::ScalarType storage = at::kBFloat16;  // of block inputs and of gradients between blocks
-  int64_t tokens_per_step = 4096;          // differentiated at once; at least one sequence
-  // Inputs of the first block in the full-precision model, in batches as `hidden`: the gradients of
-  // its linears then hold what these read there. Empty: nobody asks.
-  std::vector<at::Tensor> original = {};
+  uint64_t seed = 0;  // of sampled labels
+  // What enters the first block in the full-precision model: the gradients of its linears then hold
+  // what these read there. Null: nobody asks.
+  const Activations* original = nullptr;
   std::function<void(int64_t block)> passed = {};  // after each block, up or down; may throw
 };
 
@@ -41,40 +40,40 @@ class GradientObserver {
 
 class BackwardPass {
  public:
-  // ids: (sequences, length) int32.
-  BackwardPass(const Model& model, const at::Tensor& ids, const Execution& execution,
+  BackwardPass(const Model& model, Sequences& sequences, const Execution& execution,
                const Positions& positions, TensorStore& store);
 
-  // hidden: the input of block `first`, (batch, length, hidden) each, of all sequences in order.
+  // entering: what enters block `first`; not written to, nor may it be meanwhile. Its dtype is that
+  // of block inputs and of gradients between blocks.
   // Shows the observer the gradients of the linears of blocks [first, end), from the end down.
-  // Error: more than 1 % of the sequences have a loss or gradients that are not finite.
-  void run(std::vector<at::Tensor> hidden, int64_t first, int64_t end,
-           const BackwardOptions& options, GradientObserver& observer);
+  // Error: too many sequences have a loss or gradients that are not finite.
+  void run(const Activations& entering, int64_t first, int64_t end, const BackwardOptions& options,
+           GradientObserver& observer);
 
   // Of each sequence in the last run, (sequences) float64, nats a target; NaN where left out.
   const at::Tensor& losses() const { return losses_; }
-  // In any run so far.
-  int64_t dropped_sequences() const;
 
  private:
-  void climb(std::vector<at::Tensor>& hidden, int64_t first, const BackwardOptions& options);
-  void turn(std::vector<at::Tensor>& hidden, const BackwardOptions& options);
-  // original: as in BackwardOptions, of this block; or empty
-  void descend(std::vector<at::Tensor>& gradients, const Block& block, GradientParts parts,
-               const BackwardOptions& options, const std::vector<at::Tensor>& original,
-               GradientObserver& observer);
+  // From the input of block `first` to the output of the last one.
+  void run_forward(const Activations& entering, int64_t first, const BackwardOptions& options,
+                   Activations& outputs);
+  // From the output of the last block to the loss's gradient there, in its place.
+  void differentiate_loss(const BackwardOptions& options, Activations& outputs);
+  // From gradients at the output of a block to those at its input, in their place.
+  // original: as in BackwardOptions, of this block
+  void differentiate(const Block& block, GradientParts parts, const Activations* original,
+                     Activations& gradients, GradientObserver& observer);
   void add_original(const Block& block, const at::Tensor& hidden, BlockGradient& gradient) const;
-  // Zeroes the sequences of which some number is not finite, in all of `parts`, and counts them.
-  void leave_out(const std::vector<at::Tensor*>& parts, int64_t first);
-  void require_few_dropped(int64_t block) const;
+  // Zeroes the sequences of which some number is not finite, in all of `parts`.
+  void leave_out(const std::vector<at::Tensor*>& parts, const Batch& batch);
 
   const Model& model_;
-  at::Tensor ids_;
+  Sequences& sequences_;
   Execution execution_;
   Positions positions_;
   TensorStore& store_;
   at::Tensor losses_;
-  std::vector<bool> dropped_, left_out_;      // of each sequence: in any run, in the last one
+  at::Tensor finite_;                         // (sequences) bool: not left out in the last run
   std::vector<std::vector<int64_t>> inputs_;  // handles: of each block from `first` on, each batch
 };
 

@@ -57,8 +57,10 @@ Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execut
       execution_(execution),
       options_(std::move(options)),
       progress_(progress),
-      stream_(model, ids, execution, options_.two_streams, options_.storage) {
-  stream_.hold_out(options_.held_out);
+      sequences_(ids),
+      stream_(model, sequences_, embedded(model, sequences_, execution, options_.storage),
+              execution, options_.two_streams) {
+  sequences_.hold_out(options_.held_out);
   const ScheduleKind schedule = options_.model.schedule;
   bool gradients = false;
   for (const LinearSlot& linear : model.linears()) {
@@ -74,7 +76,7 @@ Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execut
   if (!gradients) return;
   block_wise_ = schedule == ScheduleKind::kBlockWise;
   store_.emplace(options_.memory_limit, options_.spill_folder);
-  backward_.emplace(model, ids, execution, stream_.positions(), *store_);
+  backward_.emplace(model, sequences_, execution, stream_.positions(), *store_);
   output_.emplace(model, options_.objective, ids, execution.device, *store_);
   if (block_wise_) return;
   const int64_t layers = model.config().layers;
@@ -86,11 +88,10 @@ Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execut
 }
 
 void Calibration::go_back(int64_t first, int64_t end, const std::function<void(int64_t)>& passed) {
-  backward_->run(stream_.hidden(), first, end,
+  backward_->run(stream_.activations(), first, end,
                  {.labels = options_.model.labels,
                   .seed = options_.seed + static_cast<uint64_t>(first),
-                  .storage = options_.storage,
-                  .original = drift_ ? stream_.original_hidden() : std::vector<at::Tensor>(),
+                  .original = drift_ ? &stream_.original_activations() : nullptr,
                   .passed = passed},
                  *output_);
 }
@@ -193,10 +194,6 @@ void Calibration::pass(int64_t index, const std::function<void(Block&)>& replace
   for (int stage = 0; stage < model_.family().stages; ++stage)
     stream_.measure(block, original, stage, {});
   stream_.leave(block, original);
-}
-
-int64_t Calibration::dropped_sequences() const {
-  return std::max(stream_.dropped_sequences(), backward_ ? backward_->dropped_sequences() : 0);
 }
 
 }  // namespace halftone

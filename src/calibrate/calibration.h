@@ -48,12 +48,12 @@ class Calibration {
 
   // In place of all that, for a block whose linears were quantized before (a resumed run): the
   // sequences run through it and leave it as they would have. Its block-wise gradients are not
-  // computed again, so sequences that only they drop are not counted. replace: puts the quantized
-  // weights in place.
+  // computed again, so sequences that are left out of those alone are not counted. replace: puts
+  // the quantized weights in place.
   void pass(int64_t index, const std::function<void(Block&)>& replace);
 
-  // Left out of some statistic for numbers that are not finite.
-  int64_t dropped_sequences() const;
+  // Sequences that were left out of some statistic, each counted once.
+  int64_t dropped_sequences() const { return sequences_.left_out(); }
 
  private:
   void go_back(int64_t first, int64_t end, const std::function<void(int64_t)>& passed);
@@ -75,6 +75,7 @@ class Calibration {
   at::Tensor input_weights_;  // (sequences, length) of tokens in X^T X; undefined: all 1
   bool streams_ = false;      // some statistic is taken behind the quantized prefix
   bool drift_ = false;        // output Hessians need the drift of their inputs
+  Sequences sequences_;
   Stream stream_;
   std::optional<TensorStore> store_;
   std::optional<BackwardPass> backward_;

@@ -13,7 +13,7 @@
 #include <optional>
 #include <vector>
 
-#include "calibrate/activation_store.h"
+#include "calibrate/activations.h"
 #include "calibrate/linear_statistics.h"
 #include "model/model.h"
 
@@ -21,14 +21,10 @@ namespace halftone {
 
 class Stream {
  public:
-  // ids: (sequences, length) int32. storage: the dtype in which activations are kept between
-  // passes.
-  Stream(const Model& model, const at::Tensor& ids, const Execution& execution, bool two_streams,
-         at::ScalarType storage = at::kBFloat16);
-
-  // Keeps the last `count` sequences out of every sum; what they hold is in `held_out` of the
-  // statistics. Before the first stage is measured, with two streams only.
-  void hold_out(int64_t count) { held_out_ = count; }
+  // embedded: what enters the first block, in the dtype in which activations wait between stages.
+  // Sequences that are held out, with two streams only, are in `held_out` of the statistics.
+  Stream(const Model& model, Sequences& sequences, Activations embedded, const Execution& execution,
+         bool two_streams);
 
   const Positions& positions() const { return positions_; }
 
@@ -46,19 +42,16 @@ class Stream {
   // Computes the block's last stage; the stream then stands before the next block.
   void leave(const Block& block, const Block& original);
 
-  // The input of the block at which the stream stands, (batch, length, hidden) each, in the storage
-  // dtype; overwritten when the stream leaves the block.
-  std::vector<at::Tensor> hidden() const;
+  // What enters the block at which the stream stands; overwritten when the stream leaves it.
+  const Activations& activations() const { return quantized_; }
   // The same in the full-precision model; two streams only.
-  std::vector<at::Tensor> original_hidden() const;
-  int64_t dropped_sequences() const { return dropped_; }
+  const Activations& original_activations() const { return *original_; }
 
  private:
-  struct Batch {
-    int64_t first;               // sequence
-    BlockState state, original;  // original: empty with one stream
+  struct States {
+    BlockState quantized, original;  // original: empty with one stream
   };
-  // Applies `work` to every batch of sequences, in the compute dtype, and keeps the state it
+  // Applies `work` to the states of every batch, in the compute dtype, and puts back what it
   // leaves.
   template <class Work>
   void for_each_batch(Work&& work);
@@ -66,10 +59,9 @@ class Stream {
   const Model& model_;
   Execution execution_;
   Positions positions_;
-  int64_t sequences_, batch_, dropped_ = 0;  // batch_: sequences at a time
-  int64_t held_out_ = 0;
-  ActivationStore quantized_;
-  std::optional<ActivationStore> original_;  // with two streams
+  Sequences& sequences_;
+  Activations quantized_;
+  std::optional<Activations> original_;  // with two streams
 };
 
 }  // namespace halftone

@@ -14,7 +14,6 @@
 namespace halftone {
 namespace {
 
-using ::halftone::testing::embedded;
 using ::halftone::testing::message_of;
 using ::halftone::testing::open_demo;
 using ::halftone::testing::relative_error;
@@ -52,12 +51,14 @@ struct Gradients {
 };
 
 Gradients run_pass(const Model& model, const at::Tensor& ids, int64_t per_batch,
-                   const BackwardOptions& options, int64_t first = 0, int64_t memory = 1 << 30) {
+                   const BackwardOptions& options, int64_t first = 0, int64_t memory = 1 << 30,
+                   at::ScalarType storage = at::kFloat) {
   Gradients run;
+  Sequences sequences(ids, per_batch * ids.size(1));
   const Positions positions = model.positions(ids.size(1), kFloat32);
   TensorStore store(memory, std::filesystem::temp_directory_path());
-  BackwardPass pass(model, ids, kFloat32, positions, store);
-  pass.run(embedded(model, ids, kFloat32, per_batch), first, model.config().layers, options,
+  BackwardPass pass(model, sequences, kFloat32, positions, store);
+  pass.run(embedded(model, sequences, kFloat32, storage), first, model.config().layers, options,
            run.keeper);
   run.losses = pass.losses();
   EXPECT_EQ(store.bytes_in_memory(), 0);
@@ -71,7 +72,7 @@ TEST(GoldenBackwardPass, GradientsLossesAndFisherMatricesEqualTransformers) {
   const Model model = open_demo();
   const at::Tensor ids = expected("ids");
   const auto targets = static_cast<double>(ids.size(1) - 1);
-  const Gradients run = run_pass(model, ids, 3, {.storage = at::kFloat});
+  const Gradients run = run_pass(model, ids, 3, {});
   EXPECT_LT(relative_error(run.losses, expected("loss")), kGoldenTolerance);
   for (const LinearSlot& slot : model.linears_of_block(2)) {
     const auto gradient = [&](int64_t i) {
@@ -89,15 +90,14 @@ TEST(GoldenBackwardPass, GradientsLossesAndFisherMatricesEqualTransformers) {
   }
 }
 
-TEST(BackwardPass, DoesNotDependOnTheSizeOfBatchesAndSteps) {
+TEST(BackwardPass, DoesNotDependOnTheSizeOfBatches) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(5, 24);
   for (const LabelKind labels : {LabelKind::kTruth, LabelKind::kSampled}) {
-    const auto run = [&](int64_t per_batch, int64_t tokens) {
-      return run_pass(model, ids, per_batch,
-                      {.labels = labels, .storage = at::kFloat, .tokens_per_step = tokens});
+    const auto run = [&](int64_t per_batch) {
+      return run_pass(model, ids, per_batch, {.labels = labels});
     };
-    const Gradients one = run(1, 1), all = run(5, 1 << 20), some = run(3, 48);
+    const Gradients one = run(1), all = run(5), some = run(3);
     ASSERT_EQ(one.keeper.gradients.size(), 5u * 35u);
     for (const auto& [key, gradient] : one.keeper.gradients) {
       EXPECT_LT(relative_error(all.keeper.gradients.at(key), gradient), kRounding);
@@ -109,7 +109,10 @@ TEST(BackwardPass, DoesNotDependOnTheSizeOfBatchesAndSteps) {
 TEST(BackwardPass, WhatWasSpilledIsBitForBitTheSame) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(4, 16);
-  const Gradients memory = run_pass(model, ids, 2, {}), disk = run_pass(model, ids, 2, {}, 0, 0);
+  const auto run = [&](int64_t memory) {
+    return run_pass(model, ids, 2, {}, 0, memory, at::kBFloat16);
+  };
+  const Gradients memory = run(1 << 30), disk = run(0);
   for (const auto& [key, gradient] : memory.keeper.gradients)
     EXPECT_TRUE(disk.keeper.gradients.at(key).equal(gradient));
 }
@@ -140,7 +143,8 @@ TEST(BackwardPass, TheFisherMatrixOfSampledLabelsPredictsKl) {
   const int64_t last = model.config().layers - 1;
   const at::Tensor ids = some_ids(8, 24);
   const Positions positions = model.positions(ids.size(1), exact);
-  BlockState state{embedded(model, ids, exact, ids.size(0), at::kDouble).front()};
+  Sequences sequences(ids);
+  BlockState state{embedded(model, sequences, exact, at::kDouble).hidden()};
   for (int64_t i = 0; i < last; ++i) model.run_block(model.load_block(i, exact, positions), state);
   const LinearSlot slot = model.linears_of_block(last)[2];  // v_proj
   const at::Tensor u = at::randn({slot.in}, at::kDouble);
@@ -167,12 +171,9 @@ TEST(BackwardPass, TheFisherMatrixOfSampledLabelsPredictsKl) {
   TensorStore store(1 << 30, ".");
   for (int draw = 0; draw < kDraws; ++draw) {
     OneHessian observer(slot);
-    BackwardPass(model, ids, exact, positions, store)
-        .run({state.hidden}, last, last + 1,
-             {.labels = LabelKind::kSampled,
-              .seed = static_cast<uint64_t>(draw),
-              .storage = at::kDouble},
-             observer);
+    BackwardPass(model, sequences, exact, positions, store)
+        .run(Activations(state.hidden), last, last + 1,
+             {.labels = LabelKind::kSampled, .seed = static_cast<uint64_t>(draw)}, observer);
     const at::Tensor fisher = observer.sum.finish(kLossScale).hessian.to(at::kDouble);
     forms.push_back(u.dot(fisher.mv(u)).item<double>());
   }
@@ -192,8 +193,9 @@ TEST(BackwardPass, BFloat16ComputeChangesTheFisherMatrixLittle) {
     const Positions positions = model.positions(ids.size(1), execution);
     TensorStore store(1 << 30, ".");
     OneHessian observer(slot);
-    BackwardPass(model, ids, execution, positions, store)
-        .run(embedded(model, ids, execution, 4, storage), 3, 4, {.storage = storage}, observer);
+    Sequences sequences(ids);
+    BackwardPass(model, sequences, execution, positions, store)
+        .run(embedded(model, sequences, execution, storage), 3, 4, {}, observer);
     return observer.sum.finish(kLossScale).hessian;
   };
   const double error =
@@ -206,22 +208,23 @@ TEST(BackwardPass, SequencesThatOverflowAreLeftOutAndCounted) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(101, 4);
   const Positions positions = model.positions(4, kFloat32);
-  const auto run = [&](std::vector<int64_t> bad, GradientObserver& observer, int64_t& dropped) {
-    std::vector<at::Tensor> hidden = embedded(model, ids, kFloat32, 30);
+  const auto run = [&](std::vector<int64_t> bad, GradientObserver& observer, int64_t& left_out) {
+    Sequences sequences(ids, 30 * 4);
+    const Activations entering = embedded(model, sequences, kFloat32, at::kFloat);
     for (const int64_t i : bad)
-      hidden[static_cast<size_t>(i / 30)][i % 30].fill_(std::numeric_limits<float>::infinity());
+      entering.hidden({i, 1}).fill_(std::numeric_limits<float>::infinity());
     TensorStore store(1 << 30, ".");
-    BackwardPass pass(model, ids, kFloat32, positions, store);
-    pass.run(hidden, 3, 5, {.storage = at::kFloat}, observer);
-    dropped = pass.dropped_sequences();
+    BackwardPass pass(model, sequences, kFloat32, positions, store);
+    pass.run(entering, 3, 5, {}, observer);
+    left_out = sequences.left_out();
     return pass.losses();
   };
   GradientKeeper all, without;
-  int64_t dropped = 0;
-  (void)run({}, all, dropped);
-  EXPECT_EQ(dropped, 0);
-  const at::Tensor losses = run({37}, without, dropped);
-  EXPECT_EQ(dropped, 1);
+  int64_t left_out = 0;
+  (void)run({}, all, left_out);
+  EXPECT_EQ(left_out, 0);
+  const at::Tensor losses = run({37}, without, left_out);
+  EXPECT_EQ(left_out, 1);
   for (const auto& [key, gradient] : all.gradients) {
     const at::Tensor& found = without.gradients.at(key);
     if (std::get<2>(key) == 37)
@@ -230,7 +233,7 @@ TEST(BackwardPass, SequencesThatOverflowAreLeftOutAndCounted) {
       EXPECT_LT(relative_error(found, gradient), kRounding);
   }
   EXPECT_TRUE(losses.isnan().nonzero().equal(at::tensor({37}, at::kLong).view({1, 1})));
-  const std::string message = message_of([&] { (void)run({3, 90}, without, dropped); });
+  const std::string message = message_of([&] { (void)run({3, 90}, without, left_out); });
   EXPECT_NE(message.find("2 of 101 calibration sequences"), std::string::npos) << message;
 }
 

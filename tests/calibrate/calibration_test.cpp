@@ -9,6 +9,7 @@
 namespace halftone {
 namespace {
 
+using ::halftone::testing::DemoStream;
 using ::halftone::testing::kDown;
 using ::halftone::testing::open_demo;
 using ::halftone::testing::relative_error;
@@ -102,7 +103,7 @@ TEST(Calibration, EqualTokenWeightsGiveTheInputHessian) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(4, 24);
   const Positions positions = model.positions(24, kFloat32);
-  Stream stream(model, ids, kFloat32, false, at::kFloat);
+  DemoStream stream(model, ids, kFloat32, false);
   const Block block = model.load_block(0, kFloat32, positions);
   const auto both = stream.measure(block, block, 0, {at::Tensor(), at::full({4, 24}, 0.25f)});
   EXPECT_LT(relative_error(both[1].hessian * 4, both[0].hessian), kRounding);
@@ -136,9 +137,9 @@ TEST(Calibration, TokenWeightsCountEachTokenByItsSquaredGradient) {
   } reference;
   const Positions positions = model.positions(20, kFloat32);
   TensorStore store(1 << 30, ".");
-  BackwardPass(model, ids, kFloat32, positions, store)
-      .run(::halftone::testing::embedded(model, ids, kFloat32, 3), 0, 5, {.storage = at::kFloat},
-           reference);
+  Sequences sequences(ids);
+  BackwardPass(model, sequences, kFloat32, positions, store)
+      .run(embedded(model, sequences, kFloat32, at::kFloat), 0, 5, {}, reference);
   for (const LinearSlot& slot : model.linears_of_block(2))
     EXPECT_LT(relative_error(guided.at(slot.name).hessian, reference.sums.at(slot.relative)),
               kRounding)
@@ -256,8 +257,9 @@ TEST(Calibration, BlockWiseOutputHessiansComeWithTheDriftSeenByTheirGradients) {
   SlowMoments expected(
       linear_inputs(model, model.load_block(1, kFloat32, positions), hidden.original));
   TensorStore store(1 << 30, ".");
-  BackwardPass(model, ids, kFloat32, positions, store)
-      .run({hidden.changed}, 1, 2, {.storage = at::kFloat}, expected);
+  Sequences sequences(ids);
+  BackwardPass(model, sequences, kFloat32, positions, store)
+      .run(Activations(hidden.changed), 1, 2, {}, expected);
   for (const LinearSlot& slot : model.linears_of_block(1)) {
     const LinearStatistics& own = found.at(slot.name);
     EXPECT_LT(relative_error(own.cross_moment, expected.sums.at(slot.relative)), 1e-4) << slot.name;

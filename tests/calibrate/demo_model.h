@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "calibrate/backward_pass.h"
+#include "calibrate/stream.h"
 #include "checkpoint/checkpoint.h"
 #include "model/model.h"
 
@@ -30,14 +30,16 @@ inline double relative_error(const at::Tensor& a, const at::Tensor& exact) {
       .item<double>();
 }
 
-// The embedded sequences, in batches of `per_batch`.
-inline std::vector<at::Tensor> embedded(const Model& model, const at::Tensor& ids,
-                                        const Execution& execution, int64_t per_batch,
-                                        at::ScalarType storage = at::kFloat) {
-  std::vector<at::Tensor> batches;
-  for (const at::Tensor& part : ids.split(per_batch, 0))
-    batches.push_back(model.embed(part, execution).to(storage));
-  return batches;
-}
+// A stream with sequences of its own.
+struct OwnSequences {
+  Sequences sequences;
+};
+struct DemoStream : OwnSequences, Stream {
+  DemoStream(const Model& model, const at::Tensor& ids, const Execution& execution,
+             bool two_streams, at::ScalarType storage = at::kFloat)
+      : OwnSequences{Sequences(ids)},
+        Stream(model, sequences, embedded(model, sequences, execution, storage), execution,
+               two_streams) {}
+};
 
 }  // namespace halftone::testing

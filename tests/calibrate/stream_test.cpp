@@ -4,38 +4,27 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
-#include "checkpoint/checkpoint.h"
+#include "calibrate/demo_model.h"
 #include "support/fixtures.h"
 
 namespace halftone {
 namespace {
 
-namespace fs = std::filesystem;
+using ::halftone::testing::DemoStream;
 using ::halftone::testing::message_of;
+using ::halftone::testing::open_demo;
+using ::halftone::testing::relative_error;
 using ::halftone::testing::shared_data;
+using ::halftone::testing::some_ids;
 
 constexpr size_t kValue = 2;               // of Block::linears
 constexpr double kGoldenTolerance = 1e-4;  // relative Frobenius error
-
-Model open_demo() {
-  const auto checkpoint =
-      std::make_shared<const Checkpoint>(fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
-  return Model(checkpoint);
-}
-
-at::Tensor some_ids(int64_t sequences, int64_t length) {
-  return at::arange(sequences * length, at::kInt).remainder(500).view({sequences, length}) + 3;
-}
-
-double relative_error(const at::Tensor& a, const at::Tensor& b) {
-  return ((a - b).to(at::kDouble).norm() / b.to(at::kDouble).norm()).item<double>();
-}
 
 // Statistics of every stage of a block, all blocks before it run in full precision.
 std::vector<LinearStatistics> measure_block(const Model& model, const at::Tensor& ids,
                                             int64_t block_index) {
   const Execution execution{at::kCPU, at::kFloat, 2};
-  Stream stream(model, ids, execution, false, at::kFloat);
+  DemoStream stream(model, ids, execution, false);
   for (int64_t i = 0;; ++i) {
     const Block block = model.load_block(i, execution, stream.positions());
     std::vector<LinearStatistics> all;
@@ -64,7 +53,7 @@ TEST(Stream, WalkingStageByStageEqualsRunningTheBlock) {
   const Model model = open_demo();
   const Execution execution{at::kCPU, at::kFloat, 1};
   const at::Tensor ids = some_ids(3, 40);
-  Stream stream(model, ids, execution, false, at::kFloat);
+  DemoStream stream(model, ids, execution, false);
   BlockState state{model.embed(ids, execution)};
   const Block first = model.load_block(0, execution, stream.positions());
   for (int stage = 0; stage < model.family().stages; ++stage)
@@ -79,7 +68,7 @@ TEST(Stream, WalkingStageByStageEqualsRunningTheBlock) {
 TEST(Stream, LaterStagesSeeTheReplacedLinears) {
   const Model model = open_demo();
   const Execution execution{at::kCPU, at::kFloat, 1};
-  Stream stream(model, some_ids(2, 32), execution, false, at::kFloat);
+  DemoStream stream(model, some_ids(2, 32), execution, false);
   Block block = model.load_block(0, execution, stream.positions());
   (void)stream.measure(block, block, 0);
   block.linears[kValue].weight.zero_();
@@ -89,7 +78,7 @@ TEST(Stream, LaterStagesSeeTheReplacedLinears) {
 TEST(Stream, SequencesThatOverflowAreLeftOutAndTooManyAreAnError) {
   const Model model = open_demo();
   const Execution execution{at::kCPU, at::kFloat, 1};
-  Stream stream(model, some_ids(3, 16), execution, false, at::kFloat);
+  DemoStream stream(model, some_ids(3, 16), execution, false);
   Block block = model.load_block(0, execution, stream.positions());
   block.tensors[0].fill_(std::numeric_limits<float>::infinity());
   const std::string message = message_of([&] { (void)stream.measure(block, block, 0); });
@@ -99,7 +88,7 @@ TEST(Stream, SequencesThatOverflowAreLeftOutAndTooManyAreAnError) {
 TEST(Stream, TwoStreamsThatAgreeHaveNoCrossMoment) {
   const Model model = open_demo();
   const Execution execution{at::kCPU, at::kFloat, 1};
-  Stream stream(model, some_ids(2, 32), execution, true);
+  DemoStream stream(model, some_ids(2, 32), execution, true, at::kBFloat16);
   const Block block = model.load_block(0, execution, stream.positions());
   for (int stage = 0; stage < model.family().stages; ++stage)
     EXPECT_EQ(stream.measure(block, block, stage).cross_moment.abs().max().item<double>(), 0);
@@ -108,7 +97,7 @@ TEST(Stream, TwoStreamsThatAgreeHaveNoCrossMoment) {
 TEST(Stream, TheCrossMomentIsTheDriftTimesTheInput) {
   const Model model = open_demo();
   const Execution execution{at::kCPU, at::kFloat, 1};
-  Stream stream(model, some_ids(2, 32), execution, true, at::kFloat);
+  DemoStream stream(model, some_ids(2, 32), execution, true);
   const Block original = model.load_block(0, execution, stream.positions());
   Block halved = original;
   (void)stream.measure(halved, original, 0);
@@ -122,7 +111,7 @@ TEST(Stream, TheCrossMomentIsWeightedAsTheHessianIs) {
   const Model model = open_demo();
   const Execution execution{at::kCPU, at::kFloat, 1};
   const at::Tensor weights = at::rand({2, 32});
-  Stream stream(model, some_ids(2, 32), execution, true, at::kFloat);
+  DemoStream stream(model, some_ids(2, 32), execution, true);
   const Block original = model.load_block(0, execution, stream.positions());
   Block halved = original;
   const std::vector<at::Tensor> three = {at::Tensor(), at::ones({2, 32}), weights};
@@ -141,8 +130,8 @@ TEST(Stream, HeldOutSequencesAreInNoSumButTheirOwn) {
   const Execution execution{at::kCPU, at::kFloat, 1};
   const at::Tensor ids = some_ids(5, 32);
   const auto measured = [&](const at::Tensor& of, int64_t held_out) {
-    Stream stream(model, of, execution, true, at::kFloat);
-    stream.hold_out(held_out);
+    DemoStream stream(model, of, execution, true);
+    stream.sequences.hold_out(held_out);
     const Block original = model.load_block(0, execution, stream.positions());
     Block halved = original;
     (void)stream.measure(halved, original, 0);
@@ -165,7 +154,7 @@ TEST(Stream, BFloat16ActivationsChangeTheHessianLittle) {
   const Model model = open_demo();
   const Execution execution{at::kCPU, at::kFloat, 1};
   const auto run = [&](at::ScalarType storage) {
-    Stream stream(model, some_ids(4, 64), execution, false, storage);
+    DemoStream stream(model, some_ids(4, 64), execution, false, storage);
     const Block block = model.load_block(0, execution, stream.positions());
     for (int stage = 0; stage < 3; ++stage) (void)stream.measure(block, block, stage);
     return stream.measure(block, block, 3).hessian;
