@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+
+#include "calibrate/sums.h"
 #include "calibrate/transposed_product.h"
 
 namespace halftone {
@@ -16,9 +19,7 @@ void CrossMoment::add(const at::Tensor& x, const at::Tensor& original, const at:
 }
 
 at::Tensor CrossMoment::finish() {
-  at::Tensor sum = sum_.to(at::kCPU);
-  sum_ = at::Tensor();
-  return sum;
+  return total(std::exchange(sum_, {}));
 }
 
 }  // namespace halftone

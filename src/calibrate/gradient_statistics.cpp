@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "calibrate/gradient_squares.h"
+#include "calibrate/sums.h"
 #include "recipe/held_out.h"
 
 namespace halftone {
@@ -99,7 +100,7 @@ GradientStatistics::Kept GradientStatistics::keep(Sum& sum) {
   if (sum.diagonal) kept.statistics = sum.diagonal->finish(kLossScale);
   if (sum.weights.defined()) {
     kept.statistics.hessian = sum.weights.div_(kLossScale * kLossScale);
-    kept.statistics.row_energies = (sum.row_energies / (kLossScale * kLossScale)).cpu();
+    kept.statistics.row_energies = total(sum.row_energies) / (kLossScale * kLossScale);
   }
   kept.handle = store_.put(std::exchange(kept.statistics.hessian, {}));
   if (kept.statistics.cross_moment.defined())

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "calibrate/linear_statistics.h"
+#include "calibrate/sums.h"
 #include "calibrate/symmetric_sum.h"
 
 namespace halftone {
@@ -18,7 +19,7 @@ class InputHessian {
   // bfloat16 input is rounded to bfloat16 once more.
   void add(const at::Tensor& x, const at::Tensor& weights = {});
   // The sum over everything added.
-  LinearStatistics finish() { return {sum_.finish(), tokens_}; }
+  LinearStatistics finish() { return {sum_.finish(), total(tokens_)}; }
 
  private:
   SymmetricSum sum_;

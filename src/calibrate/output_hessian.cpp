@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "calibrate/sums.h"
 #include "calibrate/transposed_product.h"
 
 namespace halftone {
@@ -41,8 +42,8 @@ void OutputHessian::add(const at::Tensor& x, const at::Tensor& delta, const at::
 
 LinearStatistics OutputHessian::finish(double scale) {
   const double unit = 1 / (scale * scale);
-  const at::Tensor moment = moment_.defined() ? moment_.mul_(unit).cpu() : moment_;
-  return {sum_.finish().mul_(unit), tokens_, moment, (row_energies_ * unit).cpu()};
+  const at::Tensor moment = moment_.defined() ? total(moment_).mul_(unit) : moment_;
+  return {sum_.finish().mul_(unit), total(tokens_), moment, total(row_energies_) * unit};
 }
 
 OutputDiagonal::OutputDiagonal(int64_t out, int64_t in, at::Device device)
@@ -57,8 +58,8 @@ void OutputDiagonal::add(const at::Tensor& x, const at::Tensor& delta) {
 
 LinearStatistics OutputDiagonal::finish(double scale) {
   const double unit = 1 / (scale * scale);
-  return {
-      at::diag(sum_ * unit).to(at::kCPU, at::kFloat), tokens_, {}, (row_energies_ * unit).cpu()};
+  const at::Tensor diagonal = at::diag(total(sum_) * unit).to(at::kFloat);
+  return {diagonal, total(tokens_), {}, total(row_energies_) * unit};
 }
 
 }  // namespace halftone

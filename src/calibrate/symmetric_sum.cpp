@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "calibrate/sums.h"
 #include "matrix/two_part_matrix.h"
 
 namespace halftone {
@@ -35,7 +36,7 @@ void SymmetricSum::add(const at::Tensor& rows) {
 }
 
 at::Tensor SymmetricSum::finish() {
-  at::Tensor sum = std::exchange(sum_, at::Tensor()).to(at::kCPU);
+  at::Tensor sum = total(std::exchange(sum_, {}));
   for (int64_t begin = 0; begin < sum.size(0); begin += kStrip) {
     const int64_t width = std::min(kStrip, sum.size(0) - begin);
     at::Tensor rows = sum.narrow(0, begin, width), square = rows.narrow(1, begin, width);
