@@ -72,7 +72,7 @@ void run(const Model& model, const at::Tensor& ids, int64_t blocks, ObjectiveKin
   double took = std::numeric_limits<double>::infinity();
   for (int round = 0; round < kRounds; ++round) {
     GradientStatistics statistics(
-        model, [&](const LinearSlot&) { return objective; }, ids, execution.device, store);
+        model, [&](const LinearSlot&) { return objective; }, sequences, execution.device, store);
     const auto start = Clock::now();
     pass.run(entering, layers - blocks, layers, {}, statistics);
     took = std::min(took, seconds_since(start));

@@ -46,6 +46,7 @@ void run(const Model& model, const at::Tensor& ids, int64_t blocks, at::ScalarTy
   Sequences sequences(ids);
   Stream stream(model, sequences, embedded(model, sequences, execution, at::kBFloat16), execution,
                 false);
+  const std::vector<StageSum> asked(1);  // X^T X of each stage's input
   const auto tokens = static_cast<double>(ids.numel());
   const double one = operations_of_block(model, tokens, static_cast<double>(ids.size(1)));
   std::vector<double> shares, rates, seconds;
@@ -54,7 +55,7 @@ void run(const Model& model, const at::Tensor& ids, int64_t blocks, at::ScalarTy
     const Block block = model.load_block(i, execution, stream.positions());
     const auto start = Clock::now();
     for (int stage = 0; stage < model.family().stages; ++stage)
-      (void)stream.measure(block, block, stage);
+      (void)stream.measure(block, block, stage, asked);
     stream.leave(block, block);
     const double taken = seconds_since(start), rate_after = gemm_rate(dtype);
     const double rate = (rate_before + rate_after) / 2;

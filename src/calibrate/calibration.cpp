@@ -3,9 +3,8 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cstddef>
-#include <iterator>
 #include <utility>
+#include <vector>
 
 #include "base/memory.h"
 #include "calibrate/blend.h"
@@ -14,39 +13,10 @@
 namespace halftone {
 namespace {
 
-bool has_gate(const ObjectiveOptions& objective) {
-  return objective.kind == ObjectiveKind::kOac && objective.gate > 0;
-}
-
 // Whether anything about a linear is taken behind the quantized prefix.
 bool needs_prefix(const ObjectiveOptions& objective, ScheduleKind schedule) {
   return objective.needs_input_hessian() || objective.kind == ObjectiveKind::kGuided ||
          (objective.needs_gradients() && schedule == ScheduleKind::kBlockWise);
-}
-
-// ids: (sequences, length) -> (sequences, length) float32
-at::Tensor first_token_weights(const at::Tensor& ids, double first_token,
-                               const at::Device& device) {
-  at::Tensor weights = at::ones(ids.sizes(), at::device(device).dtype(at::kFloat));
-  weights.select(1, 0).fill_(first_token);
-  return weights;
-}
-
-// One run of rows each -> all of the linear's, matrices (groups, in, in); takes the parts' memory.
-LinearStatistics stacked(std::vector<LinearStatistics> parts) {
-  if (parts.size() == 1) return parts.front();
-  LinearStatistics all = parts.front();
-  const auto groups = static_cast<int64_t>(parts.size());
-  const auto stack = [&](at::Tensor LinearStatistics::*matrix) {
-    if (!(all.*matrix).defined()) return;
-    const int64_t in = (all.*matrix).size(0);
-    all.*matrix = at::empty({groups, in, in}, (all.*matrix).options());
-    for (int64_t group = 0; group < groups; ++group)
-      (all.*matrix)[group].copy_(std::exchange(parts[group].*matrix, {}));
-  };
-  stack(&LinearStatistics::hessian);
-  stack(&LinearStatistics::cross_moment);
-  return all;
 }
 
 }  // namespace
@@ -67,8 +37,8 @@ Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execut
     const ObjectiveOptions objective = options_.objective(linear);
     streams_ = streams_ || needs_prefix(objective, schedule);
     const double first_token = options_.model.first_token;
-    if (objective.needs_input_hessian() && first_token != 1 && !input_weights_.defined())
-      input_weights_ = first_token_weights(ids, first_token, execution.device);
+    if (objective.needs_input_hessian() && first_token != 1 && !input_weights_.values.defined())
+      input_weights_ = first_token_weights(sequences_, first_token, execution.device);
     gradients = gradients || objective.needs_gradients();
     drift_ = drift_ || (options_.two_streams && schedule == ScheduleKind::kBlockWise &&
                         objective.kind == ObjectiveKind::kOac);
@@ -77,7 +47,7 @@ Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execut
   block_wise_ = schedule == ScheduleKind::kBlockWise;
   store_.emplace(options_.memory_limit, options_.spill_folder);
   backward_.emplace(model, sequences_, execution, stream_.positions(), *store_);
-  output_.emplace(model, options_.objective, ids, execution.device, *store_);
+  gradients_.emplace(model, options_.objective, sequences_, execution.device, *store_);
   if (block_wise_) return;
   const int64_t layers = model.config().layers;
   progress.begin("gradients", 2 * layers);
@@ -93,7 +63,7 @@ void Calibration::go_back(int64_t first, int64_t end, const std::function<void(i
                   .seed = options_.seed + static_cast<uint64_t>(first),
                   .original = drift_ ? &stream_.original_activations() : nullptr,
                   .passed = passed},
-                 *output_);
+                 *gradients_);
 }
 
 Block Calibration::enter(int64_t index) {
@@ -106,77 +76,76 @@ Block Calibration::enter(int64_t index) {
   return model_.load_block(index, execution_, stream_.positions());
 }
 
-StageStatistics Calibration::sum_inputs(const Block& block, const Block& original, int stage,
-                                        std::span<const LinearSlot> linears) {
-  std::vector<at::Tensor> weights;
-  const auto has_objective = [&](auto&& property) {
-    return std::any_of(linears.begin(), linears.end(),
-                       [&](const LinearSlot& slot) { return property(options_.objective(slot)); });
-  };
-  std::vector<std::pair<std::string, std::ptrdiff_t>> entries;  // name, runs of rows
-  if (has_objective([](const auto& objective) { return objective.needs_input_hessian(); })) {
-    entries.emplace_back("", 1);
-    weights.push_back(input_weights_);
+StageStatistics Calibration::sum_inputs(const Block& block, const Block& original, int stage) {
+  const std::span<const LinearSlot> linears = model_.linears_of_stage(block.index, stage);
+  StageStatistics statistics;
+  for (const LinearSlot& linear : linears)
+    statistics.inputs.resize(std::max(statistics.inputs.size(), linear.input + 1));
+  std::vector<StageSum> asked;
+  std::vector<LinearStatistics*> answers;  // to each
+  for (size_t input = 0; input < statistics.inputs.size(); ++input) {
+    const bool needed = std::ranges::any_of(linears, [&](const LinearSlot& linear) {
+      return linear.input == input && options_.objective(linear).needs_input_hessian();
+    });
+    if (!needed) continue;
+    asked.push_back({input, input_weights_});
+    answers.push_back(&statistics.inputs[input]);
   }
   for (const LinearSlot& linear : linears) {
     if (options_.objective(linear).kind != ObjectiveKind::kGuided) continue;
-    const std::vector<at::Tensor> own = output_->take_token_weights(linear).unbind();
-    weights.insert(weights.end(), own.begin(), own.end());
-    entries.emplace_back(linear.name, own.size());
+    asked.push_back({linear.input, gradients_->take_token_weights(linear)});
+    answers.push_back(&statistics.linears[linear.name]);
   }
-  StageStatistics sums;
-  if (!streams_) return sums;
-  std::vector<LinearStatistics> measured = stream_.measure(block, original, stage, weights);
-  auto next = measured.begin();
-  for (const auto& [name, groups] : entries) {
-    sums[name] = stacked({std::make_move_iterator(next), std::make_move_iterator(next + groups)});
-    next += groups;
-  }
-  return sums;
+  if (!streams_) return statistics;
+  std::vector<LinearStatistics> sums = stream_.measure(block, original, stage, asked);
+  for (size_t i = 0; i < sums.size(); ++i) *answers[i] = std::move(sums[i]);
+  return statistics;
 }
 
-LinearStatistics Calibration::weighted_statistics(const LinearSlot& linear, LinearStatistics sums) {
-  const LinearStatistics gradients = output_->take(linear);
+void Calibration::add_gradients(const LinearSlot& linear, LinearStatistics& sums) {
+  const LinearStatistics gradients = gradients_->take(linear);
   sums.row_energies = gradients.row_energies;
   sums.skipped_sequences = std::max(sums.skipped_sequences, gradients.skipped_sequences);
-  return sums;
 }
 
 LinearStatistics Calibration::output_statistics(const LinearSlot& linear,
                                                 const ObjectiveOptions& objective,
                                                 const LinearStatistics& input) {
-  const at::Tensor held_out = has_gate(objective) ? output_->take_held_out(linear) : at::Tensor();
-  LinearStatistics own = output_->take(linear);
-  if (held_out.defined()) {
-    own.gate_score = fisher_gate_score(own.hessian, held_out, input.hessian);
-    if (own.gate_score < objective.gate) {
-      own.hessian = input.hessian;
-      own.cross_moment = input.cross_moment;
-      own.fallback = fmt::format("input Hessian (the Fisher matrix scores {:.3g} times as high)",
-                                 own.gate_score);
-    }
-  }
+  const bool has_gate = objective.kind == ObjectiveKind::kOac && objective.gate > 0;
+  const at::Tensor held_out = has_gate ? gradients_->take_held_out(linear) : at::Tensor();
+  LinearStatistics own = gradients_->take(linear);
+  if (!has_gate) return own;
+  own.gate_score = fisher_gate_score(own.hessian, held_out, input.hessian);
+  if (own.gate_score >= objective.gate) return own;
+  own.hessian = input.hessian;
+  own.cross_moment = input.cross_moment;
+  own.fallback =
+      fmt::format("input Hessian (the Fisher matrix scores {:.3g} times as high)", own.gate_score);
   return own;
 }
 
 StageStatistics Calibration::measure(const Block& block, const Block& original, int stage) {
-  const std::span<const LinearSlot> linears = model_.linears_of_stage(block.index, stage);
-  StageStatistics sums = sum_inputs(block, original, stage, linears), statistics;
-  const LinearStatistics input = sums[""];  // none where no linear needs it
-  for (const LinearSlot& linear : linears) {
+  StageStatistics statistics = sum_inputs(block, original, stage);
+  std::vector<bool> shared(statistics.inputs.size());
+  for (const LinearSlot& linear : model_.linears_of_stage(block.index, stage)) {
     const ObjectiveOptions objective = options_.objective(linear);
-    if (objective.kind == ObjectiveKind::kNone) continue;
-    LinearStatistics& own = statistics[linear.name];
-    if (objective.kind == ObjectiveKind::kInput)
-      own = input;
-    else if (objective.kind == ObjectiveKind::kGuided)
-      own = weighted_statistics(linear, sums.at(linear.name));
-    else
+    if (objective.kind == ObjectiveKind::kInput) {
+      shared[linear.input] = true;
+      continue;
+    }
+    const LinearStatistics& input = statistics.inputs[linear.input];
+    LinearStatistics& own = statistics.linears[linear.name];
+    if (objective.kind == ObjectiveKind::kGuided)
+      add_gradients(linear, own);
+    else if (objective.needs_gradients())
       own = output_statistics(linear, objective, input);
     if (objective.needs_gradients() && objective.blend > 0 && own.fallback.empty())
       blend(own, input, objective.blend);
     if (objective.kind == ObjectiveKind::kDiagonal) own.hessian = at::diag(own.hessian.diagonal());
   }
+  for (size_t input = 0; input < shared.size(); ++input)
+    if (!shared[input])
+      statistics.inputs[input] = {};  // it has been mixed in where it was asked for
   return statistics;
 }
 
@@ -185,7 +154,7 @@ void Calibration::leave(const Block& block, const Block& original) {
 }
 
 void Calibration::pass(int64_t index, const std::function<void(Block&)>& replace) {
-  if (output_) output_->forget(index);
+  if (gradients_) gradients_->forget(index);
   if (!streams_) return;
   return_free_memory();
   const Block original = model_.load_block(index, execution_, stream_.positions());

@@ -5,20 +5,15 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
-#include <map>
 #include <optional>
-#include <span>
-#include <string>
 
 #include "base/progress.h"
 #include "calibrate/gradient_statistics.h"
+#include "calibrate/stage_statistics.h"
 #include "calibrate/stream.h"
 #include "recipe/model_recipe.h"
 
 namespace halftone {
-
-// Statistics by the linear's name; linears with the objective "none" have none.
-using StageStatistics = std::map<std::string, LinearStatistics>;
 
 struct CalibrationOptions {
   bool two_streams = false;  // some target needs the cross moment
@@ -57,12 +52,11 @@ class Calibration {
 
  private:
   void go_back(int64_t first, int64_t end, const std::function<void(int64_t)>& passed);
-  // The stage's inputs summed up behind the quantized prefix, by the linear's name where tokens are
-  // weighted and under "" where they are not.
-  StageStatistics sum_inputs(const Block& block, const Block& original, int stage,
-                             std::span<const LinearSlot> linears);
-  // Sums over weighted tokens, with what the gradients say beside the weights.
-  LinearStatistics weighted_statistics(const LinearSlot& linear, LinearStatistics sums);
+  // The sums over the stage's inputs behind the quantized prefix: of each input that some linear
+  // asks for as it is, and of each linear that weighs its tokens.
+  StageStatistics sum_inputs(const Block& block, const Block& original, int stage);
+  // To the sums over a linear's weighted tokens what the gradients say beside the weights.
+  void add_gradients(const LinearSlot& linear, LinearStatistics& sums);
   // The linear's output Hessian, or `input` where the gate asks for it.
   LinearStatistics output_statistics(const LinearSlot& linear, const ObjectiveOptions& objective,
                                      const LinearStatistics& input);
@@ -71,15 +65,15 @@ class Calibration {
   Execution execution_;
   CalibrationOptions options_;
   Progress& progress_;
-  bool block_wise_ = false;   // gradients are taken before each block, behind the quantized prefix
-  at::Tensor input_weights_;  // (sequences, length) of tokens in X^T X; undefined: all 1
-  bool streams_ = false;      // some statistic is taken behind the quantized prefix
-  bool drift_ = false;        // output Hessians need the drift of their inputs
+  bool block_wise_ = false;  // gradients are taken before each block, behind the quantized prefix
+  TokenWeights input_weights_;  // of tokens in X^T X
+  bool streams_ = false;        // some statistic is taken behind the quantized prefix
+  bool drift_ = false;          // output Hessians need the drift of their inputs
   Sequences sequences_;
   Stream stream_;
   std::optional<TensorStore> store_;
   std::optional<BackwardPass> backward_;
-  std::optional<GradientStatistics> output_;
+  std::optional<GradientStatistics> gradients_;
 };
 
 }  // namespace halftone

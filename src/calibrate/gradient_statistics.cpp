@@ -22,17 +22,12 @@ std::vector<int64_t> runs_of(int64_t out, int64_t groups) {
 
 }  // namespace
 
-at::Tensor token_weights(const at::Tensor& delta, int64_t groups) {
-  const at::Tensor ones = at::ones(delta.sizes().slice(0, 2), delta.options().dtype(at::kFloat));
-  return gradient_squares(delta, ones, runs_of(delta.size(2), groups)).tokens;
-}
-
 GradientStatistics::GradientStatistics(const Model& model, ObjectiveOf objective,
-                                       const at::Tensor& ids, at::Device device, TensorStore& store)
+                                       const Sequences& sequences, at::Device device,
+                                       TensorStore& store)
     : model_(model),
       objective_(std::move(objective)),
-      sequences_(ids.size(0)),
-      length_(ids.size(1)),
+      sequences_(sequences),
       device_(device),
       store_(store) {}
 
@@ -49,8 +44,9 @@ void GradientStatistics::enter(const Block& block) {
         sum.diagonal.emplace(slot.out, slot.in, device_);
         break;
       case ObjectiveKind::kGuided:
-        sum.weights = at::zeros({std::min(slot.out, objective.row_groups), sequences_, length_},
-                                at::device(device_).dtype(at::kFloat));
+        sum.weights.values = at::zeros(
+            {std::min(slot.out, objective.row_groups), sequences_.count(), sequences_.length()},
+            at::device(device_).dtype(at::kFloat));
         sum.row_energies = at::zeros({slot.out}, at::device(device_).dtype(at::kDouble));
         break;
       default:
@@ -68,7 +64,7 @@ void GradientStatistics::add(const std::vector<LinearGradient>& linears, int64_t
     const int64_t batch = linear.delta.size(0);
     if (sum.hessian) sum.hessian->add(linear.input, linear.delta, linear.original);
     if (sum.diagonal) sum.diagonal->add(linear.input, linear.delta);
-    if (sum.weights.defined()) weigh(linear, first, sum);
+    if (sum.weights.values.defined()) weigh(linear, first, sum);
     for (int64_t i = 0; sum.held_out && i < batch; ++i)
       if (is_held_out_for_gate(first + i))
         sum.held_out->add(linear.input.narrow(0, i, 1), linear.delta.narrow(0, i, 1));
@@ -79,8 +75,8 @@ void GradientStatistics::weigh(const LinearGradient& linear, int64_t first, Sum&
   // an output's energy is the trace of x^T delta_j^2 x, summed over tokens
   const GradientSquares squares =
       gradient_squares(linear.delta, squared_lengths(linear.input),
-                       runs_of(linear.delta.size(2), sum.weights.size(0)));
-  sum.weights.narrow(1, first, linear.delta.size(0)).copy_(squares.tokens);
+                       runs_of(linear.delta.size(2), sum.weights.runs()));
+  sum.weights.values.narrow(1, first, linear.delta.size(0)).copy_(squares.tokens);
   sum.row_energies += squares.outputs;
 }
 
@@ -88,50 +84,53 @@ void GradientStatistics::leave(const Block& block, int64_t left_out) {
   for (const LinearSlot& slot : model_.linears_of_block(block.index)) {
     const auto found = sums_.find(slot.relative);
     if (found == sums_.end()) continue;
-    Kept& kept = kept_[slot.name] = keep(found->second);
-    kept.statistics.skipped_sequences = left_out;
+    Waiting& waiting = waiting_[slot.name] = put_aside(found->second);
+    waiting.statistics.skipped_sequences = left_out;
   }
   sums_.clear();
 }
 
-GradientStatistics::Kept GradientStatistics::keep(Sum& sum) {
-  Kept kept;
-  if (sum.hessian) kept.statistics = sum.hessian->finish(kLossScale);
-  if (sum.diagonal) kept.statistics = sum.diagonal->finish(kLossScale);
-  if (sum.weights.defined()) {
-    kept.statistics.hessian = sum.weights.div_(kLossScale * kLossScale);
-    kept.statistics.row_energies = total(sum.row_energies) / (kLossScale * kLossScale);
+GradientStatistics::Waiting GradientStatistics::put_aside(Sum& sum) {
+  constexpr double kSquared = kLossScale * kLossScale;
+  Waiting waiting;
+  LinearStatistics& own = waiting.statistics;
+  if (sum.hessian) own = sum.hessian->finish(kLossScale);
+  if (sum.diagonal) own = sum.diagonal->finish(kLossScale);
+  if (sum.weights.values.defined()) {
+    own.row_energies = total(sum.row_energies) / kSquared;
+    waiting.token_weights = store_.put(sum.weights.values.div_(kSquared));
   }
-  kept.handle = store_.put(std::exchange(kept.statistics.hessian, {}));
-  if (kept.statistics.cross_moment.defined())
-    kept.moment = store_.put(std::exchange(kept.statistics.cross_moment, {}));
-  if (sum.held_out) kept.held_out = store_.put(sum.held_out->finish(kLossScale).hessian);
-  return kept;
+  if (own.hessian.defined()) waiting.hessian = store_.put(std::exchange(own.hessian, {}));
+  if (own.cross_moment.defined())
+    waiting.cross_moment = store_.put(std::exchange(own.cross_moment, {}));
+  if (sum.held_out) waiting.held_out = store_.put(sum.held_out->finish(kLossScale).hessian);
+  return waiting;
+}
+
+TokenWeights GradientStatistics::take_token_weights(const LinearSlot& linear) {
+  return {store_.take(std::exchange(waiting_.at(linear.name).token_weights, -1))};
+}
+
+at::Tensor GradientStatistics::take_held_out(const LinearSlot& linear) {
+  return store_.take(std::exchange(waiting_.at(linear.name).held_out, -1));
 }
 
 LinearStatistics GradientStatistics::take(const LinearSlot& linear) {
-  const Kept kept = std::move(kept_.extract(linear.name).mapped());
-  LinearStatistics statistics = kept.statistics;
-  if (kept.handle >= 0) statistics.hessian = store_.take(kept.handle);
-  if (kept.moment >= 0) statistics.cross_moment = store_.take(kept.moment);
+  const Waiting waiting = std::move(waiting_.extract(linear.name).mapped());
+  LinearStatistics statistics = waiting.statistics;
+  if (waiting.hessian >= 0) statistics.hessian = store_.take(waiting.hessian);
+  if (waiting.cross_moment >= 0) statistics.cross_moment = store_.take(waiting.cross_moment);
   return statistics;
 }
 
 void GradientStatistics::forget(int64_t block) {
   for (const LinearSlot& slot : model_.linears_of_block(block)) {
-    const auto found = kept_.find(slot.name);
-    if (found == kept_.end()) continue;
-    if (found->second.held_out >= 0) take_held_out(slot);
-    take(slot);
+    const auto found = waiting_.find(slot.name);
+    if (found == waiting_.end()) continue;
+    if (found->second.held_out >= 0) (void)take_held_out(slot);
+    if (found->second.token_weights >= 0) (void)take_token_weights(slot);
+    (void)take(slot);
   }
-}
-
-at::Tensor GradientStatistics::take_held_out(const LinearSlot& linear) {
-  return store_.take(std::exchange(kept_.at(linear.name).held_out, -1));
-}
-
-at::Tensor GradientStatistics::take_token_weights(const LinearSlot& linear) {
-  return store_.take(std::exchange(kept_.at(linear.name).handle, -1));
 }
 
 }  // namespace halftone

@@ -9,20 +9,17 @@
 
 #include "calibrate/backward_pass.h"
 #include "calibrate/output_hessian.h"
+#include "calibrate/token_weights.h"
 #include "recipe/linear_recipe.h"
 
 namespace halftone {
 
 using ObjectiveOf = std::function<ObjectiveOptions(const LinearSlot&)>;
 
-// s of each token: the mean over a run of a linear's outputs of the squared gradient (Kim et al.
-// 2025, arXiv 2505.07004).   delta: (batch, length, out) -> (groups, batch, length) float32
-at::Tensor token_weights(const at::Tensor& delta, int64_t groups = 1);
-
 class GradientStatistics final : public GradientObserver {
  public:
-  // ids: (sequences, length). The sums wait in `store` until they are asked for.
-  GradientStatistics(const Model& model, ObjectiveOf objective, const at::Tensor& ids,
+  // The sums wait in `store` until they are asked for.
+  GradientStatistics(const Model& model, ObjectiveOf objective, const Sequences& sequences,
                      at::Device device, TensorStore& store);
 
   void enter(const Block& block) override;
@@ -30,12 +27,13 @@ class GradientStatistics final : public GradientObserver {
   void leave(const Block& block, int64_t left_out) override;
 
   // Of a linear whose block was observed, once each and before the rest: the weights of its tokens
-  // (guided), (groups, sequences, length) float32 on the device ...
-  at::Tensor take_token_weights(const LinearSlot& linear);
+  // (guided), the mean over a run of its outputs of the squared gradient (Kim et al. 2025, arXiv
+  // 2505.07004), on the device ...
+  TokenWeights take_token_weights(const LinearSlot& linear);
   // ... with a gate the part of the Hessian that comes from held-out sequences, (in, in) ...
   at::Tensor take_held_out(const LinearSlot& linear);
   // ... and the rest, once: row energies, and with oac and diagonal the Hessian, with the cross
-  // moment where drift was seen.
+  // moment where inputs of the full-precision model came along.
   LinearStatistics take(const LinearSlot& linear);
   // Frees what a block's linears have waiting, if anything.
   void forget(int64_t block);
@@ -44,25 +42,24 @@ class GradientStatistics final : public GradientObserver {
   struct Sum {                                       // of the block at hand; one of the three
     std::optional<OutputHessian> hessian, held_out;  // the second: part of the first, by itself
     std::optional<OutputDiagonal> diagonal;
-    at::Tensor weights;       // (groups, sequences, length) float32
+    TokenWeights weights;
     at::Tensor row_energies;  // (out) float64, with weights
   };
-  struct Kept {
+  struct Waiting {
     LinearStatistics statistics;  // without its matrices
-    int64_t handle = -1;          // of the Hessian or the weights
-    int64_t moment = -1;          // of the cross moment
-    int64_t held_out = -1;        // of the held-out Hessian
+    // Handles in the store; -1: there is none.
+    int64_t hessian = -1, cross_moment = -1, held_out = -1, token_weights = -1;
   };
-  Kept keep(Sum& sum);
+  Waiting put_aside(Sum& sum);
   static void weigh(const LinearGradient& linear, int64_t first, Sum& sum);
 
   const Model& model_;
   ObjectiveOf objective_;
-  int64_t sequences_, length_;
+  const Sequences& sequences_;
   at::Device device_;
   TensorStore& store_;
-  std::map<std::string, Sum> sums_;   // by relative name
-  std::map<std::string, Kept> kept_;  // by full name
+  std::map<std::string, Sum> sums_;         // by relative name
+  std::map<std::string, Waiting> waiting_;  // by full name
 };
 
 }  // namespace halftone

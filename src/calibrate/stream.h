@@ -11,10 +11,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "calibrate/activations.h"
-#include "calibrate/linear_statistics.h"
+#include "calibrate/stage_sums.h"
 #include "model/model.h"
 
 namespace halftone {
@@ -28,17 +29,11 @@ class Stream {
 
   const Positions& positions() const { return positions_; }
 
-  // Statistics of the inputs of `stage`; stages of a block must be asked for in order, 0 first.
-  // Sequences whose inputs are not finite are left out and counted. Error: more than 1 % of them
-  // (methods.md 7.6). original: the same block in full precision; used with two streams only.
-  LinearStatistics measure(const Block& block, const Block& original, int stage) {
-    return measure(block, original, stage, {at::Tensor()}).front();
-  }
-  // The same inputs summed up in several ways, one for each entry of `weights`: (sequences, length)
-  // float32 weights of the tokens, or undefined, all 1. Without any entry the sequences only move
-  // on.
+  // What is asked for of the inputs of `stage`; the stages of a block in order, 0 first. Nothing
+  // asked: the sequences only move on. original: the same block in full precision; used with two
+  // streams only. Error: too many sequences with inputs that are not finite (methods.md 7.6).
   std::vector<LinearStatistics> measure(const Block& block, const Block& original, int stage,
-                                        const std::vector<at::Tensor>& weights);
+                                        std::span<const StageSum> asked);
   // Computes the block's last stage; the stream then stands before the next block.
   void leave(const Block& block, const Block& original);
 
@@ -62,6 +57,7 @@ class Stream {
   Sequences& sequences_;
   Activations quantized_;
   std::optional<Activations> original_;  // with two streams
+  int next_stage_ = 0;
 };
 
 }  // namespace halftone

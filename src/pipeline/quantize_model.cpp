@@ -46,7 +46,7 @@ RunReport quantize_model(const QuantizeRequest& request, Progress& progress) {
         const FinishedLinear finished = finish_linear(linear.name, outcome.quantized);
         output.add_linear(finished);
         if (calibration) replace_weight(block, linear, finished.weights);
-        journal.add(finished, report.add(linear, recipe, statistics[linear.name], outcome));
+        journal.add(finished, report.add(linear, recipe, statistics.of(linear), outcome));
         progress.update(report.linears(), linear.name);
       }
     }

@@ -6,11 +6,8 @@
 
 namespace halftone {
 
-std::shared_ptr<const SharedInputs> StageSolvers::inputs_of(const std::string& linear,
+std::shared_ptr<const SharedInputs> StageSolvers::inputs_of(const LinearStatistics& statistics,
                                                             const InputOptions& options) {
-  const auto found = statistics_.find(linear);
-  const LinearStatistics statistics =
-      found == statistics_.end() ? LinearStatistics{} : found->second;
   for (const auto& known : inputs_)
     if (known->options() == options && known->hessian().is_same(statistics.hessian)) return known;
   inputs_.push_back(std::make_shared<const SharedInputs>(statistics, options, threads_));
@@ -19,16 +16,14 @@ std::shared_ptr<const SharedInputs> StageSolvers::inputs_of(const std::string& l
 
 LinearOutcome StageSolvers::quantize(const LinearSlot& linear, const LinearRecipe& recipe,
                                      const at::Tensor& weight) {
-  const auto found = statistics_.find(linear.name);
-  const at::Tensor row_energies =
-      found == statistics_.end() ? at::Tensor() : found->second.row_energies;
+  const LinearStatistics& statistics = statistics_.of(linear);
   LinearOutcome outcome = with_context(linear.name, [&] {
-    const LinearSolver solver(inputs_of(linear.name, input_options(recipe)), recipe);
-    return solver.quantize(weight, row_energies);
+    const LinearSolver solver(inputs_of(statistics, input_options(recipe)), recipe);
+    return solver.quantize(weight, statistics.row_energies);
   });
-  if (found != statistics_.end() && !found->second.fallback.empty())
+  if (!statistics.fallback.empty())
     outcome.fallback =
-        found->second.fallback + (outcome.fallback.empty() ? "" : "; ") + outcome.fallback;
+        statistics.fallback + (outcome.fallback.empty() ? "" : "; ") + outcome.fallback;
   return outcome;
 }
 

@@ -5,7 +5,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "calibrate/calibration.h"
@@ -24,7 +23,7 @@ class StageSolvers {
                          const at::Tensor& weight);
 
  private:
-  std::shared_ptr<const SharedInputs> inputs_of(const std::string& linear,
+  std::shared_ptr<const SharedInputs> inputs_of(const LinearStatistics& statistics,
                                                 const InputOptions& options);
 
   const StageStatistics& statistics_;

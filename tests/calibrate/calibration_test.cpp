@@ -36,17 +36,19 @@ CalibrationOptions options_for(const ObjectiveOptions& all,
 }
 
 // Statistics of all linears of the blocks up to `last`; `change` replaces the linears of a block.
-StageStatistics calibrate(
+std::map<std::string, LinearStatistics> calibrate(
     const Model& model, const at::Tensor& ids, const CalibrationOptions& options, int64_t last,
     const std::function<void(Block&, int stage)>& change = [](Block&, int) {}) {
   SilentProgress progress;
   Calibration calibration(model, ids, kFloat32, options, progress);
-  StageStatistics all;
+  std::map<std::string, LinearStatistics> all;
   for (int64_t index = 0; index <= last; ++index) {
     Block block = calibration.enter(index);
     const Block original = block;
     for (int stage = 0; stage < model.family().stages; ++stage) {
-      all.merge(calibration.measure(block, original, stage));
+      const StageStatistics statistics = calibration.measure(block, original, stage);
+      for (const LinearSlot& linear : model.linears_of_stage(index, stage))
+        if (statistics.of(linear).hessian.defined()) all[linear.name] = statistics.of(linear);
       change(block, stage);
     }
     calibration.leave(block, original);
@@ -105,7 +107,8 @@ TEST(Calibration, EqualTokenWeightsGiveTheInputHessian) {
   const Positions positions = model.positions(24, kFloat32);
   DemoStream stream(model, ids, kFloat32, false);
   const Block block = model.load_block(0, kFloat32, positions);
-  const auto both = stream.measure(block, block, 0, {at::Tensor(), at::full({4, 24}, 0.25f)});
+  const std::vector<StageSum> asked = {{}, {.weights = {at::full({1, 4, 24}, 0.25f)}}};
+  const auto both = stream.measure(block, block, 0, asked);
   EXPECT_LT(relative_error(both[1].hessian * 4, both[0].hessian), kRounding);
 }
 

@@ -5,8 +5,10 @@
 
 #include "calibrate/blend.h"
 #include "calibrate/demo_model.h"
-#include "calibrate/gradient_statistics.h"
+#include "calibrate/end_loss.h"
+#include "calibrate/gradient_squares.h"
 #include "calibrate/input_hessian.h"
+#include "recipe/linear_recipe.h"
 
 namespace halftone {
 namespace {
@@ -20,6 +22,14 @@ struct Gradients {
   at::Tensor x = at::randn({kSequences, kLength, kIn});
   at::Tensor delta = at::randn({kSequences, kLength, kOut});
 };
+
+// The mean over each run of outputs of the squared gradient.   -> (runs, batch, length)
+at::Tensor token_weights(const at::Tensor& delta, int64_t runs = 1) {
+  std::vector<int64_t> begins;
+  for (int64_t run = 0; run <= runs; ++run)
+    begins.push_back(first_row_of_group(delta.size(2), runs, run));
+  return gradient_squares(delta, at::ones({delta.size(0), delta.size(1)}), begins).tokens;
+}
 
 // Sums over sequences, rows and pairs of tokens, written out: of (delta^T left)^T (delta^T right).
 // -> (in, in) float64

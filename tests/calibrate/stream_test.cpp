@@ -110,11 +110,12 @@ TEST(Stream, TheCrossMomentIsTheDriftTimesTheInput) {
 TEST(Stream, TheCrossMomentIsWeightedAsTheHessianIs) {
   const Model model = open_demo();
   const Execution execution{at::kCPU, at::kFloat, 1};
-  const at::Tensor weights = at::rand({2, 32});
+  const at::Tensor weights = at::rand({1, 2, 32});
   DemoStream stream(model, some_ids(2, 32), execution, true);
   const Block original = model.load_block(0, execution, stream.positions());
   Block halved = original;
-  const std::vector<at::Tensor> three = {at::Tensor(), at::ones({2, 32}), weights};
+  const std::vector<StageSum> three = {
+      {}, {.weights = {at::ones({1, 2, 32})}}, {.weights = {weights}}};
   for (const LinearStatistics& own : stream.measure(halved, original, 0, three))
     EXPECT_EQ(own.cross_moment.abs().max().item<double>(), 0);  // nothing has drifted yet
   halved.linears[kValue].weight = original.linears[kValue].weight / 2;
