@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "calibrate/blend.h"
 #include "calibrate/fisher_gate.h"
@@ -23,61 +24,70 @@ bool needs_prefix(const ObjectiveOptions& objective, ScheduleKind schedule) {
 
 Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execution& execution,
                          CalibrationOptions options, Progress& progress)
-    : model_(model),
-      execution_(execution),
-      options_(std::move(options)),
-      progress_(progress),
-      sequences_(ids),
-      stream_(model, sequences_, embedded(model, sequences_, execution, options_.storage),
-              execution, options_.two_streams) {
-  sequences_.hold_out(options_.held_out);
+    : model_(model), execution_(execution), options_(std::move(options)), progress_(progress) {
+  if (!ids.defined()) return;
+  sequences_.emplace(ids);
+  sequences_->hold_out(options_.held_out);
+  stream_.emplace(model, *sequences_, embedded(model, *sequences_, execution, options_.storage),
+                  execution, options_.two_streams);
+  // what the linears ask for together
   const ScheduleKind schedule = options_.model.schedule;
-  bool gradients = false;
+  bool prefix = false, gradients = false;
   for (const LinearSlot& linear : model.linears()) {
     const ObjectiveOptions objective = options_.objective(linear);
-    streams_ = streams_ || needs_prefix(objective, schedule);
+    prefix = prefix || needs_prefix(objective, schedule);
+    gradients = gradients || objective.needs_gradients();
     const double first_token = options_.model.first_token;
     if (objective.needs_input_hessian() && first_token != 1 && !input_weights_.values.defined())
-      input_weights_ = first_token_weights(sequences_, first_token, execution.device);
-    gradients = gradients || objective.needs_gradients();
+      input_weights_ = first_token_weights(*sequences_, first_token, execution.device);
     drift_ = drift_ || (options_.two_streams && schedule == ScheduleKind::kBlockWise &&
                         objective.kind == ObjectiveKind::kOac);
   }
-  if (!gradients) return;
-  block_wise_ = schedule == ScheduleKind::kBlockWise;
-  store_.emplace(options_.memory_limit, options_.spill_folder);
-  backward_.emplace(model, sequences_, execution, stream_.positions(), *store_);
-  gradients_.emplace(model, options_.objective, sequences_, execution.device, *store_);
-  if (block_wise_) return;
-  const int64_t layers = model.config().layers;
-  progress.begin("gradients", 2 * layers);
-  int64_t done = 0;
-  go_back(0, layers,
-          [&](int64_t block) { progress.update(++done, fmt::format("block {}", block)); });
-  progress.end();
+  if (gradients) prepare_gradients();
+  if (!prefix) stream_.reset();
 }
 
-void Calibration::go_back(int64_t first, int64_t end, const std::function<void(int64_t)>& passed) {
-  backward_->run(stream_.activations(), first, end,
+void Calibration::prepare_gradients() {
+  store_.emplace(options_.memory_limit, options_.spill_folder);
+  backward_.emplace(model_, *sequences_, execution_, stream_->positions(), *store_);
+  gradients_.emplace(model_, options_.objective, *sequences_, execution_.device, *store_);
+  if (options_.model.schedule == ScheduleKind::kBlockWise) return;
+  const int64_t layers = model_.config().layers;
+  progress_.begin("gradients", 2 * layers);
+  int64_t done = 0;
+  take_gradients(0, layers,
+                 [&](int64_t block) { progress_.update(++done, fmt::format("block {}", block)); });
+  progress_.end();
+  backward_.reset();
+}
+
+void Calibration::take_gradients(int64_t first, int64_t end,
+                                 const std::function<void(int64_t)>& passed) {
+  backward_->run(stream_->activations(), first, end,
                  {.labels = options_.model.labels,
                   .seed = options_.seed + static_cast<uint64_t>(first),
-                  .original = drift_ ? &stream_.original_activations() : nullptr,
+                  .original = drift_ ? &stream_->original_activations() : nullptr,
                   .passed = passed},
                  *gradients_);
 }
 
-Block Calibration::enter(int64_t index) {
-  return_free_memory();  // what the solver of the last block has freed is in many pieces
-  const auto linears = static_cast<int64_t>(model_.linears_of_block(index).size());
-  const auto passed = [&](int64_t block) {
-    progress_.update(index * linears, fmt::format("gradients, block {}", block));
-  };
-  if (block_wise_) go_back(index, index + 1, passed);
-  return model_.load_block(index, execution_, stream_.positions());
+void Calibration::enter(int64_t index) {
+  require(!inside_ && index == index_ + 1, "block {} is calibrated: expected block {} to be {}",
+          index, inside_ ? index_ : index_ + 1, inside_ ? "left" : "entered");
+  if (sequences_) return_free_memory();  // the solver of the last block has freed many pieces
+  index_ = index;
+  inside_ = true;
+  replaced_unmeasured_ = false;
+  next_stage_ = 0;
 }
 
-StageStatistics Calibration::sum_inputs(const Block& block, const Block& original, int stage) {
-  const std::span<const LinearSlot> linears = model_.linears_of_stage(block.index, stage);
+void Calibration::load() {
+  if (!stream_ || block_) return;
+  block_ = model_.load_block(index_, execution_, stream_->positions());
+  if (options_.two_streams) original_ = block_;
+}
+
+StageStatistics Calibration::sum_inputs(int stage, std::span<const LinearSlot> linears) {
   StageStatistics statistics;
   for (const LinearSlot& linear : linears)
     statistics.inputs.resize(std::max(statistics.inputs.size(), linear.input + 1));
@@ -96,8 +106,8 @@ StageStatistics Calibration::sum_inputs(const Block& block, const Block& origina
     asked.push_back({linear.input, gradients_->take_token_weights(linear)});
     answers.push_back(&statistics.linears[linear.name]);
   }
-  if (!streams_) return statistics;
-  std::vector<LinearStatistics> sums = stream_.measure(block, original, stage, asked);
+  if (!stream_) return statistics;
+  std::vector<LinearStatistics> sums = stream_->measure(*block_, original(), stage, asked);
   for (size_t i = 0; i < sums.size(); ++i) *answers[i] = std::move(sums[i]);
   return statistics;
 }
@@ -124,10 +134,25 @@ LinearStatistics Calibration::output_statistics(const LinearSlot& linear,
   return own;
 }
 
-StageStatistics Calibration::measure(const Block& block, const Block& original, int stage) {
-  StageStatistics statistics = sum_inputs(block, original, stage);
+StageStatistics Calibration::measure(int stage) {
+  require(inside_, "stage {} is measured: expected a block to be entered", stage);
+  require(!replaced_unmeasured_, "block {} is measured: expected no linear to be replaced before",
+          index_);
+  require(stage == next_stage_, "block {}, stage {} is measured: expected stage {}", index_, stage,
+          next_stage_);
+  ++next_stage_;
+  if (!sequences_) return {};
+  if (stage == 0 && backward_) {
+    const auto linears = static_cast<int64_t>(model_.linears_of_block(index_).size());
+    take_gradients(index_, index_ + 1, [&](int64_t block) {
+      progress_.update(index_ * linears, fmt::format("gradients, block {}", block));
+    });
+  }
+  load();
+  const std::span<const LinearSlot> linears = model_.linears_of_stage(index_, stage);
+  StageStatistics statistics = sum_inputs(stage, linears);
   std::vector<bool> shared(statistics.inputs.size());
-  for (const LinearSlot& linear : model_.linears_of_stage(block.index, stage)) {
+  for (const LinearSlot& linear : linears) {
     const ObjectiveOptions objective = options_.objective(linear);
     if (objective.kind == ObjectiveKind::kInput) {
       shared[linear.input] = true;
@@ -149,20 +174,38 @@ StageStatistics Calibration::measure(const Block& block, const Block& original, 
   return statistics;
 }
 
-void Calibration::leave(const Block& block, const Block& original) {
-  if (streams_) stream_.leave(block, original);
+void Calibration::replace(const LinearSlot& linear, const at::Tensor& weights) {
+  const bool measured = next_stage_ > 0;
+  const auto linears = inside_ ? model_.linears_of_block(index_) : std::span<const LinearSlot>();
+  require(linear.index < linears.size() && linears[linear.index].name == linear.name &&
+              (!measured || linear.stage == next_stage_ - 1),
+          "{} is replaced: expected a linear of block {}{}", linear.name, index_,
+          measured ? fmt::format(", stage {}", next_stage_ - 1) : "");
+  replaced_unmeasured_ = !measured;
+  load();
+  if (!block_) return;
+  at::Tensor& weight = block_->linears[linear.index].weight;
+  weight = weights.to(weight.device(), weight.scalar_type());
 }
 
-void Calibration::pass(int64_t index, const std::function<void(Block&)>& replace) {
-  if (gradients_) gradients_->forget(index);
-  if (!streams_) return;
-  return_free_memory();
-  const Block original = model_.load_block(index, execution_, stream_.positions());
-  Block block = original;
-  replace(block);
-  for (int stage = 0; stage < model_.family().stages; ++stage)
-    stream_.measure(block, original, stage, {});
-  stream_.leave(block, original);
+void Calibration::leave() {
+  const int stages = model_.family().stages;
+  require(inside_ && (next_stage_ == 0 || next_stage_ == stages),
+          "block {} is left: expected stage {} to be measured", index_, next_stage_);
+  load();
+  if (block_) {
+    for (; next_stage_ < stages; ++next_stage_)
+      (void)stream_->measure(*block_, original(), next_stage_, {});
+    stream_->leave(*block_, original());
+  }
+  if (gradients_) gradients_->forget(index_);
+  block_.reset();
+  original_.reset();
+  inside_ = false;
+}
+
+std::optional<int64_t> Calibration::left_out_sequences() const {
+  return sequences_ ? std::optional(sequences_->left_out()) : std::nullopt;
 }
 
 }  // namespace halftone

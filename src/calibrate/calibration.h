@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 #include <optional>
+#include <span>
 
 #include "base/progress.h"
 #include "calibrate/gradient_statistics.h"
@@ -29,32 +30,39 @@ struct CalibrationOptions {
 
 class Calibration {
  public:
-  // ids: (sequences, length) int32. With one-shot gradients the whole backward pass runs here.
+  // ids: (sequences, length) int32; undefined: a calibration over nothing, which asks nothing of
+  // the model and has no statistics. With one-shot gradients the whole backward pass runs here.
   Calibration(const Model& model, const at::Tensor& ids, const Execution& execution,
               CalibrationOptions options, Progress& progress);
+  Calibration(const Calibration&) = delete;
+  Calibration& operator=(const Calibration&) = delete;
 
-  // The block in full precision; blocks in order. With block-wise gradients the pass from the end
-  // of the model down to this block runs here; the linears before it count as done.
-  Block enter(int64_t index);
-  // Stages in order, 0 first, each after the linears of those before were replaced.
-  StageStatistics measure(const Block& block, const Block& original, int stage);
-  // After the block's last linear was replaced.
-  void leave(const Block& block, const Block& original);
+  // A block after another, from 0: `enter`; for each stage in order `measure`, and `replace` for
+  // those of its linears that change; `leave`. In place of measuring, a block whose linears were
+  // quantized before (a resumed run) has them replaced alone: the sequences then run through it to
+  // the same bits, and gradients behind the quantized prefix are not computed again, so that
+  // sequences which are left out of those alone are not counted.
+  // Errors: calls in another order.
+  void enter(int64_t index);
+  // With block-wise gradients the pass from the end of the model down to this block runs at its
+  // first stage; the linears before it count as done.
+  StageStatistics measure(int stage);
+  // weights: (out, in), of a linear of the stage that was measured last
+  void replace(const LinearSlot& linear, const at::Tensor& weights);
+  void leave();
 
-  // In place of all that, for a block whose linears were quantized before (a resumed run): the
-  // sequences run through it and leave it as they would have. Its block-wise gradients are not
-  // computed again, so sequences that are left out of those alone are not counted. replace: puts
-  // the quantized weights in place.
-  void pass(int64_t index, const std::function<void(Block&)>& replace);
-
-  // Sequences that were left out of some statistic, each counted once.
-  int64_t dropped_sequences() const { return sequences_.left_out(); }
+  // Sequences that were left out of some statistic, each counted once; none: nothing is calibrated.
+  std::optional<int64_t> left_out_sequences() const;
 
  private:
-  void go_back(int64_t first, int64_t end, const std::function<void(int64_t)>& passed);
+  void prepare_gradients();
+  void take_gradients(int64_t first, int64_t end, const std::function<void(int64_t)>& passed);
+  // Loads the block, where sequences run through it.
+  void load();
+  const Block& original() const { return original_ ? *original_ : *block_; }
   // The sums over the stage's inputs behind the quantized prefix: of each input that some linear
   // asks for as it is, and of each linear that weighs its tokens.
-  StageStatistics sum_inputs(const Block& block, const Block& original, int stage);
+  StageStatistics sum_inputs(int stage, std::span<const LinearSlot> linears);
   // To the sums over a linear's weighted tokens what the gradients say beside the weights.
   void add_gradients(const LinearSlot& linear, LinearStatistics& sums);
   // The linear's output Hessian, or `input` where the gate asks for it.
@@ -65,15 +73,20 @@ class Calibration {
   Execution execution_;
   CalibrationOptions options_;
   Progress& progress_;
-  bool block_wise_ = false;  // gradients are taken before each block, behind the quantized prefix
-  TokenWeights input_weights_;  // of tokens in X^T X
-  bool streams_ = false;        // some statistic is taken behind the quantized prefix
-  bool drift_ = false;          // output Hessians need the drift of their inputs
-  Sequences sequences_;
-  Stream stream_;
+  // Over nothing there is none of these.
+  std::optional<Sequences> sequences_;
+  std::optional<Stream> stream_;  // where some statistic is taken behind the quantized prefix
   std::optional<TensorStore> store_;
-  std::optional<BackwardPass> backward_;
+  std::optional<BackwardPass> backward_;  // where gradients are taken before each block
   std::optional<GradientStatistics> gradients_;
+  TokenWeights input_weights_;  // of tokens in X^T X
+  bool drift_ = false;          // output Hessians need the drift of their inputs
+  // Where the calibration stands.
+  int64_t index_ = -1;  // of the block entered last
+  bool inside_ = false;
+  bool replaced_unmeasured_ = false;  // in this block
+  int next_stage_ = 0;
+  std::optional<Block> block_, original_;  // original: in full precision, with two streams
 };
 
 }  // namespace halftone

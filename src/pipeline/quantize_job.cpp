@@ -102,6 +102,7 @@ void QuantizeJob::fit_scales_to_format() {
 }
 
 at::Tensor QuantizeJob::calibration_ids() const {
+  if (!windows_) return {};
   return at::tensor(windows_->ids, at::kInt).view({windows_->count, windows_->length});
 }
 

@@ -26,7 +26,7 @@ class QuantizeJob {
   const Model& model() const { return transformed_ ? *transformed_ : opened_.model; }
   const Execution& execution() const { return execution_; }
   bool calibrated() const { return windows_.has_value(); }
-  at::Tensor calibration_ids() const;  // (sequences, length) int32
+  at::Tensor calibration_ids() const;  // (sequences, length) int32; undefined: not calibrated
   OutputPlan output_plan() const;
   std::vector<std::string> notes() const;  // for the report
 

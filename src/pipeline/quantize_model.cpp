@@ -23,39 +23,33 @@ RunReport quantize_model(const QuantizeRequest& request, Progress& progress) {
   for (const std::string& name : job.model().other_tensors())
     output.add_tensor(name, job.other_tensor(name));
 
-  std::optional<Calibration> calibration;
-  if (job.calibrated())
-    calibration.emplace(job.model(), job.calibration_ids(), job.execution(),
-                        job.calibration_options(), progress);
-
+  Calibration calibration(job.model(), job.calibration_ids(), job.execution(),
+                          job.calibration_options(), progress);
   const int64_t first = resume(journal, output, report, calibration, progress);
   progress.begin("quantize", job.linear_count());
   progress.start_at(report.linears());
   for (int64_t index = first; index < job.model().config().layers; ++index) {
-    Block block;
-    if (calibration) block = calibration->enter(index);
-    const Block original = block;  // its linears are replaced below, these are not
+    calibration.enter(index);
     journal.begin(index);
     for (int stage = 0; stage < job.model().family().stages; ++stage) {
-      StageStatistics statistics;
-      if (calibration) statistics = calibration->measure(block, original, stage);
+      const StageStatistics statistics = calibration.measure(stage);
       StageSolvers solvers(statistics, job.execution().threads);
       for (const LinearSlot& linear : job.model().linears_of_stage(index, stage)) {
         const LinearRecipe& recipe = job.recipe().of(linear.name);
         const LinearOutcome outcome = solvers.quantize(linear, recipe, job.weight(linear));
         const FinishedLinear finished = finish_linear(linear.name, outcome.quantized);
         output.add_linear(finished);
-        if (calibration) replace_weight(block, linear, finished.weights);
+        calibration.replace(linear, finished.weights);
         journal.add(finished, report.add(linear, recipe, statistics.of(linear), outcome));
         progress.update(report.linears(), linear.name);
       }
     }
     journal.finish();
-    if (calibration) calibration->leave(block, original);
+    calibration.leave();
   }
   progress.end();
 
-  if (calibration) report.set_dropped_sequences(calibration->dropped_sequences());
+  report.set_dropped_sequences(calibration.left_out_sequences());
   report.set_totals(output.verify_and_commit(report.without_times()));
   journal.remove();
   return report.with_times();

@@ -5,7 +5,6 @@
 #include "checkpoint/checkpoint.h"
 #include "pipeline/output_place.h"
 #include "pipeline/run_identity.h"
-#include "pipeline/stage_solvers.h"
 
 namespace halftone {
 
@@ -33,21 +32,18 @@ QuantizeRequest with_choices_of_the_run_before(QuantizeRequest request) {
   return request;
 }
 
-int64_t resume(const Journal& journal, Output& output, RunRecord& report,
-               std::optional<Calibration>& calibration, Progress& progress) {
+int64_t resume(const Journal& journal, Output& output, RunRecord& report, Calibration& calibration,
+               Progress& progress) {
   if (journal.blocks() == 0) return 0;
   progress.begin("resume", journal.blocks());
   for (int64_t block = 0; block < journal.blocks(); ++block) {
-    const std::vector<JournaledLinear> linears = journal.read(block);
-    for (const JournaledLinear& linear : linears) {
+    calibration.enter(block);
+    for (const JournaledLinear& linear : journal.read(block)) {
       output.add_linear(linear.linear);
       report.take_over(linear.row);
+      calibration.replace(linear.slot, linear.linear.weights);
     }
-    if (calibration)
-      calibration->pass(block, [&](Block& weights) {
-        for (const JournaledLinear& linear : linears)
-          replace_weight(weights, linear.slot, linear.linear.weights);
-      });
+    calibration.leave();
     progress.update(block + 1, fmt::format("block {}", block));
   }
   progress.end();

@@ -19,8 +19,8 @@ QuantizeRequest with_choices_of_the_run_before(QuantizeRequest request);
 
 // Hands everything that the journal holds to the output, the report and the calibration, which then
 // stand where the interrupted run stood. Returns the first block that is left to do.
-int64_t resume(const Journal& journal, Output& output, RunRecord& report,
-               std::optional<Calibration>& calibration, Progress& progress);
+int64_t resume(const Journal& journal, Output& output, RunRecord& report, Calibration& calibration,
+               Progress& progress);
 
 // The report of the finished output that a resumed run finds in its place. None: there is none, it
 // is not to be resumed, or a journal is about to replace it. Error: the output of another run.

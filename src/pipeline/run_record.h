@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "calibrate/linear_statistics.h"
@@ -20,7 +21,8 @@ class RunRecord {
                        const LinearStatistics& statistics, const LinearOutcome& outcome);
   // A row of the interrupted run that this one goes on with.
   void take_over(LinearRow row);
-  void set_dropped_sequences(int64_t count) { report_.dropped_sequences = count; }
+  // None: nothing was calibrated.
+  void set_dropped_sequences(std::optional<int64_t> count) { report_.dropped_sequences = count; }
   void set_totals(WrittenTotals written) { report_.written = std::move(written); }
   int64_t linears() const { return static_cast<int64_t>(report_.linears.size()); }
   RunReport with_times() const;

@@ -27,9 +27,4 @@ LinearOutcome StageSolvers::quantize(const LinearSlot& linear, const LinearRecip
   return outcome;
 }
 
-void replace_weight(Block& block, const LinearSlot& linear, const at::Tensor& weights) {
-  at::Tensor& weight = block.linears[linear.index].weight;
-  weight = weights.to(weight.device(), weight.scalar_type());
-}
-
 }  // namespace halftone

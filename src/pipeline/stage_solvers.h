@@ -1,5 +1,4 @@
-// How the linears of a stage share what their solvers compute, and how a solved one takes the place
-// of the one in full precision.
+// How the linears of a stage share what their solvers compute.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -30,9 +29,5 @@ class StageSolvers {
   int threads_;
   std::vector<std::shared_ptr<const SharedInputs>> inputs_;
 };
-
-// Puts the quantized weight in place of the full-precision one, in the block's dtype.
-// weights: (out, in)
-void replace_weight(Block& block, const LinearSlot& linear, const at::Tensor& weights);
 
 }  // namespace halftone

@@ -4,13 +4,20 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
 #include "calibrate/demo_model.h"
+#include "support/fixtures.h"
 
 namespace halftone {
 namespace {
 
 using ::halftone::testing::DemoStream;
 using ::halftone::testing::kDown;
+using ::halftone::testing::message_of;
 using ::halftone::testing::open_demo;
 using ::halftone::testing::relative_error;
 using ::halftone::testing::some_ids;
@@ -35,25 +42,40 @@ CalibrationOptions options_for(const ObjectiveOptions& all,
   return options;
 }
 
-// Statistics of all linears of the blocks up to `last`; `change` replaces the linears of a block.
+// Replaces linears of the stage that was measured last.
+using Change = std::function<void(Calibration& calibration, int64_t block, int stage)>;
+
+// Statistics of all linears of the blocks up to `last` that have any.
 std::map<std::string, LinearStatistics> calibrate(
     const Model& model, const at::Tensor& ids, const CalibrationOptions& options, int64_t last,
-    const std::function<void(Block&, int stage)>& change = [](Block&, int) {}) {
+    const Change& change = [](Calibration&, int64_t, int) {}) {
   SilentProgress progress;
   Calibration calibration(model, ids, kFloat32, options, progress);
   std::map<std::string, LinearStatistics> all;
   for (int64_t index = 0; index <= last; ++index) {
-    Block block = calibration.enter(index);
-    const Block original = block;
+    calibration.enter(index);
     for (int stage = 0; stage < model.family().stages; ++stage) {
-      const StageStatistics statistics = calibration.measure(block, original, stage);
+      const StageStatistics statistics = calibration.measure(stage);
       for (const LinearSlot& linear : model.linears_of_stage(index, stage))
         if (statistics.of(linear).hessian.defined()) all[linear.name] = statistics.of(linear);
-      change(block, stage);
+      change(calibration, index, stage);
     }
-    calibration.leave(block, original);
+    calibration.leave();
   }
   return all;
+}
+
+// Half of the weights of the first block's down projection.
+at::Tensor half_of_down(const Model& model) {
+  const Positions positions = model.positions(1, kFloat32);
+  return model.load_block(0, kFloat32, positions).linears[kDown].weight / 2;
+}
+
+Change halve_down(const Model& model) {
+  return [&model](Calibration& calibration, int64_t block, int stage) {
+    const LinearSlot& down = model.linears_of_block(0)[kDown];
+    if (block == 0 && stage == down.stage) calibration.replace(down, half_of_down(model));
+  };
 }
 
 constexpr ObjectiveKind kEndLossKinds[] = {ObjectiveKind::kOac, ObjectiveKind::kGuided,
@@ -76,12 +98,9 @@ TEST(Calibration, BlockWiseGradientsSeeTheChangedPrefixAndOneShotOnesDoNot) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(4, 24);
   const std::string name = "model.layers.1.mlp.up_proj";
-  const auto halve = [](Block& block, int stage) {
-    if (block.index == 0 && stage == 3) block.linears[kDown].weight.mul_(0.5);
-  };
   const auto change_of = [&](ScheduleKind schedule) {
     const auto options = options_for(objective(ObjectiveKind::kOac), schedule);
-    return relative_error(calibrate(model, ids, options, 1, halve).at(name).hessian,
+    return relative_error(calibrate(model, ids, options, 1, halve_down(model)).at(name).hessian,
                           calibrate(model, ids, options, 1).at(name).hessian);
   };
   EXPECT_GT(change_of(ScheduleKind::kBlockWise), 0.05);
@@ -190,12 +209,6 @@ CalibrationOptions two_stream_options(const ObjectiveOptions& all) {
   return options;
 }
 
-const auto kHalveDown = [](Block& block, int stage) {
-  if (block.index > 0 || stage < 3) return;
-  at::Tensor& weight = block.linears[kDown].weight;
-  weight = weight / 2;
-};
-
 TEST(Calibration, StreamsThatAgreeHaveNoCrossMomentWithAnyObjective) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(4, 24);
@@ -221,7 +234,7 @@ Drifted drifted_hidden(const Model& model, const at::Tensor& ids, const Position
   BlockState original{model.embed(ids, kFloat32)}, changed = original;
   Block block = model.load_block(0, kFloat32, positions);
   model.run_block(block, original);
-  kHalveDown(block, 3);
+  block.linears[kDown].weight = half_of_down(model);
   model.run_block(block, changed);
   return {original.hidden, changed.hidden};
 }
@@ -253,7 +266,7 @@ TEST(Calibration, BlockWiseOutputHessiansComeWithTheDriftSeenByTheirGradients) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(4, 24);
   const auto options = objective(ObjectiveKind::kOac);
-  const auto found = calibrate(model, ids, two_stream_options(options), 1, kHalveDown);
+  const auto found = calibrate(model, ids, two_stream_options(options), 1, halve_down(model));
   // methods.md 3.5, D = sum of (Delta^T dX)^T G, from a pass of its own
   const Positions positions = model.positions(24, kFloat32);
   const Drifted hidden = drifted_hidden(model, ids, positions);
@@ -275,9 +288,9 @@ TEST(Calibration, AClosedGateTakesTheDriftOfTheInputsToo) {
   const at::Tensor ids = some_ids(10, 16);
   ObjectiveOptions gated = objective(ObjectiveKind::kOac);
   gated.gate = 100;
-  const auto closed = calibrate(model, ids, two_stream_options(gated), 1, kHalveDown);
-  const auto input =
-      calibrate(model, ids, two_stream_options(objective(ObjectiveKind::kInput)), 1, kHalveDown);
+  const auto closed = calibrate(model, ids, two_stream_options(gated), 1, halve_down(model));
+  const auto input = calibrate(model, ids, two_stream_options(objective(ObjectiveKind::kInput)), 1,
+                               halve_down(model));
   for (const LinearSlot& slot : model.linears_of_block(1))
     EXPECT_TRUE(closed.at(slot.name).cross_moment.equal(input.at(slot.name).cross_moment));
 }
@@ -356,15 +369,11 @@ TEST(Calibration, FirstTokensCountAsAskedForInTheInputHessian) {
   const Model model = open_demo();
   const at::Tensor ids = some_ids(4, 24);
   const std::string name = "model.layers.1.mlp.up_proj";
-  const auto halve = [](Block& block, int stage) {
-    at::Tensor& weight = block.linears[kDown].weight;  // the original keeps its own
-    if (block.index == 0 && stage == 3) weight = weight * 0.5;
-  };
   const auto statistics_of = [&](double first_token) {
     CalibrationOptions options = options_for(objective(ObjectiveKind::kInput));
     options.model.first_token = first_token;
     options.two_streams = true;
-    return calibrate(model, ids, options, 1, halve).at(name);
+    return calibrate(model, ids, options, 1, halve_down(model)).at(name);
   };
   const LinearStatistics all = statistics_of(1), rest = statistics_of(0), nine = statistics_of(9);
   for (const auto& matrix : {&LinearStatistics::hessian, &LinearStatistics::cross_moment}) {
@@ -374,6 +383,101 @@ TEST(Calibration, FirstTokensCountAsAskedForInTheInputHessian) {
   }
   EXPECT_EQ(nine.tokens, all.tokens);
   EXPECT_LT(at::linalg_matrix_rank(all.hessian - rest.hessian, kNoise, true).item<int64_t>(), 5);
+}
+
+TEST(Calibration, OverNothingAnswersWithNothing) {
+  const Model model = open_demo();
+  SilentProgress progress;
+  Calibration calibration(model, {}, kFloat32, options_for(objective(ObjectiveKind::kNone)),
+                          progress);
+  calibration.enter(0);
+  for (int stage = 0; stage < model.family().stages; ++stage) {
+    const StageStatistics statistics = calibration.measure(stage);
+    for (const LinearSlot& linear : model.linears_of_stage(0, stage)) {
+      EXPECT_FALSE(statistics.of(linear).hessian.defined());
+      calibration.replace(linear, at::zeros({linear.out, linear.in}));
+    }
+  }
+  calibration.leave();
+  EXPECT_FALSE(calibration.left_out_sequences().has_value());
+}
+
+TEST(Calibration, CallsOutOfOrderAreErrors) {
+  const Model model = open_demo();
+  const auto linears = model.linears_of_block(0);
+  for (const at::Tensor& ids : {some_ids(2, 8), at::Tensor()}) {  // over nothing, too
+    const auto objectives = objective(ids.defined() ? ObjectiveKind::kInput : ObjectiveKind::kNone);
+    SilentProgress progress;
+    Calibration calibration(model, ids, kFloat32, options_for(objectives), progress);
+    const auto refused = [](const std::function<void()>& call, const std::string& expected) {
+      const std::string message = message_of(call);
+      EXPECT_NE(message.find(expected), std::string::npos) << message;
+    };
+    const auto measure = [&](int stage) { (void)calibration.measure(stage); };
+    const auto replace = [&](size_t linear) {
+      calibration.replace(linears[linear], at::zeros({linears[linear].out, linears[linear].in}));
+    };
+    refused([&] { measure(0); }, "expected a block to be entered");
+    refused([&] { calibration.enter(1); }, "expected block 0 to be entered");
+    calibration.enter(0);
+    refused([&] { measure(1); }, "expected stage 0");  // skips one
+    measure(0);
+    refused([&] { measure(0); }, "expected stage 1");  // repeats it
+    refused([&] { replace(kDown); }, "stage 0");
+    replace(0);
+    refused([&] { calibration.leave(); }, "expected stage 1 to be measured");
+    refused([&] { calibration.enter(1); }, "expected block 0 to be left");
+    for (int stage = 1; stage < model.family().stages; ++stage) measure(stage);
+    calibration.leave();
+    calibration.enter(1);
+    refused([&] { replace(0); }, "expected a linear of block 1");
+  }
+}
+
+TEST(Calibration, WhatWasReplacedUnmeasuredIsNotMeasured) {
+  const Model model = open_demo();
+  SilentProgress progress;
+  Calibration calibration(model, some_ids(2, 8), kFloat32,
+                          options_for(objective(ObjectiveKind::kInput)), progress);
+  calibration.enter(0);
+  calibration.replace(model.linears_of_block(0)[kDown], half_of_down(model));
+  const std::string message = message_of([&] { (void)calibration.measure(0); });
+  EXPECT_NE(message.find("replaced before"), std::string::npos) << message;
+}
+
+// Remembers what it was told.
+class NotedProgress final : public Progress {
+ public:
+  void begin(std::string_view, int64_t) override {}
+  void update(int64_t, std::string_view detail) override { details.emplace_back(detail); }
+  void end() override {}
+  std::vector<std::string> details;
+};
+
+TEST(Calibration, ABlockThatWasQuantizedBeforeIsPassedToTheSameBitsWithoutGradients) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(4, 24);
+  for (const ObjectiveKind kind :
+       {ObjectiveKind::kInput, ObjectiveKind::kOac, ObjectiveKind::kGuided}) {
+    CalibrationOptions options = options_for(objective(kind), ScheduleKind::kBlockWise);
+    options.two_streams = true;
+    const auto whole = calibrate(model, ids, options, 1, halve_down(model));
+    NotedProgress progress;
+    Calibration resumed(model, ids, kFloat32, options, progress);
+    resumed.enter(0);
+    resumed.replace(model.linears_of_block(0)[kDown], half_of_down(model));
+    resumed.leave();
+    EXPECT_TRUE(progress.details.empty());
+    resumed.enter(1);
+    for (int stage = 0; stage < model.family().stages; ++stage) {
+      const StageStatistics statistics = resumed.measure(stage);
+      for (const LinearSlot& linear : model.linears_of_stage(1, stage)) {
+        const LinearStatistics &now = statistics.of(linear), &then = whole.at(linear.name);
+        EXPECT_TRUE(now.hessian.equal(then.hessian)) << linear.name;
+        EXPECT_TRUE(now.cross_moment.equal(then.cross_moment)) << linear.name;
+      }
+    }
+  }
 }
 
 }  // namespace
