@@ -15,13 +15,13 @@ at::Tensor leaf_of(const at::Tensor& x) {
 }
 
 // What each linear of a block reads and gives.
-struct Walk {
+struct Forward {
   std::vector<at::Tensor> inputs, outputs;  // inputs come without gradients
 };
 
-// Runs all stages.
-Walk walk(const Model& model, const Block& block, BlockState& state) {
-  Walk all;
+// Runs all stages of a block.
+Forward run_stages(const Model& model, const Block& block, BlockState& state) {
+  Forward all;
   for (int stage = 0; stage < model.family().stages; ++stage) {
     const std::vector<StageInput> inputs = model.inputs(block, stage, state);
     for (at::Tensor& output : model.advance(block, stage, inputs, state))
@@ -41,7 +41,7 @@ BlockGradient differentiate_block(const Model& model, const Block& block, const 
   const at::AutoGradMode recording(true);
   const at::Tensor leaf = leaf_of(hidden);
   BlockState state{leaf};
-  const Walk forward = walk(model, block, state);
+  const Forward forward = run_stages(model, block, state);
   // backward
   BlockGradient result;
   std::vector<at::Tensor> at;
@@ -62,7 +62,7 @@ std::vector<at::Tensor> linear_inputs(const Model& model, const Block& block,
                                       const at::Tensor& hidden) {
   const at::NoGradGuard no_grad;
   BlockState state{hidden};
-  return walk(model, block, state).inputs;
+  return run_stages(model, block, state).inputs;
 }
 
 at::Tensor pull_back(const std::function<at::Tensor(const at::Tensor&)>& function,

@@ -1,5 +1,5 @@
 // The cross moment D = (Xf - X)^T X of one stage (methods.md 1): how the layer's input has drifted
-// from that of the full-precision model, seen from the input itself. Summed in float32; exactly 0
+// from that of the full-precision model, against the input itself. Summed in float32; exactly 0
 // where the two streams agree. With token weights s, (Xf - X)^T diag(s) X, which goes with the
 // Hessian X^T diag(s) X (methods.md 3.5).
 #pragma once

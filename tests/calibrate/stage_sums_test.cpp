@@ -26,7 +26,7 @@ LinearSlot slot(const char* name, int64_t in, size_t input) {
   return linear;
 }
 
-// A stage of two experts: the first one's linears are narrower, and each sees the tokens that are
+// A stage of two experts: the first one's linears are narrower, and each reads the tokens that are
 // sent to it.
 struct Experts {
   std::vector<LinearSlot> linears = {slot("0.gate", 5, 0), slot("0.up", 5, 0), slot("1.up", 9, 1)};
