@@ -1,0 +1,166 @@
+// Blocks with one scale, or a scale and a least value: d q, d (q - zero), d q + m.
+#pragma once
+
+#include <array>
+
+#include "kernels/gguf/numbers.h"
+#include "kernels/gguf_codebooks.h"
+
+namespace halftone::gguf {
+
+// Codes of four bits: byte j holds weight j in its low half, weight j + count/2 in its high half.
+template <int kCount, class Value>
+inline void decode_halves(const uint8_t* from, float* to, Value value) {
+  constexpr int kHalf = kCount / 2;
+  for (int j = 0; j < kHalf; ++j) {
+    to[j] = value(from[j] & 15);
+    to[j + kHalf] = value(from[j] >> 4);
+  }
+}
+
+struct Q4_0 {
+  static constexpr int kWeights = 32, kBytes = 18;
+  static void decode(const uint8_t* from, float* to) {
+    const float d = float16_at(from);
+    decode_halves<32>(from + 2, to, [=](int q) { return static_cast<float>(q - 8) * d; });
+  }
+};
+
+struct Q4_1 {
+  static constexpr int kWeights = 32, kBytes = 20;
+  static void decode(const uint8_t* from, float* to) {
+    const float d = float16_at(from), m = float16_at(from + 2);
+    decode_halves<32>(from + 4, to, [=](int q) { return static_cast<float>(q) * d + m; });
+  }
+};
+
+// The same with a fifth bit of each code in a word of its own, bit j of weight j.
+template <class Value>
+inline void decode_fives(const uint8_t* high, const uint8_t* from, float* to, Value value) {
+  const auto fifth = number_at<uint32_t>(high);
+  for (unsigned j = 0; j < 16; ++j) {
+    to[j] = value(static_cast<int>((from[j] & 15U) | ((fifth >> j) & 1) << 4));
+    to[j + 16] = value(static_cast<int>((from[j] >> 4) | ((fifth >> (j + 16)) & 1) << 4));
+  }
+}
+
+struct Q5_0 {
+  static constexpr int kWeights = 32, kBytes = 22;
+  static void decode(const uint8_t* from, float* to) {
+    const float d = float16_at(from);
+    decode_fives(from + 2, from + 6, to, [=](int q) { return static_cast<float>(q - 16) * d; });
+  }
+};
+
+struct Q5_1 {
+  static constexpr int kWeights = 32, kBytes = 24;
+  static void decode(const uint8_t* from, float* to) {
+    const float d = float16_at(from), m = float16_at(from + 2);
+    decode_fives(from + 4, from + 8, to, [=](int q) { return static_cast<float>(q) * d + m; });
+  }
+};
+
+struct Q8_0 {
+  static constexpr int kWeights = 32, kBytes = 34;
+  static void decode(const uint8_t* from, float* to) {
+    const float d = float16_at(from);
+    for (int j = 0; j < 32; ++j) to[j] = static_cast<float>(static_cast<int8_t>(from[2 + j])) * d;
+  }
+};
+
+// A sign a weight: 1 is +d.
+struct Q1_0 {
+  static constexpr int kWeights = 128, kBytes = 18;
+  static void decode(const uint8_t* from, float* to) {
+    const float d = float16_at(from);
+    for (int byte = 0; byte < 16; ++byte)
+      for (int bit = 0; bit < 8; ++bit) to[8 * byte + bit] = (from[2 + byte] >> bit) & 1 ? d : -d;
+  }
+};
+
+// Two bits, in order: -1, 0, 1, 2.
+struct Q2_0 {
+  static constexpr int kWeights = 64, kBytes = 18;
+  static void decode(const uint8_t* from, float* to) {
+    const float d = float16_at(from);
+    for (int byte = 0; byte < 16; ++byte)
+      for (int k = 0; k < 4; ++k)
+        to[4 * byte + k] = static_cast<float>(((from[2 + byte] >> (2 * k)) & 3) - 1) * d;
+  }
+};
+
+struct Iq4Nl {
+  static constexpr int kWeights = 32, kBytes = 18;
+  static void decode(const uint8_t* from, float* to) {
+    const float d = float16_at(from);
+    decode_halves<32>(from + 2, to, [=](int q) { return d * kIq4Levels[static_cast<size_t>(q)]; });
+  }
+};
+
+// Ternary, five weights a byte: the byte is 256/243 of a number of five digits in base 3, rounded
+// up, the first weight's digit the greatest; multiplying by 3 brings the next one up.
+struct Tq1_0 {
+  static constexpr int kWeights = 256, kBytes = 54;
+  static void decode(const uint8_t* from, float* to) {
+    const float d = float16_at(from + 52);
+    to = decode_digits<32, 5>(from, d, to);
+    to = decode_digits<16, 5>(from + 32, d, to);
+    decode_digits<4, 4>(from + 48, d, to);
+  }
+
+ private:
+  // Weight l + kCount * digit lies in byte l.
+  template <int kCount, int kDigits>
+  static float* decode_digits(const uint8_t* from, float d, float* to) {
+    for (unsigned digit = 0, power = 1; digit < kDigits; ++digit, power *= 3)
+      for (int l = 0; l < kCount; ++l) {
+        const unsigned code = (from[l] * power) & 255;
+        *to++ = static_cast<float>(static_cast<int>((code * 3) >> 8) - 1) * d;
+      }
+    return to;
+  }
+};
+
+struct Tq2_0 {
+  static constexpr int kWeights = 256, kBytes = 66;
+  static void decode(const uint8_t* from, float* to) {
+    const float d = float16_at(from + 64);
+    for (int half = 0; half < 2; ++half, from += 32)
+      for (int k = 0; k < 4; ++k)
+        for (int l = 0; l < 32; ++l) *to++ = static_cast<float>(((from[l] >> (2 * k)) & 3) - 1) * d;
+  }
+};
+
+// Half of 2^(e - 127), for levels that are stored twice as large.
+inline float half_of_e8m0(uint8_t e) {
+  return float_of(e < 2 ? uint32_t{0x00200000} << e : static_cast<uint32_t>(e - 1) << 23);
+}
+
+struct Mxfp4 {
+  static constexpr int kWeights = 32, kBytes = 17;
+  static void decode(const uint8_t* from, float* to) {
+    const float d = half_of_e8m0(from[0]);
+    decode_halves<32>(from + 1, to, [=](int q) { return d * kE2m1Levels[static_cast<size_t>(q)]; });
+  }
+};
+
+// Half of an unsigned float of four bits of exponent and three of mantissa; its NaN counts as 0.
+inline float half_of_ue4m3(uint8_t x) {
+  const int exponent = (x >> 3) & 15, mantissa = x & 7;
+  if (x == 0x7f) return 0;
+  const auto whole = static_cast<float>(exponent == 0 ? mantissa : mantissa + 8);
+  return whole * float_of(static_cast<uint32_t>((exponent == 0 ? 1 : exponent) - 11 + 127) << 23);
+}
+
+struct Nvfp4 {
+  static constexpr int kWeights = 64, kBytes = 36;
+  static void decode(const uint8_t* from, float* to) {
+    for (int part = 0; part < 4; ++part) {
+      const float d = half_of_ue4m3(from[part]);
+      decode_halves<16>(from + 4 + 8 * part, to + 16 * part,
+                        [=](int q) { return d * kE2m1Levels[static_cast<size_t>(q)]; });
+    }
+  }
+};
+
+}  // namespace halftone::gguf

@@ -1,0 +1,35 @@
+// The types that a GGUF file stores tensors in (formats.md 12), and their way back to float32.
+//
+// A row of a tensor is a sequence of blocks of one length: a scale or more, and codes. Each type is
+// one row of a table. Plain numbers are blocks of one.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace halftone {
+
+struct GgufType {
+  uint32_t id;  // as files name it
+  std::string_view name;
+  int64_t block_length;  // weights in a block; divides a row
+  int64_t block_bytes;
+  // from: `blocks` blocks, to: their weights. A scale that is not finite gives weights that are
+  // not. Single-threaded.
+  void (*decode)(int64_t blocks, const uint8_t* from, float* to);
+
+  bool is_block() const { return block_length > 1; }
+  double bits_per_weight() const {
+    return 8.0 * static_cast<double>(block_bytes) / static_cast<double>(block_length);
+  }
+};
+
+// By id.
+std::span<const GgufType> gguf_types();
+
+// nullptr if there is no such type, or none that a file may hold.
+const GgufType* find_gguf_type(uint32_t id);
+const GgufType* find_gguf_type(std::string_view name);
+
+}  // namespace halftone
