@@ -13,7 +13,7 @@ MAY_INCLUDE = {  # room -> rooms
     "recipe": ["base"],
     "text": ["base"],
     "report": ["base"],
-    "checkpoint": ["base"],
+    "checkpoint": ["kernels", "base"],
     "model": ["checkpoint", "matrix", "kernels", "base"],
     "transform": ["model", "matrix", "checkpoint", "base"],
     "calibrate": ["model", "matrix", "kernels", "base"],
