@@ -1,0 +1,107 @@
+#include "checkpoint/gguf_architecture.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+
+namespace halftone {
+namespace {
+
+constexpr std::array<GgufNames, 3> kOuter{
+    {{"token_embd", "model.embed_tokens"}, {"output_norm", "model.norm"}, {"output", "lm_head"}}};
+
+constexpr std::array<GgufNames, 9> kLlamaBlock{{{"attn_norm", "input_layernorm"},
+                                                {"attn_q", "self_attn.q_proj"},
+                                                {"attn_k", "self_attn.k_proj"},
+                                                {"attn_v", "self_attn.v_proj"},
+                                                {"attn_output", "self_attn.o_proj"},
+                                                {"ffn_norm", "post_attention_layernorm"},
+                                                {"ffn_gate", "mlp.gate_proj"},
+                                                {"ffn_up", "mlp.up_proj"},
+                                                {"ffn_down", "mlp.down_proj"}}};
+
+constexpr std::array<GgufArchitecture, 2> kArchitectures{{
+    {.name = "llama",
+     .model_class = "LlamaForCausalLM",
+     .model_type = "llama",
+     .interleaved_rope = true,
+     .says_biases = true,
+     .outer = kOuter,
+     .block = kLlamaBlock},
+    {.name = "qwen2",
+     .model_class = "Qwen2ForCausalLM",
+     .model_type = "qwen2",
+     .interleaved_rope = false,
+     .says_biases = false,
+     .outer = kOuter,
+     .block = kLlamaBlock},
+}};
+
+// A name in parts: "blk.3." or "", "attn_q", ".weight".
+struct Parts {
+  std::string_view block, stem, kind;
+};
+
+// prefix: of a block, "blk."
+Parts parts_of(std::string_view name, std::string_view prefix) {
+  Parts parts;
+  if (name.starts_with(prefix)) {
+    const size_t end = name.find('.', prefix.size());
+    if (end != std::string_view::npos)
+      parts.block = name.substr(prefix.size(), end - prefix.size());
+    if (!parts.block.empty()) name.remove_prefix(end + 1);
+  }
+  for (const std::string_view kind : {".weight", ".bias"})
+    if (name.ends_with(kind)) parts.kind = kind;
+  parts.stem = name.substr(0, name.size() - parts.kind.size());
+  return parts;
+}
+
+// Digits, as many as needed.
+bool is_index(std::string_view text) {
+  const bool digits =
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return digits && !text.empty() && text.size() < 7 && (text[0] != '0' || text.size() == 1);
+}
+
+using Side = std::string_view GgufNames::*;
+
+std::optional<std::string> renamed(const GgufArchitecture& architecture, std::string_view name,
+                                   Side from, Side to) {
+  const bool from_gguf = from == &GgufNames::gguf;
+  const std::string_view gguf = "blk.", hugging_face = "model.layers.";
+  const Parts parts = parts_of(name, from_gguf ? gguf : hugging_face);
+  const bool in_block = !parts.block.empty();
+  if (parts.kind.empty() || (in_block && !is_index(parts.block))) return {};
+  for (const GgufNames& names : in_block ? architecture.block : architecture.outer) {
+    if (names.*from != parts.stem) continue;
+    const std::string block =
+        in_block ? fmt::format("{}{}.", from_gguf ? hugging_face : gguf, parts.block) : "";
+    return fmt::format("{}{}{}", block, names.*to, parts.kind);
+  }
+  return {};
+}
+
+}  // namespace
+
+const GgufArchitecture& find_gguf_architecture(std::string_view name) {
+  std::string known;
+  for (const GgufArchitecture& architecture : kArchitectures) {
+    if (architecture.name == name) return architecture;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", architecture.name);
+  }
+  fail("general.architecture: expected one of {}, found {}", known, printable(name));
+}
+
+std::optional<std::string> hugging_face_name(const GgufArchitecture& architecture,
+                                             std::string_view gguf) {
+  return renamed(architecture, gguf, &GgufNames::gguf, &GgufNames::hugging_face);
+}
+
+std::optional<std::string> gguf_name(const GgufArchitecture& architecture,
+                                     std::string_view hugging_face) {
+  return renamed(architecture, hugging_face, &GgufNames::hugging_face, &GgufNames::gguf);
+}
+
+}  // namespace halftone

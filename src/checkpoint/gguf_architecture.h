@@ -1,0 +1,39 @@
+// Architectures as GGUF files name them, in terms of the Hugging Face classes they stand for
+// (formats.md 12.3). One row of a table each; a new one is a row.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace halftone {
+
+// A tensor by its name without ".weight" or ".bias", in a GGUF file and in a Hugging Face folder.
+struct GgufNames {
+  std::string_view gguf, hugging_face;
+};
+
+struct GgufArchitecture {
+  std::string_view name;         // general.architecture
+  std::string_view model_class;  // "LlamaForCausalLM"
+  std::string_view model_type;   // config.json's
+  // Its engine rotates neighbours, not halves: rows of queries and keys lie in another order.
+  bool interleaved_rope;
+  bool says_biases;                  // config.json has attention_bias and mlp_bias
+  std::span<const GgufNames> outer;  // "token_embd", "model.embed_tokens"
+  std::span<const GgufNames> block;  // behind "blk.N." and "model.layers.N."
+};
+
+// Error listing the known ones if there is none such.
+const GgufArchitecture& find_gguf_architecture(std::string_view name);
+
+// "blk.3.attn_q.weight" -> "model.layers.3.self_attn.q_proj.weight"; none: a tensor that this
+// architecture does not know.
+std::optional<std::string> hugging_face_name(const GgufArchitecture& architecture,
+                                             std::string_view gguf);
+// The other way round.
+std::optional<std::string> gguf_name(const GgufArchitecture& architecture,
+                                     std::string_view hugging_face);
+
+}  // namespace halftone
