@@ -31,15 +31,18 @@ void refuse_unsupported(const Json& model) {
             affix);
 }
 
+using Pair = std::pair<std::string, std::string>;
+
+Pair split_merge(const std::string& text) {
+  const size_t space = text.find(' ');
+  if (space == text.npos || text.find(' ', space + 1) != text.npos)
+    fail("expected two tokens with a space between, found \"{}\"", printable(text));
+  return {text.substr(0, space), text.substr(space + 1)};
+}
+
 // "a b" or ["a", "b"].
-std::pair<std::string, std::string> parse_merge(const Json& merge) {
-  if (merge.is_string()) {
-    const auto& text = merge.get_ref<const std::string&>();
-    const size_t space = text.find(' ');
-    require(space != text.npos && text.find(' ', space + 1) == text.npos,
-            "expected two tokens with a space between, found \"{}\"", printable(text));
-    return {text.substr(0, space), text.substr(space + 1)};
-  }
+Pair parse_merge(const Json& merge) {
+  if (merge.is_string()) return split_merge(merge.get_ref<const std::string&>());
   require(merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string(),
           "expected \"a b\" or [\"a\", \"b\"], found {}", printable(merge.dump()));
   return {merge[0].get<std::string>(), merge[1].get<std::string>()};
@@ -47,7 +50,7 @@ std::pair<std::string, std::string> parse_merge(const Json& merge) {
 
 TokenId require_token(const Vocabulary& vocabulary, const std::string& text) {
   const auto id = vocabulary.find(text);
-  require(id.has_value(), "token \"{}\" is not in the vocabulary", printable(text));
+  if (!id) fail("token \"{}\" is not in the vocabulary", printable(text));
   return *id;
 }
 
@@ -56,6 +59,17 @@ std::array<std::optional<TokenId>, 256> find_byte_tokens(const Vocabulary& vocab
   for (size_t byte = 0; byte < 256; ++byte)
     tokens[byte] = vocabulary.find(fmt::format("<0x{:02X}>", byte));
   return tokens;
+}
+
+// Calls visit(rank, merge) for each; an Error out of it names the rank.
+template <class Merges, class Visit>
+void for_each_merge(const Merges& merges, Visit&& visit) {
+  uint32_t rank = 0;
+  try {
+    for (const auto& merge : merges) visit(rank++, merge);
+  } catch (const Error& error) {
+    fail("merge {}: {}", rank - 1, error.what());
+  }
 }
 
 template <class Candidate>
@@ -78,20 +92,31 @@ Bpe::Bpe(const Json& description, bool spell_bytes) : spell_bytes_(spell_bytes) 
   cuts_words_ = !spell_bytes_ && !ignore_merges_ && vocabulary_.find(kWordStart).has_value();
 }
 
+Bpe::Bpe(Vocabulary vocabulary, std::span<const std::string> merges, bool ignore_merges)
+    : vocabulary_(std::move(vocabulary)),
+      merges_(merges.size()),
+      ignore_merges_(ignore_merges),
+      spell_bytes_(true) {
+  for_each_merge(merges, [&](uint32_t rank, const std::string& merge) {
+    const auto [left, right] = split_merge(merge);
+    add_merge(rank, left, right);
+  });
+}
+
 void Bpe::read_merges(const Json& merges) {
   merges_ = FlatMap<MergeRule>(merges.size());
-  uint32_t rank = 0;
-  for (const Json& merge : merges) {
-    with_context(fmt::format("merge {}", rank), [&] {
-      const auto [left, right] = parse_merge(merge);
-      const uint64_t key =
-          pair_key(require_token(vocabulary_, left), require_token(vocabulary_, right));
-      merges_.set(key, {rank, require_token(vocabulary_, left + right)});
-      if (right.starts_with(kWordStart) && !left.empty())
-        joins_word_start_.insert(left.substr(previous_character(left, left.size())));
-    });
-    ++rank;
-  }
+  for_each_merge(merges, [&](uint32_t rank, const Json& merge) {
+    const auto [left, right] = parse_merge(merge);
+    add_merge(rank, left, right);
+  });
+}
+
+void Bpe::add_merge(uint32_t rank, const std::string& left, const std::string& right) {
+  const uint64_t key =
+      pair_key(require_token(vocabulary_, left), require_token(vocabulary_, right));
+  merges_.set(key, {rank, require_token(vocabulary_, left + right)});
+  if (right.starts_with(kWordStart) && !left.empty())
+    joins_word_start_.insert(left.substr(previous_character(left, left.size())));
 }
 
 size_t Bpe::word_end(std::string_view piece, size_t begin) const {

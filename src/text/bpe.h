@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -53,6 +54,9 @@ class Bpe {
   // "model" of tokenizer.json. `spell_bytes`: pieces are bytes to be spelled as in byte_level.h.
   // Errors: not a BPE model, a setting that is not supported, merges of unknown tokens.
   Bpe(const Json& description, bool spell_bytes);
+  // Tokens spelled as in byte_level.h; merges "a b" in the order of their rank. `ignore_merges`: a
+  // piece that is a token is that token. Error: merges of unknown tokens.
+  Bpe(Vocabulary vocabulary, std::span<const std::string> merges, bool ignore_merges);
 
   // Appends the ids of a piece of valid UTF-8.
   void encode(std::string_view piece, BpeScratch& scratch, std::vector<TokenId>& ids) const;
@@ -62,6 +66,7 @@ class Bpe {
 
  private:
   void read_merges(const Json& merges);
+  void add_merge(uint32_t rank, const std::string& left, const std::string& right);
   size_t word_end(std::string_view piece, size_t begin) const;
   void encode_word(std::string_view word, BpeScratch& scratch, std::vector<TokenId>& ids) const;
   void append_tokens(std::string_view word, BpeScratch& scratch, std::vector<TokenId>& ids) const;
@@ -74,7 +79,7 @@ class Bpe {
   FlatMap<MergeRule> merges_;                            // by both ids
   std::array<std::optional<TokenId>, 256> byte_tokens_;  // <0x00> .. <0xFF>
   std::optional<TokenId> unknown_;
-  bool fuse_unknown_, byte_fallback_, ignore_merges_, spell_bytes_;
+  bool fuse_unknown_ = false, byte_fallback_ = false, ignore_merges_, spell_bytes_;
 
   // Without a pre-tokenizer a whole text is one piece. No merge reaches over a place before U+2581
   // unless the right half of some rule begins with it and the left half ends with the character

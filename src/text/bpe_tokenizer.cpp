@@ -24,6 +24,15 @@ BpeTokenizer::BpeTokenizer(const Json& description, const TokenizerSettings& set
       with_context("post_processor", [&, id = id] { return piece(id); });
 }
 
+BpeTokenizer::BpeTokenizer(const Json& description, Bpe model, SpecialIds around)
+    : normalizers_(find_field(description, "normalizer")),
+      pre_tokenizers_(find_field(description, "pre_tokenizer")),
+      bpe_(std::move(model)),
+      added_(join_added_tokens(find_field(description, "added_tokens"), {}, bpe_.vocabulary()),
+             bpe_.vocabulary(), normalizers_),
+      decoders_(find_field(description, "decoder")),
+      around_(std::move(around)) {}
+
 // Where the class makes its own template it replaces that of the file.
 void BpeTokenizer::apply(const TokenizerSettings& settings) {
   if (!settings.usual_bos) return;

@@ -19,6 +19,8 @@ class BpeTokenizer final : public Tokenizer {
   // Errors: a part that is not supported (it is named), a wrong or missing field, ids that
   // contradict each other.
   BpeTokenizer(const Json& description, const TokenizerSettings& settings);
+  // The same of a model that has been read, with `around` put around texts.
+  BpeTokenizer(const Json& description, Bpe model, SpecialIds around);
 
   std::vector<TokenId> encode(std::string_view text, bool special) const override;
   std::string decode(std::span<const TokenId> ids, bool skip_special) const override;

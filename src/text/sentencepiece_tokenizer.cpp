@@ -229,7 +229,12 @@ class SentencePieceTokenizer final : public Tokenizer {
 
 std::unique_ptr<const Tokenizer> open_sentencepiece(const std::filesystem::path& path,
                                                     const TokenizerSettings& settings) {
-  return std::make_unique<SentencePieceTokenizer>(read_file(path), settings);
+  return make_sentencepiece(read_file(path), settings);
+}
+
+std::unique_ptr<const Tokenizer> make_sentencepiece(const std::string& model,
+                                                    const TokenizerSettings& settings) {
+  return std::make_unique<SentencePieceTokenizer>(model, settings);
 }
 
 }  // namespace halftone

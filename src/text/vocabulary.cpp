@@ -17,16 +17,22 @@ Vocabulary::Vocabulary(const Json& description) {
   for (const auto& [text, id] : description.items()) add(text, json_to_count(id, text));
 }
 
+Vocabulary::Vocabulary(std::span<const std::string> texts) {
+  ids_.reserve(texts.size());
+  for (size_t id = 0; id < texts.size(); ++id) add(texts[id], static_cast<int64_t>(id));
+}
+
 void Vocabulary::add(const std::string& text, int64_t id) {
-  require(id >= 0 && id <= kLargestId, "token \"{}\": id {} is outside 0..{}", printable(text), id,
-          kLargestId);
+  if (id < 0 || id > kLargestId)
+    fail("token \"{}\": id {} is outside 0..{}", printable(text), id, kLargestId);
   const auto index = static_cast<size_t>(id);
   if (index >= texts_.size()) texts_.resize(index + 1);
   const auto [at, is_new] = ids_.try_emplace(text, static_cast<TokenId>(id));
-  require(is_new || at->second == id, "token \"{}\" has two ids, {} and {}", printable(text),
-          at->second, id);
-  require(!is_new || texts_[index] == nullptr, "id {} is given twice, to \"{}\" and \"{}\"", id,
-          texts_[index] == nullptr ? "" : printable(*texts_[index]), printable(text));
+  if (!is_new && at->second != id)
+    fail("token \"{}\" has two ids, {} and {}", printable(text), at->second, id);
+  if (is_new && texts_[index] != nullptr)
+    fail("id {} is given twice, to \"{}\" and \"{}\"", id, printable(*texts_[index]),
+         printable(text));
   texts_[index] = &at->first;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -27,6 +28,8 @@ class Vocabulary {
   // The id of every text: {"text": id, ...}. Errors: not such an object, ids too large or given
   // twice.
   explicit Vocabulary(const Json& description);
+  // The texts of ids 0, 1, ... Errors: too many, a text given twice.
+  explicit Vocabulary(std::span<const std::string> texts);
   Vocabulary(Vocabulary&&) = default;
   Vocabulary& operator=(Vocabulary&&) = default;
 
