@@ -13,6 +13,7 @@
 #include "cli/exit_status.h"
 #include "cli/options.h"
 #include "cli/text_target.h"
+#include "pipeline/model_tokenizer.h"
 #include "pipeline/output_place.h"
 #include "text/corpus.h"
 #include "text/text_rows.h"
@@ -84,13 +85,12 @@ std::string whole_text_lines(const Tokenizer& tokenizer, std::string_view text) 
 }
 
 int tokenize(const Options& options) {
-  require_readable_kind(options.model);
   const TextFileKind kind = text_file_kind(options.text);
   if (kind == TextFileKind::kTokens) fail("{}: holds tokens already, expected text", options.text);
   std::vector<std::filesystem::path> inputs = files_of_model(options.model);
   inputs.emplace_back(options.text);
   const TextTarget target(options.json.empty() ? "-" : options.json, inputs);
-  const auto tokenizer = open_tokenizer(options.model);
+  const auto tokenizer = open_model_tokenizer(options.model);
   if (holds_rows(kind)) {
     target.write(tokenized_rows(*tokenizer, options.text, kind));
     return kDone;
@@ -106,7 +106,7 @@ int tokenize(const Options& options) {
 void add_tokenize(CLI::App& program, Action& action) {
   CLI::App& command = *program.add_subcommand("tokenize", "Ids and pieces of a text");
   const auto options = std::make_shared<Options>();
-  command.add_option("MODEL", options->model, "model folder or tokenizer file")->required();
+  command.add_option("MODEL", options->model, "model folder, .gguf file or tokenizer file")->required();
   add_text(command, options->text);
   add_target(command, {"--json", "as JSON; - is stdout"}, options->json);
   command.footer(kFooter);

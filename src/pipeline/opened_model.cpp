@@ -7,6 +7,7 @@
 
 #include "base/place.h"
 #include "base/sha256.h"
+#include "pipeline/model_tokenizer.h"
 
 namespace halftone {
 namespace {
@@ -51,7 +52,7 @@ std::vector<std::string> OpenedModel::notes() const {
 Corpus read_corpus_for(const OpenedModel& opened, const std::filesystem::path& text) {
   const int64_t vocab = opened.model.config().vocab;
   if (holds_tokens(text)) return read_corpus(text, nullptr, vocab);
-  const auto tokenizer = open_tokenizer(opened.path);
+  const auto tokenizer = open_model_tokenizer(opened.path);
   return read_corpus(text, tokenizer.get(), vocab);
 }
 

@@ -30,7 +30,8 @@ struct OpenedModel {
   std::vector<std::string> notes() const;
 };
 
-// The text as this model's own tokenizer reads it. Errors: those of open_tokenizer and read_corpus.
+// The text as this model's own tokenizer reads it. Errors: those of open_model_tokenizer and
+// read_corpus.
 Corpus read_corpus_for(const OpenedModel& opened, const std::filesystem::path& text);
 
 // length 0: 2048, or the model's context where that is shorter. Errors: more than the context, less
