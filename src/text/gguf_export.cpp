@@ -98,10 +98,13 @@ class Exporter {
 
   void fill(const Vocabulary& vocabulary, const Json& added) {
     for (int64_t id = 0; id < rows_; ++id) {
-      const std::string* text = vocabulary.text(id);
-      const bool is_byte = text != nullptr && out_.model == "llama" && is_byte_piece(*text);
-      out_.tokens.push_back(text != nullptr ? *text : fmt::format("[PAD{}]", id));
-      set_type(id, text == nullptr ? Type::kUnused : is_byte ? Type::kByte : Type::kNormal);
+      const std::string padding = fmt::format("[PAD{}]", id);
+      const std::string* known = vocabulary.text(id);
+      const std::string& text = known != nullptr ? *known : padding;
+      const bool is_byte = out_.model == "llama" && is_byte_piece(text);
+      out_.tokens.push_back(text);
+      // a folder that was a GGUF file once may hold padding as tokens
+      set_type(id, text == padding ? Type::kUnused : is_byte ? Type::kByte : Type::kNormal);
     }
     set_added(added);
   }

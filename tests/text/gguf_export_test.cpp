@@ -107,7 +107,9 @@ TEST(GgufExport, WhatGgufCannotSayIsANote) {
 
 TEST(GgufExport, RolesTemplateAndPaddingComeFromTheFolder) {
   const TemporaryFolder folder;
-  write_text(folder / "tokenizer.json", folder_file(find_gguf_pre_tokenizer("llama-bpe")).dump());
+  Json file = folder_file(find_gguf_pre_tokenizer("llama-bpe"));
+  file["model"]["vocab"]["[PAD662]"] = 662;  // as of a folder that was a GGUF file once
+  write_text(folder / "tokenizer.json", file.dump());
   write_text(folder / "tokenizer_config.json",
              R"({"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|endoftext|>",
                  "pad_token": "<user>", "chat_template": "{{ messages }}"})");
@@ -120,6 +122,7 @@ TEST(GgufExport, RolesTemplateAndPaddingComeFromTheFolder) {
   EXPECT_EQ(vocabulary.chat_template, "{{ messages }}");
   EXPECT_EQ(vocabulary.types[660], 3);
   EXPECT_EQ(vocabulary.tokens[663], "[PAD663]");
+  EXPECT_EQ(vocabulary.types[662], 5);
   EXPECT_EQ(vocabulary.types[663], 5);
 }
 
