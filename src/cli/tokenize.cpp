@@ -106,7 +106,8 @@ int tokenize(const Options& options) {
 void add_tokenize(CLI::App& program, Action& action) {
   CLI::App& command = *program.add_subcommand("tokenize", "Ids and pieces of a text");
   const auto options = std::make_shared<Options>();
-  command.add_option("MODEL", options->model, "model folder, .gguf file or tokenizer file")->required();
+  command.add_option("MODEL", options->model, "model folder, .gguf file or tokenizer file")
+      ->required();
   add_text(command, options->text);
   add_target(command, {"--json", "as JSON; - is stdout"}, options->json);
   command.footer(kFooter);
