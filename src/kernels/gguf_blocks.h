@@ -1,4 +1,5 @@
-// The types that a GGUF file stores tensors in (formats.md 12), and their way back to float32.
+// The types that a GGUF file stores tensors in (formats.md 12), and the way between
+// them and float32.
 //
 // A row of a tensor is a sequence of blocks of one length: a scale or more, and codes. Each type is
 // one row of a table. Plain numbers are blocks of one.
@@ -18,6 +19,9 @@ struct GgufType {
   // from: `blocks` blocks, to: their weights. A scale that is not finite gives weights that are
   // not. Single-threaded.
   void (*decode)(int64_t blocks, const uint8_t* from, float* to);
+  // The bytes that ggml writes, each weight rounded to nearest; finite weights. Null for types
+  // whose codes are searched for, and for whole numbers.
+  void (*encode)(int64_t blocks, const float* from, uint8_t* to);
 
   bool is_block() const { return block_length > 1; }
   double bits_per_weight() const {

@@ -157,6 +157,72 @@ TEST(GgufBlocks, CodebooksHoldNoPointTwice) {
   expect_distinct(kIq1Grid);
 }
 
+std::vector<uint8_t> encoded(const GgufType& type, const std::vector<float>& weights) {
+  const auto blocks = static_cast<int64_t>(weights.size()) / type.block_length;
+  std::vector<uint8_t> bytes(static_cast<size_t>(blocks * type.block_bytes));
+  type.encode(blocks, weights.data(), bytes.data());
+  return bytes;
+}
+
+TEST(GgufBlocks, TypesWithOneWayToRoundAreWrittenToTheReferencesBytes) {
+  const auto golden = golden_tensors(testing::test_data("gguf/blocks.safetensors"));
+  for (const char* name : {"F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"}) {
+    const auto source = golden.at(std::string(name) + ".src").floats();
+    EXPECT_EQ(encoded(*find_gguf_type(std::string_view(name)), source),
+              golden.at(std::string(name) + ".quant").bytes)
+        << name;
+  }
+  EXPECT_EQ(find_gguf_type("Q4_K")->encode, nullptr);
+}
+
+TEST(GgufBlocks, EveryFloat16IsWrittenAsItself) {
+  const GgufType& type = *find_gguf_type("F16");
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const std::vector<uint8_t> bytes{static_cast<uint8_t>(bits & 255),
+                                     static_cast<uint8_t>(bits >> 8)};
+    const auto value = decoded(type, bytes);
+    if (!std::isnan(value[0])) {
+      EXPECT_EQ(encoded(type, value), bytes) << bits;
+    }
+  }
+}
+
+TEST(GgufBlocks, Float16IsRoundedToNearestHalfToEven) {
+  const GgufType& type = *find_gguf_type("F16");
+  const auto bits = [&](float value) {
+    const auto bytes = encoded(type, {value});
+    return bytes[0] | bytes[1] << 8;
+  };
+  EXPECT_EQ(bits(1 + 0x1p-11F), 0x3c00);      // half way, down to even
+  EXPECT_EQ(bits(1 + 3 * 0x1p-11F), 0x3c02);  // half way, up to even
+  EXPECT_EQ(bits(1 + 0x1p-11F + 0x1p-20F), 0x3c01);
+  EXPECT_EQ(bits(65519.99F), 0x7bff);
+  EXPECT_EQ(bits(65520), 0x7c00);
+  EXPECT_EQ(bits(0x1p-25F), 0);  // half of the least, to even
+  EXPECT_EQ(bits(-0x1.8p-25F), 0x8001);
+  EXPECT_EQ(bits(0x1.ffcp-15F), 0x03ff);
+  EXPECT_EQ(bits(0x1.fffp-15F), 0x0400);
+  EXPECT_EQ(bits(std::numeric_limits<float>::quiet_NaN()) & 0x7fff, 0x7e00);
+}
+
+TEST(GoldenGgufBlocks, TypesWithOneWayToRoundAreWrittenToTheReferencesBytes) {
+  HALFTONE_REQUIRE_SHARED("golden/gguf/blocks/manifest.json");
+  int types = 0;
+  for (const GgufType& type : gguf_types()) {
+    const auto path =
+        testing::shared_data("golden/gguf/blocks/" + std::string(type.name) + ".safetensors");
+    if (type.encode == nullptr || !std::filesystem::exists(path)) continue;
+    const auto golden = golden_tensors(path);
+    for (const char* writer : {"quant_c", "quant_gguf_py"})
+      if (golden.contains(writer)) {
+        EXPECT_EQ(encoded(type, golden.at("src").floats()), golden.at(writer).bytes)
+            << type.name << " " << writer;
+        types += 1;
+      }
+  }
+  EXPECT_EQ(types, 12);
+}
+
 TEST(GoldenGgufBlocks, DecodeToTheReferencesBits) {
   HALFTONE_REQUIRE_SHARED("golden/gguf/blocks/manifest.json");
   std::ifstream file(testing::shared_data("golden/gguf/blocks/manifest.json"));

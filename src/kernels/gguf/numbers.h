@@ -32,9 +32,31 @@ inline float float16_at(const uint8_t* from) {
   return float16_of(number_at<uint16_t>(from));
 }
 
+// To nearest, half to even; beyond the greatest number infinity.
+inline uint16_t nearest_float16_bits(float x) {
+  const auto bits = std::bit_cast<uint32_t>(x);
+  const uint32_t magnitude = bits & 0x7fffffff, sign = (bits >> 16) & 0x8000;
+  uint32_t half = 0;
+  if (magnitude > 0x7f800000)
+    half = 0x7e00;  // NaN
+  else if (magnitude >= 0x477ff000)
+    half = 0x7c00;
+  else if (magnitude < 0x38800000)  // subnormal: 1/2 has the step of float16's least numbers
+    half = std::bit_cast<uint32_t>(float_of(magnitude) + 0.5F) - 0x3f000000;
+  else
+    half = (magnitude - (112U << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
+  return static_cast<uint16_t>(sign | half);
+}
+
+template <class T>
+inline void store(uint8_t* to, T value) {
+  std::memcpy(to, &value, sizeof value);
+}
+
 struct F16 {
   static constexpr int kWeights = 1, kBytes = 2;
   static void decode(const uint8_t* from, float* to) { *to = float16_at(from); }
+  static void encode(const float* from, uint8_t* to) { store(to, nearest_float16_bits(*from)); }
 };
 
 struct Bf16 {
@@ -42,6 +64,19 @@ struct Bf16 {
   static void decode(const uint8_t* from, float* to) {
     *to = float_of(static_cast<uint32_t>(number_at<uint16_t>(from)) << 16);
   }
+  // To nearest, half to even; a NaN stays one.
+  static void encode(const float* from, uint8_t* to) {
+    const auto bits = std::bit_cast<uint32_t>(*from);
+    const bool nan = (bits & 0x7fffffff) > 0x7f800000;
+    const uint32_t rounded = nan ? bits | 0x400000 : bits + 0x7fff + ((bits >> 16) & 1);
+    store(to, static_cast<uint16_t>(rounded >> 16));
+  }
+};
+
+struct F32 {
+  static constexpr int kWeights = 1, kBytes = 4;
+  static void decode(const uint8_t* from, float* to) { *to = number_at<float>(from); }
+  static void encode(const float* from, uint8_t* to) { store(to, *from); }
 };
 
 template <class T>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 
 #include "kernels/gguf/numbers.h"
 #include "kernels/gguf_codebooks.h"
@@ -18,8 +19,48 @@ inline void decode_halves(const uint8_t* from, float* to, Value value) {
   }
 }
 
+// What a block of 32 is rounded to nearest by, as ggml does it: its scale is rounded to float16
+// only when it is stored.
+struct Range {
+  float least, greatest, extreme;  // extreme: the first weight of the greatest magnitude
+};
+inline Range range_of(const float* from) {
+  Range range{from[0], from[0], 0};
+  float magnitude = 0;
+  for (int j = 0; j < 32; ++j) {
+    range.least = from[j] < range.least ? from[j] : range.least;
+    range.greatest = from[j] > range.greatest ? from[j] : range.greatest;
+    const float each = std::fabs(from[j]);
+    if (each > magnitude) range.extreme = from[j];
+    magnitude = each > magnitude ? each : magnitude;
+  }
+  return range;
+}
+inline float inverse(float scale) {
+  return scale == 0 ? 0 : 1 / scale;
+}
+inline void store_float16(uint8_t* to, float value) {
+  store(to, nearest_float16_bits(value));
+}
+// 0 .. top, of a number from 0 on that its half has been added to.
+inline unsigned code_of(float shifted, unsigned top) {
+  const auto code = static_cast<unsigned>(static_cast<int>(shifted));
+  return code < top ? code : top;
+}
+
+template <class Code>
+inline void encode_halves(const float* from, uint8_t* to, Code code) {
+  for (int j = 0; j < 16; ++j)
+    to[j] = static_cast<uint8_t>(code(from[j]) | code(from[j + 16]) << 4);
+}
+
 struct Q4_0 {
   static constexpr int kWeights = 32, kBytes = 18;
+  static void encode(const float* from, uint8_t* to) {
+    const float d = range_of(from).extreme / -8, factor = inverse(d);
+    store_float16(to, d);
+    encode_halves(from, to + 2, [=](float w) { return code_of(w * factor + 8.5F, 15); });
+  }
   static void decode(const uint8_t* from, float* to) {
     const float d = float16_at(from);
     decode_halves<32>(from + 2, to, [=](int q) { return static_cast<float>(q - 8) * d; });
@@ -28,6 +69,14 @@ struct Q4_0 {
 
 struct Q4_1 {
   static constexpr int kWeights = 32, kBytes = 20;
+  static void encode(const float* from, uint8_t* to) {
+    const Range range = range_of(from);
+    const float d = (range.greatest - range.least) / 15, factor = inverse(d);
+    store_float16(to, d);
+    store_float16(to + 2, range.least);
+    encode_halves(from, to + 4,
+                  [=](float w) { return code_of((w - range.least) * factor + 0.5F, 15); });
+  }
   static void decode(const uint8_t* from, float* to) {
     const float d = float16_at(from), m = float16_at(from + 2);
     decode_halves<32>(from + 4, to, [=](int q) { return static_cast<float>(q) * d + m; });
@@ -44,8 +93,24 @@ inline void decode_fives(const uint8_t* high, const uint8_t* from, float* to, Va
   }
 }
 
+template <class Code>
+inline void encode_fives(const float* from, uint8_t* high, uint8_t* to, Code code) {
+  uint32_t fifth = 0;
+  for (unsigned j = 0; j < 16; ++j) {
+    const unsigned low = code(from[j]), upper = code(from[j + 16]);
+    to[j] = static_cast<uint8_t>((low & 15) | (upper & 15) << 4);
+    fifth |= (low >> 4) << j | (upper >> 4) << (j + 16);
+  }
+  store(high, fifth);
+}
+
 struct Q5_0 {
   static constexpr int kWeights = 32, kBytes = 22;
+  static void encode(const float* from, uint8_t* to) {
+    const float d = range_of(from).extreme / -16, factor = inverse(d);
+    store_float16(to, d);
+    encode_fives(from, to + 2, to + 6, [=](float w) { return code_of(w * factor + 16.5F, 31); });
+  }
   static void decode(const uint8_t* from, float* to) {
     const float d = float16_at(from);
     decode_fives(from + 2, from + 6, to, [=](int q) { return static_cast<float>(q - 16) * d; });
@@ -54,6 +119,14 @@ struct Q5_0 {
 
 struct Q5_1 {
   static constexpr int kWeights = 32, kBytes = 24;
+  static void encode(const float* from, uint8_t* to) {
+    const Range range = range_of(from);
+    const float d = (range.greatest - range.least) / 31, factor = inverse(d);
+    store_float16(to, d);
+    store_float16(to + 2, range.least);
+    encode_fives(from, to + 4, to + 8,
+                 [=](float w) { return code_of((w - range.least) * factor + 0.5F, 31); });
+  }
   static void decode(const uint8_t* from, float* to) {
     const float d = float16_at(from), m = float16_at(from + 2);
     decode_fives(from + 4, from + 8, to, [=](int q) { return static_cast<float>(q) * d + m; });
@@ -62,6 +135,12 @@ struct Q5_1 {
 
 struct Q8_0 {
   static constexpr int kWeights = 32, kBytes = 34;
+  static void encode(const float* from, uint8_t* to) {
+    const float d = std::fabs(range_of(from).extreme) / 127, factor = inverse(d);
+    store_float16(to, d);
+    for (int j = 0; j < 32; ++j)
+      to[2 + j] = static_cast<uint8_t>(static_cast<int8_t>(std::round(from[j] * factor)));
+  }
   static void decode(const uint8_t* from, float* to) {
     const float d = float16_at(from);
     for (int j = 0; j < 32; ++j) to[j] = static_cast<float>(static_cast<int8_t>(from[2 + j])) * d;
