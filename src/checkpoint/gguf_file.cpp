@@ -1,6 +1,7 @@
 #include "checkpoint/gguf_file.h"
 
 #include <cassert>
+#include <fstream>
 #include <regex>
 #include <set>
 
@@ -97,6 +98,15 @@ const GgufTensor* GgufFile::find(std::string_view name) const {
 std::span<const std::byte> GgufFile::bytes(const GgufTensor& tensor) const {
   assert(tensor.begin <= tensor.end && tensor.end <= file_.bytes().size());
   return file_.bytes().subspan(tensor.begin, tensor.end - tensor.begin);
+}
+
+bool is_gguf(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) return false;
+  if (path.extension() == ".gguf") return true;
+  char magic[4] = {};
+  std::ifstream(path, std::ios::binary).read(magic, sizeof magic);
+  return std::string_view(magic, sizeof magic) == "GGUF";
 }
 
 std::vector<std::shared_ptr<const GgufFile>> open_gguf_parts(const fs::path& path) {

@@ -33,6 +33,9 @@ class GgufFile {
   std::map<std::string_view, size_t> index_;
 };
 
+// Whether a file is meant to be one: by its name, or by how it begins.
+bool is_gguf(const std::filesystem::path& path);
+
 // A file and, where it says that it is the first of several (`split.count`), the parts beside it:
 // BASE-0000i-of-0000N.gguf. The first holds the metadata. Errors: another part than the first, a
 // part that is missing or belongs elsewhere, a tensor in two parts or in none.

@@ -204,6 +204,11 @@ void GgufModel::release(std::string_view name) const {
   weight.file->file().release_pages(weight.file->bytes(*weight.tensor));
 }
 
+StoredInfo GgufModel::stored_info(std::string_view name) const {
+  const GgufTensor& tensor = stored(name);
+  return {std::string(tensor.type->name), tensor.shape, tensor.end - tensor.begin};
+}
+
 std::span<const std::byte> GgufModel::stored_data(std::string_view name) const {
   const GgufWeight& weight = find(name);
   return weight.file->bytes(*weight.tensor);

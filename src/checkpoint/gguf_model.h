@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "checkpoint/gguf_file.h"
-#include "checkpoint/weight_source.h"
+#include "checkpoint/model_source.h"
 
 namespace halftone {
 
@@ -22,17 +22,20 @@ struct GgufWeight {
   int64_t head_dim = 0;  // of rows whose neighbours rotate together; 0: in the folder's order
 };
 
-class GgufModel final : public WeightSource {
+class GgufModel final : public ModelSource {
  public:
   // Errors: see open_gguf_parts and gguf_config; an architecture or a tensor that is not known, a
   // tensor whose shape does not go with the metadata.
   explicit GgufModel(const std::filesystem::path& path);
 
-  const std::filesystem::path& path() const { return path_; }
-  std::vector<std::filesystem::path> files() const;
+  const std::filesystem::path& path() const override { return path_; }
+  std::vector<std::filesystem::path> files() const override;
+  // Tokenizer and licence are in the file itself.
+  std::optional<std::filesystem::path> companion_folder() const override { return std::nullopt; }
   // Of the first part: tokenizer and the like.
   const GgufMetadata& metadata() const { return parts_.front()->metadata(); }
-  const std::vector<std::string>& notes() const { return notes_; }
+  // Keys that are not understood.
+  std::vector<std::string> notes() const override { return notes_; }
 
   const nlohmann::json& config() const override { return config_; }
   std::vector<std::string> names() const override;
@@ -43,10 +46,11 @@ class GgufModel final : public WeightSource {
   at::Tensor load_rows(std::string_view name, const at::Tensor& index) const override;
   void release(std::string_view name) const override;
 
-  // As the file holds it: type, bytes. Error: absent.
+  // As the file holds it. Error: absent.
   const GgufTensor& stored(std::string_view name) const { return *find(name).tensor; }
-  std::span<const std::byte> stored_data(std::string_view name) const;
-  size_t stored_bytes() const;  // of all weights
+  StoredInfo stored_info(std::string_view name) const override;
+  std::span<const std::byte> stored_data(std::string_view name) const override;
+  size_t stored_bytes() const override;
 
  private:
   const GgufWeight& find(std::string_view name) const;

@@ -42,7 +42,6 @@ int compare(const Options& options) {
   if (options.models.size() < 2)
     throw UsageError(
         "compare: expected two models or more, found one; `halftone evaluate` is for one");
-  for (const std::string& model : options.models) require_readable_kind(model);
   const std::vector<std::filesystem::path> models(options.models.begin(), options.models.end());
   const EvaluateRequest request = make_request(options);
   const TextTarget json(options.json, inputs_of(models, request));
@@ -60,7 +59,8 @@ void add_compare(CLI::App& program, Action& action) {
   CLI::App& command =
       *program.add_subcommand("compare", "Several models on the same text, side by side");
   const auto options = std::make_shared<Options>();
-  command.add_option("MODEL", options->models, "model folders, the reference first")->required();
+  command.add_option("MODEL", options->models, "model folders or .gguf files, the reference first")
+      ->required();
   add_text(command, options->text);
   add_length(command, options->length);
   add_windows(command, options->windows);

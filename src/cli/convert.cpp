@@ -28,7 +28,6 @@ struct Options {
 };
 
 int convert(const Options& options) {
-  require_readable_kind(options.model);
   require_built_format(options.format);
   const ConvertRequest request{.model = options.model,
                                .out = options.out,
@@ -52,7 +51,8 @@ void add_convert(CLI::App& program, Action& action) {
   CLI::App& command =
       *program.add_subcommand("convert", "Write a quantized model in another format");
   const auto options = std::make_shared<Options>();
-  command.add_option("MODEL", options->model, "a quantized model folder")->required();
+  command.add_option("MODEL", options->model, "a quantized model folder, or a .gguf file")
+      ->required();
   command.add_option("--out", options->out, "folder to write")->required()->type_name("DIR");
   command
       .add_option("--format", options->format, "compressed-tensors, gptq, gptq_v2, native or dense")

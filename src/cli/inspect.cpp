@@ -20,7 +20,6 @@ struct Options {
 };
 
 int inspect(const Options& options) {
-  require_readable_kind(options.path);
   const nlohmann::json inspection = inspect_path(options.path, options.tensors);
   print_result(options.json ? json_text(inspection) : inspect_text(inspection));
   return kDone;

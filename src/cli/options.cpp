@@ -94,7 +94,7 @@ void add_execution_options(CLI::App& command, ExecutionOptions& options) {
 }
 
 void add_model(CLI::App& command, std::string& target) {
-  command.add_option("MODEL", target, "model folder")->required();
+  command.add_option("MODEL", target, "model folder, or .gguf file")->required();
 }
 
 void add_text(CLI::App& command, std::string& target) {
@@ -111,12 +111,6 @@ void add_option_not_built(CLI::App& command, const std::string& name) {
 void require_built_format(const std::string& format) {
   for (const std::string_view name : {"awq", "mlx", "gguf"})
     if (format == name) fail("--format {}: not built yet", name);
-}
-
-void require_readable_kind(const std::string& model) {
-  if (std::filesystem::path(model).extension() == ".gguf")
-    fail("{}: reading .gguf models is not built yet; expected a Hugging Face folder",
-         printable(model, 400));
 }
 
 }  // namespace halftone

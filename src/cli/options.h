@@ -48,7 +48,4 @@ void add_option_not_built(CLI::App& command, const std::string& name);
 // Error for formats of the interface that cannot be written yet.
 void require_built_format(const std::string& format);
 
-// Error for kinds of models that cannot be read yet (.gguf).
-void require_readable_kind(const std::string& model);
-
 }  // namespace halftone

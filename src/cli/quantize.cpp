@@ -38,7 +38,7 @@ struct Options {
   std::vector<std::string> settings;
   int64_t sequences = 128, length = 0, memory_limit = -1;
   uint64_t seed = 0;
-  bool overwrite = false, resume = false;
+  bool overwrite = false, resume = false, requantize = false;
   ExecutionOptions execution;
   std::optional<Products> products;
 };
@@ -66,7 +66,6 @@ TextTarget report_target(const std::string& report, const QuantizeRequest& reque
 }
 
 QuantizeRequest make_request(const Options& options) {
-  require_readable_kind(options.model);
   require_built_format(options.format);
   QuantizeRequest request;
   request.model = options.model;
@@ -87,6 +86,7 @@ QuantizeRequest make_request(const Options& options) {
   if (options.memory_limit >= 0) request.memory_limit = options.memory_limit * kGibibyte;
   request.overwrite = options.overwrite;
   request.resume = options.resume;
+  request.requantize = options.requantize;
   return request;
 }
 
@@ -172,6 +172,8 @@ void add_output_options(CLI::App& command, Options& options) {
                   "compressed-tensors, gptq, gptq_v2, native or dense (the first that fits)")
       ->type_name("FORMAT");
   command.add_flag("--overwrite", options.overwrite, "replace the output of this program at --out");
+  command.add_flag("--requantize", options.requantize,
+                   "even a source whose weights have fewer than 8 bits already (.gguf)");
   command.add_flag("--resume", options.resume,
                    "go on with an interrupted run of the same request, kept in OUT.journal");
   add_target(command, {"--report", "what was done, as FILE.json or FILE.html"}, options.report);

@@ -25,6 +25,11 @@ const std::vector<Format>& formats() {
   return list;
 }
 
+const std::vector<Format>& read_only_formats() {
+  static const std::vector<Format> list = {gguf_format()};
+  return list;
+}
+
 const Format& find_format(const std::string& name) {
   std::vector<std::string> names;
   for (const Format& format : formats()) {
@@ -47,9 +52,10 @@ const Format& default_format(const OutputPlan& plan) {
 std::unique_ptr<PackedModel> open_model(const std::filesystem::path& path) {
   std::error_code error;
   if (std::filesystem::is_regular_file(path, error))
-    for (const Format& format : formats())
-      if (format.open_file != nullptr)
-        if (auto model = format.open_file(path)) return model;
+    for (const auto* list : {&formats(), &read_only_formats()})
+      for (const Format& format : *list)
+        if (format.open_file != nullptr)
+          if (auto model = format.open_file(path)) return model;
   const auto checkpoint = std::make_shared<const Checkpoint>(path);  // refuses any other file
   for (const Format& format : formats())
     if (auto model = format.open_reader(checkpoint)) return model;

@@ -96,6 +96,9 @@ struct Format {
 // In the order in which the default is looked for; `native` and `dense` come last.
 const std::vector<Format>& formats();
 
+// Those that models are read from, and not yet written in.
+const std::vector<Format>& read_only_formats();
+
 // Error listing the known names if there is none such.
 const Format& find_format(const std::string& name);
 
@@ -113,6 +116,9 @@ class PackedModel : public WeightSource {
   // All stored bytes that belong to a linear's weight (codes to side data, not the bias).
   virtual size_t linear_bytes(const std::string& name) const = 0;
   virtual const ModelSource& source() const = 0;  // what it reads, as it is stored
+  // Which of its weights were rounded to fewer than 8 bits by someone else, so that to quantize
+  // them again adds to their error, in words; empty: none. Of a model without linears() of ours.
+  virtual std::string coarse_weights() const { return {}; }
   // What was repaired or guessed while reading, for the log; one line each.
   virtual std::vector<std::string> notes() const { return {}; }
 };

@@ -10,5 +10,6 @@ Format gptq_format();
 Format gptq_v2_format();
 Format native_format();
 Format dense_format();
+Format gguf_format();
 
 }  // namespace halftone

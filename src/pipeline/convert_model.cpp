@@ -70,14 +70,24 @@ void add_tensors(const OpenedModel& source, const OutputPlan& plan, Output& outp
   }
 }
 
+// A plain folder would be copied; blocks of a format that is only read are no grid of ours.
+void require_convertible(const OpenedModel& source, const ConvertRequest& request) {
+  if (source.is_quantized()) return;
+  const std::string format = source.weights->format();
+  require(format != "dense", "{}: is not quantized: there is no grid to convert",
+          request.model.string());
+  require(request.format == "dense",
+          "{}: expected --format dense: blocks of {} are no grid of another format",
+          request.model.string(), format);
+}
+
 }  // namespace
 
 nlohmann::json convert_model(const ConvertRequest& request, Progress& progress) {
   require_output_folder(request.out, request.overwrite ? Existing::kReplace : Existing::kRefuse,
                         files_of_model(request.model));
   const OpenedModel source(request.model);
-  require(source.is_quantized(), "{}: is not quantized: there is no grid to convert",
-          request.model.string());
+  require_convertible(source, request);
   require_finite(source);
   const OutputPlan plan = plan_for(source);
   Output output(request.out, request.overwrite, request.format, plan);

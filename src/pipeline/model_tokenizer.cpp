@@ -72,7 +72,7 @@ GgufVocabulary vocabulary_of(const GgufMetadata& metadata) {
 }  // namespace
 
 std::unique_ptr<const Tokenizer> open_model_tokenizer(const fs::path& path) {
-  if (path.extension() != ".gguf" || fs::is_directory(path)) return open_tokenizer(path);
+  if (!is_gguf(path)) return open_tokenizer(path);
   const GgufFile file(path);
   return with_path(path, [&] { return open_gguf_vocabulary(vocabulary_of(file.metadata())); });
 }

@@ -32,16 +32,24 @@ const Format& choose_format(const std::string& name, const OutputPlan& plan) {
   return format;
 }
 
+// A weight as it is read: blocks of a file are float32.
+double read_bytes(const ModelSource& source, const std::string& name) {
+  const WeightInfo info = source.info(name);
+  return static_cast<double>(c10::multiply_integers(info.shape)) *
+         static_cast<double>(c10::elementSize(info.dtype));
+}
+
 // A lower bound of what the output takes: the grid's bits for the linears, everything else as it
 // is; of a source that is packed itself the linears alone.
 size_t bytes_of_result(const OutputPlan& plan, bool dense) {
   const bool packed = std::any_of(
       plan.linears.begin(), plan.linears.end(),
       [&](const LinearPlan& linear) { return !plan.source->contains(linear.name + ".weight"); });
-  double bytes = packed ? 0 : static_cast<double>(plan.source->stored_bytes());
+  double bytes = 0;
+  if (!packed)
+    for (const std::string& name : plan.source->names()) bytes += read_bytes(*plan.source, name);
   for (const LinearPlan& linear : plan.linears) {
-    if (!packed)
-      bytes -= static_cast<double>(plan.source->stored_info(linear.name + ".weight").bytes);
+    if (!packed) bytes -= read_bytes(*plan.source, linear.name + ".weight");
     if (dense)
       bytes += static_cast<double>(linear.out * linear.in) *
                static_cast<double>(c10::elementSize(plan.dtype));

@@ -74,6 +74,12 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
   require(!opened_.is_quantized(),
           "{}: is quantized already ({}); quantizing again would add its error to that one's",
           request.model.string(), opened_.weights->format());
+  const std::string coarse = opened_.weights->coarse_weights();
+  require(
+      coarse.empty() || request.requantize,
+      "{}: weights of fewer than 8 bits already ({}); quantizing again adds its error to theirs: "
+      "take a finer source, or add --requantize",
+      request.model.string(), coarse);
   check_recipe();
   const TransformOptions& transform = recipe_.model.transform;
   if (transform.rotation == RotationKind::kQuaRot) {
@@ -119,7 +125,13 @@ OutputPlan QuantizeJob::output_plan() const {
 }
 
 std::vector<std::string> QuantizeJob::notes() const {
-  return output_notes(opened_);
+  std::vector<std::string> notes = output_notes(opened_);
+  if (const std::string coarse = opened_.weights->coarse_weights(); !coarse.empty())
+    notes.push_back(fmt::format(
+        "the source has weights of fewer than 8 bits ({}): their error is in the result, and no "
+        "comparison with this source shows it",
+        coarse));
+  return notes;
 }
 
 int64_t QuantizeJob::held_out_sequences() const {

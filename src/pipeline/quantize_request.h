@@ -29,7 +29,8 @@ struct QuantizeRequest {
   // the output, with the same result. Absent: half of the machine's memory.
   std::optional<int64_t> memory_limit;
   bool overwrite = false;
-  bool resume = false;  // go on with what an interrupted run has left beside `out`, if anything
+  bool requantize = false;  // even weights that hold fewer than 8 bits already
+  bool resume = false;      // go on with what an interrupted run has left beside `out`, if anything
 };
 
 // What a run reads.

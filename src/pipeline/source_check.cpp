@@ -84,9 +84,14 @@ std::vector<std::string> output_notes(const OpenedModel& opened) {
     notes.push_back(fmt::format(
         "{} of {} tensors are float64, which no format holds: they are taken as float32", wide,
         names.size()));
-  if (const auto folder = opened.weights->source().companion_folder())
-    for (const std::string& companion : find_companions(*folder).missing)
-      notes.push_back(fmt::format("{}: not copied", companion));
+  const auto folder = opened.weights->source().companion_folder();
+  if (!folder)
+    notes.push_back(
+        fmt::format("{}: the tokenizer lies in the file itself and is not written into the output",
+                    opened.path.string()));
+  for (const std::string& companion :
+       folder ? find_companions(*folder).missing : std::vector<std::string>{})
+    notes.push_back(fmt::format("{}: not copied", companion));
   return notes;
 }
 

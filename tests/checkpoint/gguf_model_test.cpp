@@ -163,6 +163,10 @@ TEST_F(GgufModelTest, RowsAreThoseOfTheWholeWeight) {
   const GgufModel opened = model(file);
   EXPECT_EQ(opened.stored("model.layers.0.self_attn.q_proj.weight").type->name, "Q8_0");
   EXPECT_EQ(opened.stored_data("model.layers.0.self_attn.q_proj.weight").size(), 32 * 34U);
+  const StoredInfo info = opened.stored_info("model.layers.0.self_attn.q_proj.weight");
+  EXPECT_EQ(info.dtype, "Q8_0");
+  EXPECT_EQ(info.shape, (std::vector<int64_t>{kHeads * kHeadDim, kHidden}));
+  EXPECT_EQ(info.bytes, 32 * 34U);
   const at::Tensor index = at::tensor({5, 0, 31, 5, 12}, at::kLong);
   for (const char* name : {"q", "k", "v"}) {
     const std::string full = fmt::format("model.layers.0.self_attn.{}_proj.weight", name);

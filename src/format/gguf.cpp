@@ -1,0 +1,80 @@
+// gguf: a file that llama.cpp and what is built on it read (formats.md 12). Read here, not yet
+// written: its blocks are no grids of ours, so a model in it has no linears() and hands out
+// de-quantized weights.
+#include <map>
+#include <memory>
+
+#include "base/error.h"
+#include "checkpoint/gguf_model.h"
+#include "format/format_entries.h"
+
+namespace halftone {
+namespace {
+
+constexpr double kFine = 8;  // bits of a weight from which on its own error counts for little
+
+class GgufPacked final : public PackedModel {
+ public:
+  explicit GgufPacked(const std::filesystem::path& path) : model_(path) {}
+
+  const nlohmann::json& config() const override { return model_.config(); }
+  std::vector<std::string> names() const override { return model_.names(); }
+  bool contains(std::string_view name) const override { return model_.contains(name); }
+  WeightInfo info(std::string_view name) const override { return model_.info(name); }
+  at::Tensor load(std::string_view name) const override { return model_.load(name); }
+  at::Tensor load_rows(std::string_view name, const at::Tensor& index) const override {
+    return model_.load_rows(name, index);
+  }
+  void release(std::string_view name) const override { model_.release(name); }
+  std::string format() const override { return "gguf"; }
+  std::vector<std::string> linears() const override { return {}; }
+  QuantizedLinear read_linear(const std::string& name) const override { refuse(name); }
+  size_t linear_bytes(const std::string& name) const override { refuse(name); }
+  const ModelSource& source() const override { return model_; }
+  std::string coarse_weights() const override;
+
+ private:
+  [[noreturn]] void refuse(const std::string& name) const {
+    fail("{}: {}: blocks of a GGUF file are no grid of ours", model_.path().string(),
+         printable(name));
+  }
+  GgufModel model_;
+};
+
+std::string GgufPacked::coarse_weights() const {
+  std::map<std::string, int> counts;
+  for (const std::string& name : model_.names()) {
+    const GgufTensor& tensor = model_.stored(name);
+    if (tensor.type->is_block() && tensor.type->bits_per_weight() < kFine)
+      counts[std::string(tensor.type->name)] += 1;
+  }
+  std::string text;
+  for (const auto& [type, count] : counts)
+    text += fmt::format("{}{} in {}", text.empty() ? "" : ", ", count, type);
+  return text;
+}
+
+std::unique_ptr<PackedModel> open_file(const std::filesystem::path& file) {
+  if (!is_gguf(file)) return nullptr;
+  return std::make_unique<GgufPacked>(file);
+}
+
+}  // namespace
+
+Format gguf_format() {
+  return {.name = "gguf",
+          .summary = "a GGUF file, as llama.cpp reads it: read here, not written yet",
+          .least_zero = 0,
+          .refusal = [](const OutputPlan&) { return std::string("read here, not written yet"); },
+          .on_request = [](const OutputPlan&) { return true; },
+          .open_writer = [](const std::filesystem::path&, const OutputPlan&)
+              -> std::unique_ptr<ModelWriter> { fail("--format gguf: not written yet"); },
+          .scale_type = [](const OutputPlan&) { return at::kHalf; },
+          .caution = nullptr,
+          .open_reader = [](std::shared_ptr<const Checkpoint>) -> std::unique_ptr<PackedModel> {
+            return nullptr;
+          },
+          .open_file = open_file};
+}
+
+}  // namespace halftone
