@@ -51,7 +51,7 @@ struct Experts {
   }
 };
 
-at::Tensor square(const at::Tensor& x) {
+at::Tensor gram_matrix(const at::Tensor& x) {
   return x.flatten(0, 1).t().mm(x.flatten(0, 1));
 }
 
@@ -59,8 +59,8 @@ TEST(StageSums, EachInputIsSummedByItself) {
   Experts experts;
   const auto sums = experts.sums({{0}, {1}}, true);
   ASSERT_EQ(sums.size(), 2u);
-  EXPECT_LT(relative_error(sums[0].hessian, square(experts.first)), kRounding);
-  EXPECT_LT(relative_error(sums[1].hessian, square(experts.second)), kRounding);
+  EXPECT_LT(relative_error(sums[0].hessian, gram_matrix(experts.first)), kRounding);
+  EXPECT_LT(relative_error(sums[1].hessian, gram_matrix(experts.second)), kRounding);
   for (const LinearStatistics& own : sums)  // Xf - X = X
     EXPECT_LT(relative_error(own.cross_moment, own.hessian), kRounding);
 }
@@ -70,16 +70,16 @@ TEST(StageSums, AnswersComeInTheOrderTheyWereAskedForIn) {
   const TokenWeights runs{at::rand({2, kSequences, kLength})};
   const auto sums = experts.sums({{1}, {0, runs}, {1, {runs.values.narrow(0, 1, 1)}}, {0}}, false);
   ASSERT_EQ(sums.size(), 4u);
-  EXPECT_LT(relative_error(sums[0].hessian, square(experts.second)), kRounding);
+  EXPECT_LT(relative_error(sums[0].hessian, gram_matrix(experts.second)), kRounding);
   ASSERT_EQ(sums[1].hessian.dim(), 3);
   for (int64_t run = 0; run < 2; ++run)
     EXPECT_LT(relative_error(sums[1].hessian[run],
-                             square(experts.first * runs.values[run].sqrt().unsqueeze(2))),
+                             gram_matrix(experts.first * runs.values[run].sqrt().unsqueeze(2))),
               kRounding);
-  EXPECT_LT(
-      relative_error(sums[2].hessian, square(experts.second * runs.values[1].sqrt().unsqueeze(2))),
-      kRounding);
-  EXPECT_LT(relative_error(sums[3].hessian, square(experts.first)), kRounding);
+  EXPECT_LT(relative_error(sums[2].hessian,
+                           gram_matrix(experts.second * runs.values[1].sqrt().unsqueeze(2))),
+            kRounding);
+  EXPECT_LT(relative_error(sums[3].hessian, gram_matrix(experts.first)), kRounding);
   EXPECT_FALSE(sums[3].cross_moment.defined());
 }
 
@@ -90,7 +90,7 @@ TEST(StageSums, ASequenceIsLeftOutOfTheInputThatIsNotFinite) {
   EXPECT_EQ(sums[0].skipped_sequences, 0);
   EXPECT_EQ(sums[1].skipped_sequences, 1);
   EXPECT_EQ(sums[1].tokens, (kSequences - 1) * kLength);
-  EXPECT_LT(relative_error(sums[0].hessian, square(experts.first)), kRounding);
+  EXPECT_LT(relative_error(sums[0].hessian, gram_matrix(experts.first)), kRounding);
   EXPECT_TRUE(sums[1].hessian.isfinite().all().item<bool>());
   EXPECT_EQ(experts.sequences.left_out(), 1);
 }

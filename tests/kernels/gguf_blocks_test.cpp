@@ -200,7 +200,8 @@ TEST(GgufBlocks, Float16IsRoundedToNearestHalfToEven) {
   EXPECT_EQ(bits(65520), 0x7c00);
   EXPECT_EQ(bits(0x1p-25F), 0);  // half of the least, to even
   EXPECT_EQ(bits(-0x1.8p-25F), 0x8001);
-  EXPECT_EQ(bits(0x1.ffcp-15F), 0x03ff);
+  EXPECT_EQ(bits(0x1.ff8p-15F), 0x03ff);  // the greatest subnormal
+  EXPECT_EQ(bits(0x1.ffcp-15F), 0x0400);  // half way up from it, to even
   EXPECT_EQ(bits(0x1.fffp-15F), 0x0400);
   EXPECT_EQ(bits(std::numeric_limits<float>::quiet_NaN()) & 0x7fff, 0x7e00);
 }

@@ -16,6 +16,7 @@
 #include "pipeline/evaluate_model.h"
 #include "report/quantize_report.h"
 #include "support/fixtures.h"
+#include "text/corpus.h"
 
 namespace halftone {
 namespace {

@@ -12,6 +12,7 @@
 #include "pipeline/convert_model.h"
 #include "pipeline/demo_request.h"
 #include "pipeline/evaluate_model.h"
+#include "pipeline/inspect.h"
 #include "report/evaluation_report.h"
 #include "report/quantize_report.h"
 #include "support/fixtures.h"

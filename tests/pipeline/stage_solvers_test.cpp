@@ -16,7 +16,7 @@ TEST(StageSolvers, LinearsThatShareAnInputDoNotShareAnOutputHessian) {
   std::map<std::string, at::Tensor> weights;
   for (const std::string& name : names) {
     const at::Tensor g = at::randn({96, 64});
-    statistics[name] = {g.t().mm(g), 96};
+    statistics.linears[name] = {g.t().mm(g), 96};
     weights[name] = at::randn({32, 64});
   }
   LinearRecipe recipe;
@@ -33,7 +33,7 @@ TEST(StageSolvers, LinearsThatShareAnInputDoNotShareAnOutputHessian) {
   const auto forward = codes(statistics, {"q", "k", "v"});
   const auto backward = codes(statistics, {"v", "k", "q"});
   StageStatistics shared;
-  for (const std::string& name : names) shared[name] = statistics["q"];
+  for (const std::string& name : names) shared.linears[name] = statistics.linears["q"];
   const auto aliased = codes(shared, {"q", "k", "v"});
   for (const std::string& name : names) {
     EXPECT_TRUE(forward.at(name).equal(backward.at(name))) << name;
