@@ -35,6 +35,7 @@ StoredGrid stored_grid(const LinearRecipe& recipe) {
                   .least_zero = options.zero_min,
                   .scale_bits = scale_bits == 0 ? kFloatBits : scale_bits,
                   .group_index = recipe.order.groups_follow_order(),
+                  .signed_scales = options.signed_scale,
                   .outliers = recipe.keeps_outliers_beside_grid()};
   if (options.kind == GridKind::kBilevel) {
     grid.run_size = options.qq_groupsize;
@@ -57,6 +58,7 @@ StoredGrid stored_grid(const QuantizedLinear& linear) {
     grid.scale_code_bits = linear.bilevel->scales.bits;
     grid.zero_code_bits = linear.bilevel->zeros ? linear.bilevel->zeros->bits : 0;
   } else if (!linear.binary) {
+    grid.signed_scales = linear.scales.min().item<float>() < 0;
     grid.least_zero = linear.zeros.min().item<int>();
     grid.scale_bits = scale_bits_of(linear.scales);
   }
@@ -73,6 +75,7 @@ std::string plain_grid_refusal(const LinearPlan& linear) {
   if (grid.kind == GridKind::kBilevel) return "a bilevel grid; it holds uniform ones only";
   if (grid.kind == GridKind::kBinary) return "a binary grid; it holds uniform ones only";
   if (grid.kind == GridKind::kSplit) return "a split grid; it holds uniform ones only";
+  if (grid.signed_scales) return "scales of either sign; its engines were made for positive ones";
   if (grid.outliers) return "outliers outside the grid; it holds none";
   if (linear.reads_rotated)
     return "inputs rotated as the model runs (transform.online), which its engines do not do";

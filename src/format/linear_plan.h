@@ -18,10 +18,11 @@ struct StoredGrid {
   int64_t group_size =
       0;  // columns that share a scale; 0: the whole row; larger ones are cut to it
   bool symmetric = false;
-  int least_zero = 0;        // of an asymmetric grid
-  int scale_bits = 8;        // significant bits of its scales; 24: float32
-  bool group_index = false;  // groups follow the order of quantization: a group for every column
-  bool outliers = false;     // stored beside the grid, each with its own value
+  int least_zero = 0;          // of an asymmetric grid
+  int scale_bits = 8;          // significant bits of its scales; 24: float32
+  bool group_index = false;    // groups follow the order of quantization: a group for every column
+  bool signed_scales = false;  // symmetric: a scale may be negative
+  bool outliers = false;       // stored beside the grid, each with its own value
   // bilevel: rows of a run, bits of scale and zero codes (0: integer zeros, or symmetric)
   int64_t run_size = 0;
   int scale_code_bits = 0, zero_code_bits = 0;

@@ -34,6 +34,7 @@ struct UniformRule {
   int scale_bits = 8;  // significant bits of a scale; 0 = all that a float32 has (methods.md 4.6)
   int candidates = 1;  // ranges tried: 1 - i / 100 of the full one, i < candidates
   double clip_norm = 2.4;       // exponent of the error that chooses among them
+  bool signed_scale = false;    // symmetric: a scale may be negative
   bool float16_scales = false;  // a scale is a float16 number, else one of float32's range
 };
 

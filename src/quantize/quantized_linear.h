@@ -75,7 +75,8 @@ struct QuantizedLinear {
   int64_t group_size = 0;      // columns of a group, 1 .. in; the last group may be shorter
   bool symmetric = false;      // every zero is 2^(bits-1)
   at::Tensor codes;            // (out, in) uint8, 0 .. 2^bits - 1, in the file's column order
-  at::Tensor scales;           // (out, groups) float32, > 0; bilevel: as reconstructed
+  at::Tensor scales;           // (out, groups) float32, > 0, symmetric: not 0; bilevel: as
+                               // reconstructed
   at::Tensor zeros;            // (out, groups) uint8, 0 .. 2^bits - 1; or float32: fractions, as
                                // reconstructed from bilevel->zeros
   at::Tensor group_of_column;  // (in) int32; undefined: column / group_size

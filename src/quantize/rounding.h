@@ -74,13 +74,15 @@ class Rounding {
   // original weights and the grid needs nothing of the factor
   Rounded<T> compensate(const TargetOptions& target, const at::Tensor& upper,
                         const at::Tensor& drift, const Rounded<T>& nearest) const {
-    const bool reuse = fits_original(target) && !needs_own_grid(choice_);
+    const bool weighted = choice_.grid.clip_weights == ClipWeights::kFactor;
+    const bool reuse = fits_original(target) && !needs_own_grid(choice_) && !weighted;
     Rounded<T> rounded = reuse ? nearest : start(!refits());
     SweepTask<T> task = task_for(rounded.grouping);
     task.upper = upper.to(original_.scalar_type());
     if (drift.defined()) task.drift = drift.to(original_.scalar_type());
     task.target = target;
     task.within_block = !choice_.grid.is_binary_parity();
+    if (weighted) task.importance = weights_of_errors(pivots_of(task));
     if (!reuse) rounded.grid = grid_for(choice_, task);
     task.block = sweep_block_width(rounded.grouping, *rounded.grid);
     rounded.result = sweep(task, *rounded.grid, kernels_);
@@ -145,6 +147,14 @@ class Rounding {
     if (!task.upper.defined()) return pivots;
     const at::Tensor diagonal = task.upper.diagonal().contiguous();
     std::copy_n(diagonal.template const_data_ptr<T>(), diagonal.size(0), pivots.begin());
+    return pivots;
+  }
+
+  // 1 / c_j^2, what the sweep counts a column's rounding error, the greatest of them 1.
+  // pivots: (in) -> (in), by position
+  static std::vector<T> weights_of_errors(std::vector<T> pivots) {
+    const T least = *std::min_element(pivots.begin(), pivots.end());
+    for (T& pivot : pivots) pivot = least / pivot * (least / pivot);
     return pivots;
   }
 

@@ -37,7 +37,7 @@ Floor floor_of(const QuantizedLinear& linear, const GridOptions& grid) {
     return {linear.scales, top * with_bits(kKeptBits), true};
   }
   const at::Tensor scales =
-      linear.split ? at::minimum(linear.scales, linear.split->scales) : linear.scales;
+      linear.split ? at::minimum(linear.scales, linear.split->scales) : linear.scales.abs();
   if (!grid.float16_scales) return {scales, above_least};
   const int bits = uniform_rule(grid).scale_bits;
   return {scales, with_bits(bits == 0 || bits > 11 ? 11 : bits), true};

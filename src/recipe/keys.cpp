@@ -104,6 +104,15 @@ void add_grid_keys(std::vector<RecipeKey>& keys) {
       "grid.clip_norm", "exponent of the error in that search", "a number in 0.5 .. 8",
       [](double v) { return v >= 0.5 && v <= 8; },
       [](auto& s) -> auto& { return s.linear.grid.clip_norm; }));
+  keys.push_back(word_key<ClipWeights>(
+      "grid.clip_weights",
+      "what a column counts in that search: none = 1, factor = as in the sweep's own error",
+      {{"none", ClipWeights::kNone}, {"factor", ClipWeights::kFactor}},
+      [](auto& s) -> auto& { return s.linear.grid.clip_weights; }));
+  keys.push_back(boolean_key(
+      "grid.signed_scale",
+      "symmetric: scales of either sign, so that the longer side may be the positive one",
+      [](auto& s) -> auto& { return s.linear.grid.signed_scale; }));
   keys.push_back(integer_key(
       "grid.zero_min", "least zero point of an asymmetric grid (files of gptq v1: 1)", "0 or 1",
       [](int64_t v) { return v == 0 || v == 1; },

@@ -15,6 +15,7 @@ enum class TargetParity { kNone, kOrg, kAllw };
 enum class TargetFit { kOriginal, kExpected };
 enum class GridKind { kUniform, kBilevel, kSplit, kBinary };
 enum class OutlierCodes { kUniform, kSignMagnitude };
+enum class ClipWeights { kNone, kFactor };
 enum class BinaryMode { kColumns, kJoint, kParity };
 enum class OutlierKind { kNone, kSpqr, kLasso };
 enum class OutlierRanking { kPlain, kRowEnergy };
@@ -88,7 +89,12 @@ struct GridOptions {
   bool symmetric = false;
   bool clip_search = false;  // methods.md 4.1: shrink the range by 0 .. 79 %, keep the least error
   double clip_norm = 2.4;    // exponent of that error
-  int zero_min = 0;          // least zero point of an asymmetric grid (gptq v1 files: 1)
+  // What a column's part in that error counts: 1, or 1 / c_j^2 (methods.md 5.1), as the sweep
+  // counts its rounding
+  ClipWeights clip_weights = ClipWeights::kNone;
+  // symmetric: a group's scale may be negative, so that the side with one more code is either
+  bool signed_scale = false;
+  int zero_min = 0;     // least zero point of an asymmetric grid (gptq v1 files: 1)
   int scale_bits = -1;  // significant bits of a scale; -1: by methods.md 4.6; 0: all of float32
   bool float16_scales = false;  // no key: the output format's; else scales have float32's range
   // bilevel: scales and zeros are on grids of their own (methods.md 4.2)

@@ -128,6 +128,15 @@ const Rule kGridRules[] = {
      [](const Asked& a) {
        return fmt::format("grid.clip_norm: expected above 0, up to 16, not {}", a.grid.clip_norm);
      }},
+    {[](const Asked& a) {
+       return !a.grid.signed_scale || (a.grid.kind == GridKind::kUniform && a.grid.symmetric);
+     },
+     "grid.signed_scale: is of uniform grids with grid.symmetric = true alone"},
+    {[](const Asked& a) {
+       return a.grid.clip_weights == ClipWeights::kNone ||
+              (a.grid.clip_search && a.objective.kind != ObjectiveKind::kNone);
+     },
+     "grid.clip_weights: factor needs grid.clip_search, which it weighs, and an objective"},
     {[](const Asked& a) { return within(a.grid.zero_min, 0, 1); },
      [](const Asked& a) {
        return fmt::format("grid.zero_min: expected 0 or 1, not {}", a.grid.zero_min);

@@ -195,6 +195,31 @@ TYPED_TEST(LaneKernelsOf, ClipSearchFindsTheFirstLeastErrorOfDoublePrecision) {
       }
 }
 
+TYPED_TEST(LaneKernelsOf, ASignedScalePutsTheSideWithOneMoreCodeWhereItPays) {
+  using T = TypeParam;
+  auto tile = normal<T>(kColumns * kLanes, 12, 0.05);
+  for (T& w : tile) w = std::abs(w) - static_cast<T>(0.01);  // the positive side is the longer one
+  const auto importance = std::vector<T>(kColumns, 1);
+  for (const int bits : {2, 3, 4})
+    for (const int candidates : {1, 80})
+      for (const InstructionSet set : sets()) {
+        UniformRule rule{(1 << bits) - 1, true, 0, 8, candidates, 2.4};
+        const Fit<T> positive = fit<T>(set, rule, tile);
+        rule.signed_scale = true;
+        const Fit<T> found = fit<T>(set, rule, tile);
+        std::vector<T> turned = tile;
+        for (T& w : turned) w = -w;
+        const Fit<T> other = fit<T>(set, rule, turned);
+        for (int lane = 0; lane < kLanes; ++lane) {
+          EXPECT_LT(found.scales[lane], 0) << name_of(set) << " " << bits;
+          EXPECT_EQ(other.scales[lane], -found.scales[lane]) << name_of(set) << " " << bits;
+          EXPECT_LE(
+              error_of(rule, tile, importance, lane, found.scales[lane], found.zeros[lane]),
+              error_of(rule, tile, importance, lane, positive.scales[lane], positive.zeros[lane]));
+        }
+      }
+}
+
 TYPED_TEST(LaneKernelsOf, MembersAreFittedAsIfTheyWereAllThatThereIs) {
   using T = TypeParam;
   const auto tile = normal<T>(kColumns * kLanes, 8, 0.05);

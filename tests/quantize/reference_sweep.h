@@ -53,8 +53,9 @@ struct ReferenceGrid {
   double value(int c) const { return scale * (c - zero); }
 };
 
-// methods.md 4.1.
-inline ReferenceGrid reference_fit(const GridOptions& options, const std::vector<double>& group) {
+// methods.md 4.1. weights: what each of the group counts in the search; empty: 1
+inline ReferenceGrid reference_fit(const GridOptions& options, const std::vector<double>& group,
+                                   const std::vector<double>& weights = {}) {
   const int scale_bits = options.scale_bits >= 0
                              ? options.scale_bits
                              : (!options.symmetric && options.bits == 4 ? 7 : 8);
@@ -88,11 +89,19 @@ inline ReferenceGrid reference_fit(const GridOptions& options, const std::vector
   }
   ReferenceGrid best = grid_of(1);
   double best_error = INFINITY;
-  for (int i = 0; i < (options.clip_search ? 80 : 1); ++i) {
-    const ReferenceGrid grid = grid_of(1 - i / 100.0);
+  if (options.signed_scale && !options.clip_search) {
+    const double reach = std::max(std::abs(*least), std::abs(*greatest));
+    best.scale = reference_round_scale(reach / half, scale_bits) * (*greatest > -*least ? -1 : 1);
+    return best;
+  }
+  const int candidates = options.clip_search ? 80 : 1;
+  for (int i = 0; i < (options.signed_scale ? 2 : 1) * candidates; ++i) {
+    ReferenceGrid grid = grid_of(1 - i % candidates / 100.0);
+    if (i >= candidates) grid.scale = -grid.scale;
     double error = 0;
-    for (const double w : group)
-      error += std::pow(std::abs(grid.value(grid.code(w)) - w), options.clip_norm);
+    for (size_t k = 0; k < group.size(); ++k)
+      error += (weights.empty() ? 1 : weights[k]) *
+               std::pow(std::abs(grid.value(grid.code(group[k])) - group[k]), options.clip_norm);
     if (error < best_error) {
       best_error = error;
       best = grid;
@@ -182,6 +191,10 @@ inline ReferenceResult reference_quantize(const Matrix& weight_in, const Matrix&
   const auto& [weight, order, u, g, dynamic] = problem;
   const int64_t out = weight.rows, in = weight.columns;
   ReferenceResult result{std::vector<int>(static_cast<size_t>(out * in)), Matrix(out, in), 0};
+  // 1 / c^2 by position and by the file's column
+  std::vector<double> weights(static_cast<size_t>(in), 1), of_column = weights;
+  for (int64_t p = 0; p < in && recipe.grid.clip_weights == ClipWeights::kFactor; ++p)
+    weights[p] = of_column[order[p]] = 1 / (u(p, p) * u(p, p));
   for (int64_t row = 0; row < out; ++row) {
     std::vector<double> w(static_cast<size_t>(in));
     for (int64_t p = 0; p < in; ++p) w[p] = weight(row, order[p]);
@@ -189,11 +202,14 @@ inline ReferenceResult reference_quantize(const Matrix& weight_in, const Matrix&
     for (int64_t first = 0; !dynamic && first < in; first += g) {
       std::vector<double> group;
       for (int64_t j = first; j < std::min(in, first + g); ++j) group.push_back(weight(row, j));
-      grids[first / g] = reference_fit(recipe.grid, group);
+      const auto from = of_column.begin() + first;
+      grids[first / g] =
+          reference_fit(recipe.grid, group, {from, from + static_cast<int64_t>(group.size())});
     }
     for (int64_t p = 0; p < in; ++p) {
       if (dynamic && p % g == 0)
-        grids[p / g] = reference_fit(recipe.grid, {w.begin() + p, w.begin() + std::min(in, p + g)});
+        grids[p / g] = reference_fit(recipe.grid, {w.begin() + p, w.begin() + std::min(in, p + g)},
+                                     {weights.begin() + p, weights.begin() + std::min(in, p + g)});
       const ReferenceGrid& grid = grids[(dynamic ? p : order[p]) / g];
       const int code = grid.code(w[p]);
       const double e = (w[p] - grid.value(code)) / u(p, p);

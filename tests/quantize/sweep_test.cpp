@@ -51,6 +51,19 @@ std::vector<Variant> variants() {
     add(2, 64, symmetric, true, false);
     add(8, 44, symmetric, false, true);
   }
+  const auto vary = [&](const std::string& base, const std::string& name, auto&& change) {
+    const auto found = std::find_if(result.begin(), result.end(),
+                                    [&](const Variant& variant) { return variant.name == base; });
+    Variant variant{base + name, found->recipe};
+    change(variant.recipe.grid);
+    result.push_back(variant);
+  };
+  for (const char* base : {"b2g64_symmetric_activation_dynamic", "b3g44_symmetric_natural_static",
+                           "b4g64_symmetric_activation_static"})
+    vary(base, "_signed", [](GridOptions& grid) { grid.signed_scale = true; });
+  for (const char* base : {"b2g64_asymmetric_activation_dynamic", "b3g44_symmetric_natural_static",
+                           "b3g44_asymmetric_activation_static"})
+    vary(base, "_weighted", [](GridOptions& grid) { grid.clip_weights = ClipWeights::kFactor; });
   return result;
 }
 

@@ -72,7 +72,13 @@ static_groups = false
       ObjectiveKind::kNone, 1.0, DampingReference::kMedian, 0.25, 1.5, 4};
   EXPECT_EQ(recipe.common.objective, objective);
   EXPECT_EQ(recipe.model, (ModelRecipe{64.0, LabelKind::kSampled, ScheduleKind::kBlockWise, {}}));
-  const GridOptions grid{GridKind::kUniform, 3, 0, true, true, 2.0, 1, 11};
+  const GridOptions grid{.bits = 3,
+                         .group_size = 0,
+                         .symmetric = true,
+                         .clip_search = true,
+                         .clip_norm = 2.0,
+                         .zero_min = 1,
+                         .scale_bits = 11};
   EXPECT_EQ(recipe.common.grid, grid);
   const OrderOptions order{OrderKind::kActivation, false};
   EXPECT_EQ(recipe.common.order, order);
@@ -364,6 +370,8 @@ group_size = 128
 symmetric = false
 clip_search = "auto"
 clip_norm = 2.4
+clip_weights = "none"
+signed_scale = false
 zero_min = 0
 scale_bits = -1
 mode = "columns"
@@ -434,7 +442,7 @@ Recipe builtin(const std::string& wanted) {
 
 TEST(BuiltinRecipes, RtnIsPlainAndNeedsNoCalibration) {
   const Recipe rtn = builtin("rtn");
-  const GridOptions grid{GridKind::kUniform, 4, 128, false, false, 2.4, 0, -1};
+  const GridOptions grid{.bits = 4, .group_size = 128, .clip_search = false};
   EXPECT_EQ(rtn.common.grid, grid);
   EXPECT_FALSE(rtn.needs_calibration());
   EXPECT_EQ(rtn.common.order.kind, OrderKind::kNatural);
@@ -442,7 +450,7 @@ TEST(BuiltinRecipes, RtnIsPlainAndNeedsNoCalibration) {
 
 TEST(BuiltinRecipes, GptqSearchesTheClipAtFourBitsAndBelow) {
   Recipe gptq = builtin("gptq");
-  const GridOptions grid{GridKind::kUniform, 4, 128, false, true, 2.4, 0, -1};
+  const GridOptions grid{.bits = 4, .group_size = 128, .clip_search = true};
   EXPECT_EQ(gptq.common.grid, grid);
   const OrderOptions order{OrderKind::kActivation, true};
   EXPECT_EQ(gptq.common.order, order);

@@ -76,6 +76,11 @@ TEST(Rules, NumbersAreRefusedOutsideTheirRange) {
   EXPECT_EQ(complaint([](auto& r) { r.objective.damping = -0.5; }),
             "objective.damping: expected 0 or more, not -0.5");
   expect_in("grid.clip_norm", complaint([](auto& r) { r.grid.clip_norm = 17; }));
+  expect_in("grid.signed_scale", complaint([](auto& r) { r.grid.signed_scale = true; }));
+  expect_in("grid.clip_weights", complaint([](auto& r) {
+              r.grid.clip_weights = ClipWeights::kFactor;
+              r.grid.clip_search = false;
+            }));
   expect_in("grid.scale_bits", complaint([](auto& r) { r.grid.scale_bits = 25; }));
 }
 

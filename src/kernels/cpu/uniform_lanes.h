@@ -74,6 +74,15 @@ struct UniformLanes {
     return grid;
   }
 
+  // Of a symmetric grid whose scale may be negative: the longer side has the code that the other
+  // has not, and ends there.
+  static Grid signed_grid_of(const UniformRule& rule, Range range) {
+    const Reals half = V::all(static_cast<T>((rule.top + 1) / 2));
+    const Reals scale =
+        round_scale(rule, V::larger(V::magnitude(range.low), V::magnitude(range.high)) / half);
+    return {V::select(range.high > -range.low, -scale, scale), half};
+  }
+
   // Replaces the grid of lanes whose weights are all the same number v: scale |v|, one code hits v.
   static Grid constant_grid(const UniformRule& rule, Range range, Grid grid) {
     const Integers constant = (range.low == range.high) & (range.low != 0);
@@ -151,9 +160,10 @@ struct UniformLanes {
     }
     Grid chosen = full;
     Reals best = V::all(static_cast<T>(sizeof(T) == 4 ? kFar : 1e308));
-    for (int i = 0; i < rule.candidates; ++i) {
-      const T share = static_cast<T>(1 - i / 100.0);
-      const Grid grid = i == 0 ? full : grid_of(rule, {range.low * share, range.high * share});
+    for (int i = 0; i < (rule.signed_scale ? 2 : 1) * rule.candidates; ++i) {
+      const T share = static_cast<T>(1 - i % rule.candidates / 100.0);
+      Grid grid = i == 0 ? full : grid_of(rule, {range.low * share, range.high * share});
+      if (i >= rule.candidates) grid.scale = -grid.scale;
       const Reals error = error_of(rule, grid, group, offset, best);
       const Integers better = error < best;
       best = V::select(better, error, best);
@@ -174,7 +184,10 @@ struct UniformLanes {
       const Group group = Group{columns, tile, importance, members}.from(lane);
       const Range range = range_of(group);
       Grid grid = grid_of(rule, range);
-      if (rule.candidates > 1) grid = search(rule, range, grid, group);
+      if (rule.candidates > 1)
+        grid = search(rule, range, grid, group);
+      else if (rule.signed_scale)
+        grid = signed_grid_of(rule, range);
       grid = constant_grid(rule, range, grid);
       V::store(scales + lane, grid.scale);
       V::store(zeros + lane, grid.zero);

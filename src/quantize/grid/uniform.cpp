@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <tuple>
+
 #include "quantize/grid/affine.h"
 #include "quantize/grid/grid_entries.h"
 
@@ -33,6 +36,7 @@ UniformRule uniform_rule(const GridOptions& options) {
   rule.scale_bits = options.significant_scale_bits();
   rule.candidates = options.clip_search ? 80 : 1;
   rule.clip_norm = options.clip_norm;
+  rule.signed_scale = options.signed_scale;
   rule.float16_scales = options.float16_scales;
   return rule;
 }
@@ -72,8 +76,8 @@ void UniformGrid<T>::range(Place at, T* low, T* high) const {
   for (int64_t lane = 0; lane < kLanes; ++lane) {
     const T scale = scale_of_[where + lane];
     const T zero = rule_.symmetric ? static_cast<T>((rule_.top + 1) / 2) : zero_of_[where + lane];
-    low[lane] = -scale * zero;
-    high[lane] = scale * (static_cast<T>(rule_.top) - zero);
+    std::tie(low[lane], high[lane]) =
+        std::minmax({-scale * zero, scale * (static_cast<T>(rule_.top) - zero)});
   }
 }
 
