@@ -131,6 +131,23 @@ void write_file_atomically(const fs::path& path, std::string_view content) {
   output.commit();
 }
 
+void write_inside(const fs::path& path, size_t offset, std::string_view bytes) {
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  require(descriptor >= 0, "{}: cannot be written: {}", shown(path), last_error());
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t put = ::pwrite(descriptor, bytes.data() + done, bytes.size() - done,
+                                 static_cast<off_t>(offset + done));
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) break;
+    done += static_cast<size_t>(put);
+  }
+  const bool written = done == bytes.size() && ::fsync(descriptor) == 0;
+  const std::string error = last_error();
+  ::close(descriptor);
+  require(written, "{}: cannot be written: {}", shown(path), error);
+}
+
 OutputFile::OutputFile(const fs::path& path)
     : path_(path),
       descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {

@@ -60,6 +60,9 @@ class OutputFile {
   int descriptor_ = -1;
 };
 
+// Overwrites bytes of a file that is there, and syncs.
+void write_inside(const std::filesystem::path& path, size_t offset, std::string_view bytes);
+
 // An output (folder or file) that is written under a temporary name beside its place and renamed by
 // `commit`; without `commit` (an error, Ctrl-C) the destructor removes it and whatever was at
 // `path` is untouched.

@@ -25,6 +25,7 @@ constexpr std::array<GgufArchitecture, 2> kArchitectures{{
     {.name = "llama",
      .model_class = "LlamaForCausalLM",
      .model_type = "llama",
+     .also_class = "MistralForCausalLM",
      .interleaved_rope = true,
      .says_biases = true,
      .outer = kOuter,
@@ -32,6 +33,7 @@ constexpr std::array<GgufArchitecture, 2> kArchitectures{{
     {.name = "qwen2",
      .model_class = "Qwen2ForCausalLM",
      .model_type = "qwen2",
+     .also_class = "",
      .interleaved_rope = false,
      .says_biases = false,
      .outer = kOuter,
@@ -92,6 +94,25 @@ const GgufArchitecture& find_gguf_architecture(std::string_view name) {
     known += fmt::format("{}{}", known.empty() ? "" : ", ", architecture.name);
   }
   fail("general.architecture: expected one of {}, found {}", known, printable(name));
+}
+
+const GgufArchitecture& gguf_architecture_for(std::string_view model_class) {
+  std::string known;
+  for (const GgufArchitecture& architecture : kArchitectures) {
+    for (const std::string_view each : {architecture.model_class, architecture.also_class}) {
+      if (each.empty()) continue;
+      if (each == model_class) return architecture;
+      known += fmt::format("{}{}", known.empty() ? "" : ", ", each);
+    }
+  }
+  fail("GGUF files are written of {}; found {}", known, printable(model_class));
+}
+
+bool has_paired_rows(const GgufArchitecture& architecture, std::string_view hugging_face) {
+  const auto holds = [&](std::string_view part) {
+    return hugging_face.find(part) != std::string_view::npos;
+  };
+  return architecture.interleaved_rope && (holds(".q_proj.") || holds(".k_proj."));
 }
 
 std::optional<std::string> hugging_face_name(const GgufArchitecture& architecture,

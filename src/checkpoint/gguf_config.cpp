@@ -84,6 +84,8 @@ void require_neutral(Keys& keys) {
 void add_heads(Keys& keys, json& config) {
   const int64_t hidden = keys.whole("embedding_length"), heads = keys.whole("attention.head_count");
   const std::optional<int64_t> key_length = keys.whole_or_none("attention.key_length");
+  require(key_length.value_or(1) > 0, "{}attention.key_length: expected a number above 0, found {}",
+          keys.prefix(), key_length.value_or(0));
   require(key_length || hidden % heads == 0,
           "{}embedding_length {} is not a multiple of {}attention.head_count {}", keys.prefix(),
           hidden, keys.prefix(), heads);

@@ -15,8 +15,7 @@ namespace halftone {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view kEmbedding = "model.embed_tokens.weight", kHead = "lm_head.weight",
-                           kRopeFactors = "rope_freqs.weight";
+constexpr std::string_view kEmbedding = "model.embed_tokens.weight", kHead = "lm_head.weight";
 
 using Weights = std::map<std::string, GgufWeight, std::less<>>;
 
@@ -56,7 +55,7 @@ struct Sorted {
 
 void sort_tensor(const GgufArchitecture& architecture, const GgufFile& file,
                  const GgufTensor& tensor, Sorted& sorted) {
-  if (tensor.name == kRopeFactors) {
+  if (tensor.name == kRopeFactorsName) {
     sorted.rope_factors = as_numbers(file, tensor);
     return;
   }
@@ -124,12 +123,12 @@ GgufStored facts_of(const Sorted& sorted) {
 }
 
 // Rows of queries and keys: whole heads, their neighbours rotating together.
-void order_rows(const nlohmann::json& config, Weights& weights) {
+void order_rows(const GgufArchitecture& architecture, const nlohmann::json& config,
+                Weights& weights) {
   const int64_t head_dim = config.at("head_dim");
   require(head_dim % 2 == 0, "expected heads of an even width, found {}", head_dim);
   for (auto& [name, weight] : weights) {
-    if (name.find(".q_proj.") == std::string::npos && name.find(".k_proj.") == std::string::npos)
-      continue;
+    if (!has_paired_rows(architecture, name)) continue;
     const std::vector<int64_t>& shape = weight.tensor->shape;
     require(!shape.empty() && shape[0] % head_dim == 0,
             "tensor \"{}\": expected rows of whole heads of {}, found [{}]",
@@ -148,7 +147,7 @@ GgufModel::GgufModel(const fs::path& path) : path_(path), parts_(open_gguf_parts
     config_ = std::move(config.config);
     notes_ = std::move(config.notes);
     weights_ = std::move(sorted.weights);
-    if (architecture.interleaved_rope) order_rows(config_, weights_);
+    if (architecture.interleaved_rope) order_rows(architecture, config_, weights_);
   });
   for (std::string& note : notes_) note = fmt::format("{}: {}", shown(path), note);
 }

@@ -110,6 +110,12 @@ at::Tensor chosen_rows(const at::Tensor& weights, const std::vector<int64_t>& ro
 
 }  // namespace
 
+int64_t folder_row(int64_t head_dim, int64_t row) {
+  if (head_dim == 0) return row;
+  const int64_t in_head = row % head_dim;
+  return row - in_head + in_head % 2 * (head_dim / 2) + in_head / 2;
+}
+
 at::ScalarType read_type(const GgufType& type) {
   return type.is_block() ? at::kFloat : *find_dtype(type.name)->scalar;
 }

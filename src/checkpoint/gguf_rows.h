@@ -9,6 +9,10 @@
 
 namespace halftone {
 
+// The row of the folder that lies at `row` of a file whose heads of `head_dim` rows rotate by
+// neighbours: row 2 i + b of a head is row b d/2 + i there. 0: the same row.
+int64_t folder_row(int64_t head_dim, int64_t row);
+
 // The type that a weight is read in: its own, or float32 of blocks.
 at::ScalarType read_type(const GgufType& type);
 

@@ -190,7 +190,11 @@ void GgufWriter::open_part() {
   }
   std::string header =
       "GGUF" + raw(kVersion) + raw<uint64_t>(end - begin) + raw<uint64_t>(metadata.size());
-  for (const auto& [key, value] : metadata) header += raw(std::string_view(key)) + value;
+  for (const auto& [key, value] : metadata) {
+    header += raw(std::string_view(key));
+    if (number == 0) places_[key] = header.size();
+    header += value;
+  }
   header += infos(plan_, begin, end);
   header.resize(padded(header.size()));
   if (file_) file_->close();
@@ -225,12 +229,22 @@ void GgufWriter::write(std::string_view name, std::span<const std::byte> bytes) 
   if (bytes.size() == left) pad();
 }
 
-void GgufWriter::finish() {
+void GgufWriter::put_in_place(const std::string& key, const std::string& value) {
+  const auto planned = std::find_if(plan_.metadata.begin(), plan_.metadata.end(),
+                                    [&](const auto& entry) { return entry.first == key; });
+  require(planned != plan_.metadata.end() && planned->second.size() == value.size(),
+          "metadata \"{}\": expected a planned key and a value as long as the planned one",
+          printable(key));
+  write_inside(files_.front(), places_.at(key), value);
+}
+
+void GgufWriter::finish(const std::vector<std::pair<std::string, std::string>>& known) {
   write("", {});
-  require(tensor_ == plan_.tensors.size(), "{}: tensor \"{}\": expected {} bytes, found {}",
-          printable(path_.string(), 400), printable(plan_.tensors[tensor_].name),
-          plan_.tensors[tensor_].bytes(), written_);
+  if (tensor_ < plan_.tensors.size())  // the arguments of `require` would be read in any case
+    fail("{}: tensor \"{}\": expected {} bytes, found {}", printable(path_.string(), 400),
+         printable(plan_.tensors[tensor_].name), plan_.tensors[tensor_].bytes(), written_);
   file_->close();
+  for (const auto& [key, value] : known) put_in_place(key, value);
   finished_ = true;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -71,18 +72,21 @@ class GgufWriter {
   // The plan's next tensor, or the rest of it: any part of its bytes, in order. Errors: another
   // tensor than the plan's next, more bytes than it has, a full disk.
   void write(std::string_view name, std::span<const std::byte> bytes);
-  // Errors: a tensor of the plan that is not there or not whole.
-  void finish();
+  // known: values that are known by now, of the planned keys and each as long as the planned one,
+  // which they take the place of. Errors: a tensor of the plan that is not there or not whole.
+  void finish(const std::vector<std::pair<std::string, std::string>>& known = {});
 
   const std::vector<std::filesystem::path>& files() const { return files_; }  // written so far
 
  private:
   void open_part();
   void pad();
+  void put_in_place(const std::string& key, const std::string& value);
 
   std::filesystem::path path_;
   GgufPlan plan_;
   std::vector<size_t> parts_;
+  std::map<std::string, size_t> places_;  // of the metadata's values in the first part
   std::vector<std::filesystem::path> files_;
   std::unique_ptr<OutputFile> file_;
   size_t tensor_ = 0, written_ = 0;  // the plan's, and bytes of it

@@ -158,7 +158,7 @@ TEST_F(GgufModelTest, RowsAreThoseOfTheWholeWeight) {
       tensor.type = 8;
       tensor.data.clear();
       for (int row = 0; row < kHeads * kHeadDim; ++row)
-        tensor.data += std::string("\0\x3c", 2) + std::string(32, static_cast<char>(row));
+        tensor.data.append("\0\x3c", 2).append(32, static_cast<char>(row));
     }
   const GgufModel opened = model(file);
   EXPECT_EQ(opened.stored("model.layers.0.self_attn.q_proj.weight").type->name, "Q8_0");
@@ -350,6 +350,9 @@ TEST_F(GgufModelTest, WhatDoesNotGoTogetherIsRefused) {
       "expected one number for all blocks");
   EXPECT_CONTAINS(refusal(tiny_model().with("llama.attention.key_length", u32(12))), "whole heads");
   EXPECT_CONTAINS(refusal(tiny_model().with("llama.block_count", u32(0))), "above 0");
+  for (const int32_t width : {0, -8})
+    EXPECT_CONTAINS(refusal(tiny_model().with("llama.attention.key_length", testing::i32(width))),
+                    "llama.attention.key_length: expected a number above 0");
 }
 
 TEST_F(GgufModelTest, WhatThisProgramCannotComputeIsRefusedByName) {
