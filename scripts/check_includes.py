@@ -18,7 +18,7 @@ MAY_INCLUDE = {  # room -> rooms
     "transform": ["model", "matrix", "checkpoint", "base"],
     "calibrate": ["model", "matrix", "kernels", "base"],
     "quantize": ["matrix", "kernels", "base"],
-    "format": ["quantize", "checkpoint", "base"],
+    "format": ["quantize", "checkpoint", "kernels", "base"],
     "evaluate": ["model", "text", "kernels", "base"],
     "pipeline": BELOW_PIPELINE,
     "cli": BELOW_PIPELINE + ["pipeline"],

@@ -19,11 +19,12 @@ constexpr const char* kFooter =
     "Weights stay what they are, bit for bit; dense rounds them once to the model's type. A "
     "format\n"
     "that cannot hold the grid of every linear is refused.\n\n"
-    "Example:\n"
-    "  halftone convert llama-spqr --out llama-spqr-dense --format dense";
+    "Examples:\n"
+    "  halftone convert llama-spqr --out llama-spqr-dense --format dense\n"
+    "  halftone convert models/llama --out llama-f16.gguf --format gguf --type F16";
 
 struct Options {
-  std::string model, out, format;
+  std::string model, out, format, type;
   bool overwrite = false;
 };
 
@@ -32,6 +33,7 @@ int convert(const Options& options) {
   const ConvertRequest request{.model = options.model,
                                .out = options.out,
                                .format = options.format,
+                               .type = options.type,
                                .overwrite = options.overwrite};
   nlohmann::json report;
   {
@@ -51,13 +53,20 @@ void add_convert(CLI::App& program, Action& action) {
   CLI::App& command =
       *program.add_subcommand("convert", "Write a quantized model in another format");
   const auto options = std::make_shared<Options>();
-  command.add_option("MODEL", options->model, "a quantized model folder, or a .gguf file")
+  command.add_option("MODEL", options->model, "a quantized model, or for gguf a plain one")
       ->required();
-  command.add_option("--out", options->out, "folder to write")->required()->type_name("DIR");
+  command.add_option("--out", options->out, "folder to write, or NAME.gguf")
+      ->required()
+      ->type_name("PATH");
   command
-      .add_option("--format", options->format, "compressed-tensors, gptq, gptq_v2, native or dense")
+      .add_option("--format", options->format,
+                  "compressed-tensors, gptq, gptq_v2, gguf, native or dense")
       ->required()
       ->type_name("FORMAT");
+  command
+      .add_option("--type", options->type,
+                  "gguf: F32, F16, BF16 or Q8_0, of what is not quantized (the model's own)")
+      ->type_name("TYPE");
   command.add_flag("--overwrite", options->overwrite,
                    "replace the output of this program at --out");
   command.footer(kFooter);

@@ -109,7 +109,7 @@ void add_option_not_built(CLI::App& command, const std::string& name) {
 }
 
 void require_built_format(const std::string& format) {
-  for (const std::string_view name : {"awq", "mlx", "gguf"})
+  for (const std::string_view name : {"awq", "mlx"})
     if (format == name) fail("--format {}: not built yet", name);
 }
 

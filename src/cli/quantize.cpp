@@ -166,10 +166,12 @@ void add_calibration_options(CLI::App& command, Options& options) {
 }
 
 void add_output_options(CLI::App& command, Options& options) {
-  command.add_option("--out", options.out, "folder to write")->required()->type_name("DIR");
+  command.add_option("--out", options.out, "folder to write, or NAME.gguf")
+      ->required()
+      ->type_name("PATH");
   command
       .add_option("--format", options.format,
-                  "compressed-tensors, gptq, gptq_v2, native or dense (the first that fits)")
+                  "compressed-tensors, gptq, gptq_v2, gguf, native or dense (the first that fits)")
       ->type_name("FORMAT");
   command.add_flag("--overwrite", options.overwrite, "replace the output of this program at --out");
   command.add_flag("--requantize", options.requantize,

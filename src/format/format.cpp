@@ -20,13 +20,12 @@ namespace {
 }  // namespace
 
 const std::vector<Format>& formats() {
-  static const std::vector<Format> list = {compressed_tensors_format(), gptq_format(),
-                                           gptq_v2_format(), native_format(), dense_format()};
-  return list;
-}
-
-const std::vector<Format>& read_only_formats() {
-  static const std::vector<Format> list = {gguf_format()};
+  static const std::vector<Format> list = {compressed_tensors_format(),
+                                           gptq_format(),
+                                           gptq_v2_format(),
+                                           gguf_format(),
+                                           native_format(),
+                                           dense_format()};
   return list;
 }
 
@@ -52,10 +51,9 @@ const Format& default_format(const OutputPlan& plan) {
 std::unique_ptr<PackedModel> open_model(const std::filesystem::path& path) {
   std::error_code error;
   if (std::filesystem::is_regular_file(path, error))
-    for (const auto* list : {&formats(), &read_only_formats()})
-      for (const Format& format : *list)
-        if (format.open_file != nullptr)
-          if (auto model = format.open_file(path)) return model;
+    for (const Format& format : formats())
+      if (format.open_file != nullptr)
+        if (auto model = format.open_file(path)) return model;
   const auto checkpoint = std::make_shared<const Checkpoint>(path);  // refuses any other file
   for (const Format& format : formats())
     if (auto model = format.open_reader(checkpoint)) return model;

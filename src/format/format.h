@@ -15,6 +15,7 @@
 #include "base/files.h"
 #include "checkpoint/checkpoint.h"
 #include "format/finished_linear.h"
+#include "format/gguf_head.h"
 #include "format/linear_plan.h"
 #include "quantize/quantized_linear.h"
 
@@ -35,6 +36,12 @@ struct Provenance {
   bool static_groups = true;
 };
 
+// A tensor that is no planned linear's weight.
+struct PlannedTensor {
+  std::string name;
+  std::vector<int64_t> shape;
+};
+
 // What the writer of a whole model needs to know before the first tensor comes.
 struct OutputPlan {
   const ModelSource* source = nullptr;  // config and companion files are taken from here
@@ -43,7 +50,9 @@ struct OutputPlan {
   // Modules by the model's family: engines are told whether the head is quantized, and take the
   // embedding for no linear.
   std::string head, embedding;
-  std::vector<LinearPlan> linears;
+  std::vector<PlannedTensor> others;     // they come first, in this order
+  std::vector<LinearPlan> linears;       // these next, in this one
+  std::optional<GgufHead> gguf;          // of a GGUF file
   std::optional<OnlineRotation> online;  // where a linear's plan has one
   bool companions = true;                // tokenizer, licence and the like come along
   Provenance made = {};
@@ -95,9 +104,6 @@ struct Format {
 
 // In the order in which the default is looked for; `native` and `dense` come last.
 const std::vector<Format>& formats();
-
-// Those that models are read from, and not yet written in.
-const std::vector<Format>& read_only_formats();
 
 // Error listing the known names if there is none such.
 const Format& find_format(const std::string& name);

@@ -1,12 +1,13 @@
-// gguf: a file that llama.cpp and what is built on it read (formats.md 12). Read here, not yet
-// written: its blocks are no grids of ours, so a model in it has no linears() and hands out
-// de-quantized weights.
+// gguf: a file that llama.cpp and what is built on it read (formats.md 12). Written from uniform
+// grids (gguf_output.h). Anyone's is read, and the blocks of most types are no grids of ours: a
+// model in it has no linears() and hands out de-quantized weights.
 #include <map>
 #include <memory>
 
 #include "base/error.h"
 #include "checkpoint/gguf_model.h"
 #include "format/format_entries.h"
+#include "format/gguf_output.h"
 
 namespace halftone {
 namespace {
@@ -63,12 +64,12 @@ std::unique_ptr<PackedModel> open_file(const std::filesystem::path& file) {
 
 Format gguf_format() {
   return {.name = "gguf",
-          .summary = "a GGUF file, as llama.cpp reads it: read here, not written yet",
+          .summary = "a file for llama.cpp: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_0",
+          .kind = PendingOutput::Kind::kFile,
           .least_zero = 0,
-          .refusal = [](const OutputPlan&) { return std::string("read here, not written yet"); },
+          .refusal = gguf_refusal,
           .on_request = [](const OutputPlan&) { return true; },
-          .open_writer = [](const std::filesystem::path&, const OutputPlan&)
-              -> std::unique_ptr<ModelWriter> { fail("--format gguf: not written yet"); },
+          .open_writer = open_gguf_writer,
           .scale_type = [](const OutputPlan&) { return at::kHalf; },
           .caution = nullptr,
           .open_reader = [](std::shared_ptr<const Checkpoint>) -> std::unique_ptr<PackedModel> {

@@ -13,8 +13,24 @@
 namespace halftone {
 namespace {
 
-// Frequencies of the pairs, after scaling (Llama-3: transformers' modeling_rope_utils,
-// _compute_llama3_parameters).
+// (length, length), true where position i may see position j.
+at::Tensor sliding_mask(int64_t length, int64_t window, at::Device device) {
+  const at::Tensor position = at::arange(length, at::device(device).dtype(at::kLong));
+  const at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
+  return distance.ge(0).logical_and(distance.lt(window));
+}
+
+}  // namespace
+
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  if (lies_in_rows(x) && lies_in_rows(weight) && x.scalar_type() == weight.scalar_type())
+    return fused_rms_norm(x, weight, epsilon);
+  const at::Tensor wide = widened(x);
+  const at::Tensor scale = at::rsqrt(wide.square().mean({-1}, true) + epsilon);
+  return (wide * scale).to(x.scalar_type()) * weight;
+}
+
+// Llama-3: transformers' modeling_rope_utils, _compute_llama3_parameters.
 std::vector<double> rope_frequencies(const RopeOptions& options) {
   const RopeScaling& scaling = options.scaling;
   std::vector<double> frequencies;
@@ -32,23 +48,6 @@ std::vector<double> rope_frequencies(const RopeOptions& options) {
     frequencies.push_back(f);
   }
   return frequencies;
-}
-
-// (length, length), true where position i may see position j.
-at::Tensor sliding_mask(int64_t length, int64_t window, at::Device device) {
-  const at::Tensor position = at::arange(length, at::device(device).dtype(at::kLong));
-  const at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
-  return distance.ge(0).logical_and(distance.lt(window));
-}
-
-}  // namespace
-
-at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
-  if (lies_in_rows(x) && lies_in_rows(weight) && x.scalar_type() == weight.scalar_type())
-    return fused_rms_norm(x, weight, epsilon);
-  const at::Tensor wide = widened(x);
-  const at::Tensor scale = at::rsqrt(wide.square().mean({-1}, true) + epsilon);
-  return (wide * scale).to(x.scalar_type()) * weight;
 }
 
 RopeTable make_rope_table(const RopeOptions& options, int64_t length, at::Device device,

@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 #include "model/config.h"
 
 namespace halftone {
@@ -22,6 +24,8 @@ struct RopeOptions {
   double theta = 10000;
   RopeScaling scaling = {};
 };
+// Of each pair, in radians a token, after scaling.  -> dim / 2
+std::vector<double> rope_frequencies(const RopeOptions& options);
 RopeTable make_rope_table(const RopeOptions& options, int64_t length, at::Device device,
                           at::ScalarType dtype);
 // x: (batch, heads, length, head_dim)

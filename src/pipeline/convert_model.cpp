@@ -1,11 +1,14 @@
 #include "pipeline/convert_model.h"
 
 #include <ATen/ATen.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.h"
 #include "pipeline/bits.h"
+#include "pipeline/gguf_head.h"
 #include "pipeline/online_rotation.h"
 #include "pipeline/opened_model.h"
 #include "pipeline/output.h"
@@ -15,14 +18,6 @@
 
 namespace halftone {
 namespace {
-
-OutputPlan plan_for(const OpenedModel& source) {
-  OutputPlan plan = plan_output(source, source.config_json());
-  for (const std::string& name : source.weights->linears())
-    plan.linears.push_back(plan_of(name, source.weights->read_linear(name)));
-  plan_online_rotation(source.model, plan);
-  return plan;
-}
 
 std::vector<LinearSlot> unquantized_linears(const OpenedModel& source) {
   const std::vector<std::string> packed = source.weights->linears();
@@ -42,6 +37,30 @@ std::vector<std::string> other_tensors(const OpenedModel& source) {
            name.ends_with(".weight");
   });
   return names;
+}
+
+OutputPlan plan_for(const OpenedModel& source, const ConvertRequest& request) {
+  OutputPlan plan = plan_output(source, source.config_json());
+  std::vector<std::string> others = other_tensors(source);
+  for (const LinearSlot& slot : unquantized_linears(source))
+    others.push_back(slot.name + ".weight");
+  plan_others(*source.weights, others, plan);
+  for (const std::string& name : source.weights->linears())
+    plan.linears.push_back(plan_of(name, source.weights->read_linear(name)));
+  plan_online_rotation(source.model, plan);
+  if (find_format(request.format).kind == PendingOutput::Kind::kFile) {
+    plan.gguf = gguf_head_of(source, source.model);
+    plan.gguf->matrix_type = request.type;
+  }
+  return plan;
+}
+
+void require_type(const ConvertRequest& request) {
+  if (request.type.empty()) return;
+  constexpr std::array kTypes = {"F32", "F16", "BF16", "Q8_0"};
+  require(std::find(kTypes.begin(), kTypes.end(), request.type) != kTypes.end(),
+          "--type {}: expected one of {}", printable(request.type), fmt::join(kTypes, ", "));
+  require(request.format == "gguf", "--type {}: is for --format gguf alone", request.type);
 }
 
 // A weight that reads rotated inputs is W R: only `native` has a place for the rotation, only
@@ -74,7 +93,9 @@ void add_tensors(const OpenedModel& source, const OutputPlan& plan, Output& outp
 void require_convertible(const OpenedModel& source, const ConvertRequest& request) {
   if (source.is_quantized()) return;
   const std::string format = source.weights->format();
-  require(format != "dense", "{}: is not quantized: there is no grid to convert",
+  if (format == "dense" && request.format == "gguf") return;
+  require(format != "dense",
+          "{}: is not quantized: there is no grid to convert; --format gguf takes it as it is",
           request.model.string());
   require(request.format == "dense",
           "{}: expected --format dense: blocks of {} are no grid of another format",
@@ -84,12 +105,14 @@ void require_convertible(const OpenedModel& source, const ConvertRequest& reques
 }  // namespace
 
 nlohmann::json convert_model(const ConvertRequest& request, Progress& progress) {
-  require_output_folder(request.out, request.overwrite ? Existing::kReplace : Existing::kRefuse,
-                        files_of_model(request.model));
+  require_type(request);
+  require_output(request.out, find_format(request.format).kind,
+                 request.overwrite ? Existing::kReplace : Existing::kRefuse,
+                 files_of_model(request.model));
   const OpenedModel source(request.model);
   require_convertible(source, request);
   require_finite(source);
-  const OutputPlan plan = plan_for(source);
+  const OutputPlan plan = plan_for(source, request);
   Output output(request.out, request.overwrite, request.format, plan);
   require_unrotated(source, output.format());
   nlohmann::json report = {{"halftone_version", HALFTONE_VERSION},
@@ -107,7 +130,9 @@ nlohmann::json convert_model(const ConvertRequest& request, Progress& progress) 
     progress.update(static_cast<int64_t>(i + 1), linears[i]);
   }
   progress.end();
-  if (const auto notes = output_notes(source); !notes.empty()) report["notes"] = notes;
+  std::vector<std::string> notes = output_notes(source);
+  if (plan.gguf && !plan.gguf->note.empty()) notes.push_back(plan.gguf->note);
+  if (!notes.empty()) report["notes"] = notes;
   report.update(nlohmann::json(output.verify_and_commit(report)));
   report["verified"] = true;
   return report;

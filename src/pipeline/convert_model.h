@@ -12,15 +12,18 @@ namespace halftone {
 struct ConvertRequest {
   std::filesystem::path model, out;
   std::string format;
+  std::string type =
+      {};  // gguf: of matrices that are not quantized (F32, F16, BF16, Q8_0); or empty
   bool overwrite = false;
 };
 
 // Reads a quantized folder of any format and writes it in another; `dense` de-quantizes and rounds
-// once to the model's type. Returns {halftone_version, from, format, verified, source, bytes,
-// bits_per_weight, notes (lines, where there are any)} ("source": bits_per_weight and bytes of what
-// was read). Linears that were left unquantized stay so. Errors, before anything is written: a
-// model that is not quantized; a format that cannot hold its grids (the message names those that
-// can); numbers that are NaN or infinite; an existing output.
+// once to the model's type, `gguf` takes a plain folder as well. Returns {halftone_version, from,
+// format, verified, source, bytes, bits_per_weight, notes (lines, where there are any)} ("source":
+// bits_per_weight and bytes of what was read). Linears that were left unquantized stay so. Errors,
+// before anything is written: a model that is not quantized (but for gguf); a format that cannot
+// hold its grids (the message names those that can); numbers that are NaN or infinite; an existing
+// output.
 nlohmann::json convert_model(const ConvertRequest& request, Progress& progress);
 
 }  // namespace halftone

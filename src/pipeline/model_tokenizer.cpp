@@ -77,4 +77,12 @@ std::unique_ptr<const Tokenizer> open_model_tokenizer(const fs::path& path) {
   return with_path(path, [&] { return open_gguf_vocabulary(vocabulary_of(file.metadata())); });
 }
 
+GgufExport model_vocabulary(const fs::path& path, int64_t rows) {
+  return with_path(path, [&]() -> GgufExport {
+    if (!is_gguf(path)) return gguf_export_of(path, rows);
+    const GgufFile file(path);
+    return {vocabulary_of(file.metadata()), ""};
+  });
+}
+
 }  // namespace halftone

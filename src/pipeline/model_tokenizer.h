@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "text/gguf_export.h"
 #include "text/tokenizer.h"
 
 namespace halftone {
@@ -11,5 +12,9 @@ namespace halftone {
 // Of a folder, a tokenizer file (open_tokenizer), or a GGUF file by its metadata
 // (open_gguf_vocabulary). Errors: theirs, behind the path.
 std::unique_ptr<const Tokenizer> open_model_tokenizer(const std::filesystem::path& path);
+
+// The same as the metadata of a GGUF file: of a folder as gguf_export_of says it, of a GGUF file as
+// it is.   rows: of the model's embedding
+GgufExport model_vocabulary(const std::filesystem::path& path, int64_t rows);
 
 }  // namespace halftone

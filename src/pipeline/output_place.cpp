@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 
 #include "base/place.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/gguf_file.h"
+#include "checkpoint/strict_json.h"
+#include "format/gguf_output.h"
 
 namespace halftone {
 namespace {
 
 namespace fs = std::filesystem;
+using nlohmann::json;
 
 bool is_report_of_output(const fs::path& file) {
   try {
@@ -49,6 +52,19 @@ void require_own(const fs::path& out) {
           shown(other));
 }
 
+void require_own_file(const fs::path& out) {
+  bool own = false;
+  try {
+    own = report_of_output(out).contains(kVersionKey);
+  } catch (const Error&) {
+    own = false;  // whatever it is, it is not ours
+  }
+  require(own,
+          "{}: expected an output of this program, found a file without its report: --overwrite "
+          "replaces nothing else; move it away, or choose another name",
+          shown(out));
+}
+
 const char* relation(const fs::path& output, const fs::path& other) {
   const bool inside = lies_within(output, other), around = lies_within(other, output);
   if (inside && around) return "is";
@@ -59,6 +75,22 @@ const char* relation(const fs::path& output, const fs::path& other) {
 
 fs::path journal_folder(const fs::path& out) {
   return place_of(out) += ".journal";
+}
+
+json report_of_output(const fs::path& out) {
+  if (kind_at(out) == PlaceKind::kFolder)
+    return is_there(out / kReportFile) ? read_json(out / kReportFile) : json();
+  if (kind_at(out) != PlaceKind::kFile || !is_gguf(out)) return {};
+  const GgufFile file(out);
+  return with_path(out, [&]() -> json {
+    const auto text = file.metadata().text(kGgufReportKey);
+    return text ? parse_strict_json(*text) : json();
+  });
+}
+
+std::string place_of_report(const fs::path& out) {
+  return kind_at(out) == PlaceKind::kFolder ? shown(out / kReportFile)
+                                            : fmt::format("{}: {}", shown(out), kGgufReportKey);
 }
 
 std::vector<fs::path> files_of_model(const fs::path& model) {
@@ -80,24 +112,35 @@ void require_apart(const fs::path& output, const std::vector<fs::path>& others) 
 void require_replaceable(const fs::path& out) {
   const PlaceKind found = kind_at(out);
   if (found == PlaceKind::kNothing) return;
-  require(found == PlaceKind::kFolder, "{}: expected a folder, found {}", shown(out),
-          name_of(found));
-  require_own(out);
+  require(found == PlaceKind::kFolder || found == PlaceKind::kFile,
+          "{}: expected a folder or a file, found {}", shown(out), name_of(found));
+  if (found == PlaceKind::kFolder)
+    require_own(out);
+  else
+    require_own_file(out);
   require_movable(out);
 }
 
-void require_output_folder(const fs::path& out, Existing existing,
-                           const std::vector<fs::path>& inputs) {
-  require(!out.empty(), "--out: expected the name of a folder, found nothing");
-  require(place_of(out).has_filename(), "{}: expected the name of a folder to make", shown(out));
+void require_output(const fs::path& out, PendingOutput::Kind kind, Existing existing,
+                    const std::vector<fs::path>& inputs) {
+  const bool is_file = kind == PendingOutput::Kind::kFile;
+  const char* wanted = is_file ? "a file" : "a folder";
+  require(!out.empty(), "--out: expected the name of {}, found nothing", wanted);
+  require(place_of(out).has_filename(), "{}: expected the name of {} to make", shown(out), wanted);
+  require(is_file == (out.extension() == ".gguf"), "{}: expected a name {} .gguf{}", shown(out),
+          is_file ? "that ends in" : "without",
+          is_file ? "" : ": that is what --format gguf is called");
   require_apart(out, inputs);
   require(!lies_within(fs::current_path(), out),
           "{}: is or holds the folder in which this command runs: expected one of its own",
           shown(out));
-  const bool there = kind_at(out) != PlaceKind::kNothing;
+  const PlaceKind found = kind_at(out);
+  const bool there = found != PlaceKind::kNothing;
   require(!there || existing != Existing::kRefuse, "{}: already exists; --overwrite replaces it",
           shown(out));
   if (there && existing == Existing::kResume) return;  // finished, or refused when it is read
+  const bool other = found == (is_file ? PlaceKind::kFolder : PlaceKind::kFile);
+  require(!other, "{}: expected {}, found {}", shown(out), wanted, name_of(found));
   require_replaceable(out);
   require_creatable(out);
 }

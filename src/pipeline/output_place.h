@@ -3,7 +3,11 @@
 #pragma once
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
+
+#include "base/files.h"
 
 namespace halftone {
 
@@ -13,6 +17,12 @@ inline constexpr const char* kVersionKey = "halftone_version";
 // OUT.journal, whether or not there is one (pipeline/journal.h).
 std::filesystem::path journal_folder(const std::filesystem::path& out);
 
+// What an output says of the run that made it: the kReportFile of a folder, the key of a GGUF file;
+// null: there is none. Error: one that is damaged.
+nlohmann::json report_of_output(const std::filesystem::path& out);
+// Where that stands, for messages.
+std::string place_of_report(const std::filesystem::path& out);
+
 // A model folder, and the files that its links lead to.
 std::vector<std::filesystem::path> files_of_model(const std::filesystem::path& model);
 
@@ -20,8 +30,8 @@ std::vector<std::filesystem::path> files_of_model(const std::filesystem::path& m
 void require_apart(const std::filesystem::path& output,
                    const std::vector<std::filesystem::path>& others);
 
-// Error: something is at `out` that is neither an output of this program without other models in
-// it, nor an empty folder; or it cannot be moved aside.
+// Error: something is at `out` that is neither an output of this program (a folder without other
+// models in it, a GGUF file) nor an empty folder; or it cannot be moved aside.
 void require_replaceable(const std::filesystem::path& out);
 
 enum class Existing { kRefuse, kReplace, kResume };  // what is at the place of an output
@@ -29,7 +39,8 @@ enum class Existing { kRefuse, kReplace, kResume };  // what is at the place of 
 // Before any work; nothing is changed. Errors: a name that is none ("", "/"), the folder that the
 // command runs in, or one above it; those of the functions above; what exists and is not to be
 // replaced; a place where nothing can be written.
-void require_output_folder(const std::filesystem::path& out, Existing existing,
-                           const std::vector<std::filesystem::path>& inputs);
+// kind: what the output is going to be; a file is a GGUF file and is called so
+void require_output(const std::filesystem::path& out, PendingOutput::Kind kind, Existing existing,
+                    const std::vector<std::filesystem::path>& inputs);
 
 }  // namespace halftone

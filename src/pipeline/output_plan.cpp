@@ -32,6 +32,12 @@ OutputPlan plan_output(const OpenedModel& source, nlohmann::json config) {
   return plan;
 }
 
+void plan_others(const WeightSource& weights, const std::vector<std::string>& names,
+                 OutputPlan& plan) {
+  for (const std::string& name : names)
+    plan.others.push_back({.name = name, .shape = weights.info(name).shape});
+}
+
 double code_bytes(std::span<const LinearPlan> linears) {
   double bits = 0;
   for (const LinearPlan& linear : linears)

@@ -13,6 +13,10 @@ namespace halftone {
 // say float64 takes its place where weights are written as float32
 OutputPlan plan_output(const OpenedModel& source, nlohmann::json config);
 
+// Says which tensors there are besides the linears' weights. weights: what they are loaded from
+void plan_others(const WeightSource& weights, const std::vector<std::string>& names,
+                 OutputPlan& plan);
+
 // Bytes that the codes of these linears take.
 double code_bytes(std::span<const LinearPlan> linears);
 // With what lies beside so many bytes of weights: headers, config and tokenizer files.

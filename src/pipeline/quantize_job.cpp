@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/place.h"
 #include "kernels/lane_kernels.h"
+#include "pipeline/gguf_head.h"
 #include "pipeline/online_rotation.h"
 #include "pipeline/output_place.h"
 #include "pipeline/output_plan.h"
@@ -29,13 +30,19 @@ TokenWindows draw_windows(const QuantizeRequest& request, const Corpus& corpus,
                    [&] { return random_windows(corpus, request.sequences, length, request.seed); });
 }
 
-// Where the run may write is looked at before anything is opened.
-QuantizeRequest placed(const QuantizeRequest& request) {
+PendingOutput::Kind kind_of(const std::string& format) {
+  return format.empty() ? PendingOutput::Kind::kFolder : find_format(format).kind;
+}
+
+// Where the run may write is looked at before anything is opened. An output called NAME.gguf is
+// one.
+QuantizeRequest placed(QuantizeRequest request) {
+  if (request.format.empty() && request.out.extension() == ".gguf") request.format = "gguf";
   const Existing existing = request.overwrite ? Existing::kReplace
                             : request.resume  ? Existing::kResume
                                               : Existing::kRefuse;
   const std::vector<std::filesystem::path> inputs = inputs_of(request);
-  require_output_folder(request.out, existing, inputs);
+  require_output(request.out, kind_of(request.format), existing, inputs);
   require_apart(journal_folder(request.out), inputs);
   return request;
 }
@@ -89,6 +96,8 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
     transformed_.emplace(weights_);
   }
   require_finite(opened_);
+  if (kind_of(request_.format) == PendingOutput::Kind::kFile)
+    gguf_ = gguf_head_of(opened_, model());
   fit_scales_to_format();
   if (!request.recipe.needs_calibration()) return;
   require(
@@ -114,6 +123,8 @@ at::Tensor QuantizeJob::calibration_ids() const {
 
 OutputPlan QuantizeJob::output_plan() const {
   OutputPlan plan = plan_output(opened_, transformed_ ? weights_->config() : opened_.config_json());
+  plan.gguf = gguf_;
+  plan_others(*weights_, model().other_tensors(), plan);
   for (const LinearSlot& linear : model().linears())
     plan.linears.push_back({.name = linear.name,
                             .out = linear.out,
@@ -126,6 +137,7 @@ OutputPlan QuantizeJob::output_plan() const {
 
 std::vector<std::string> QuantizeJob::notes() const {
   std::vector<std::string> notes = output_notes(opened_);
+  if (gguf_ && !gguf_->note.empty()) notes.push_back(gguf_->note);
   if (const std::string coarse = opened_.weights->coarse_weights(); !coarse.empty())
     notes.push_back(fmt::format(
         "the source has weights of fewer than 8 bits ({}): their error is in the result, and no "

@@ -48,6 +48,7 @@ class QuantizeJob {
   Execution execution_;
   std::shared_ptr<const WeightSource> weights_;  // of the source, or transformed
   std::optional<Model> transformed_;
+  std::optional<GgufHead> gguf_;  // of an output that is a GGUF file
   std::optional<Corpus> corpus_;
   std::optional<TokenWindows> windows_;
   bool float16_scales_ = false;

@@ -16,7 +16,7 @@ RunReport quantize_model(const QuantizeRequest& request, Progress& progress) {
   const QuantizeJob job(with_choices_of_the_run_before(request));
   if (const auto finished = finished_report(job)) return *finished;
   Journal journal(job);
-  Output output(request.out, request.overwrite, request.format, job.output_plan(),
+  Output output(request.out, request.overwrite, job.request().format, job.output_plan(),
                 journal.expected_bytes());
   RunRecord report(job, output.format());
 

@@ -13,14 +13,16 @@ using nlohmann::json;
 
 QuantizeRequest with_choices_of_the_run_before(QuantizeRequest request) {
   if (!request.resume) return request;
-  for (const fs::path& file : {journal_folder(request.out) / kRunFile, request.out / kReportFile}) {
-    if (!is_there(file)) continue;
+  const fs::path begun = journal_folder(request.out) / kRunFile;
+  for (const bool journaled : {true, false}) {
     json before;
     try {
-      before = read_json(file);
+      if (!journaled) before = report_of_output(request.out);
+      if (journaled && is_there(begun)) before = read_json(begun);
     } catch (const Error&) {
       continue;  // for those to say who need it
     }
+    if (before.is_null()) continue;
     const auto text = [&](const char* key) {
       const auto found = before.is_object() ? before.find(key) : before.end();
       return found != before.end() && found->is_string() ? found->get<std::string>() : "";
@@ -52,9 +54,9 @@ int64_t resume(const Journal& journal, Output& output, RunRecord& report, Calibr
 
 std::optional<RunReport> finished_report(const QuantizeJob& job) {
   const QuantizeRequest& request = job.request();
-  if (!request.resume || !is_there(request.out / kReportFile)) return std::nullopt;
+  const json kept = request.resume ? report_of_output(request.out) : json();
+  if (kept.is_null()) return std::nullopt;
   const json identity = comparable(job.identity());
-  const json kept = read_json(request.out / kReportFile);
   json wanted = identity;
   if (!request.format.empty()) wanted["format"] = request.format;
   const std::string change = first_change(comparable(kept), wanted);
@@ -67,7 +69,7 @@ std::optional<RunReport> finished_report(const QuantizeJob& job) {
     const FileLock lock(journal / kRunFile);
     if (first_change(read_json(journal / kRunFile), identity).empty()) discard_journal(request.out);
   }
-  RunReport report = parse_run_report(kept, shown(request.out / kReportFile));
+  RunReport report = parse_run_report(kept, place_of_report(request.out));
   report.written = written_totals(request.out);  // verified, or it would not be here
   return report;
 }

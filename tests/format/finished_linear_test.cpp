@@ -9,6 +9,7 @@
 namespace halftone {
 namespace {
 
+using testing::folder_formats;
 using testing::make_linear;
 using testing::message_of;
 using testing::plan_for;
@@ -36,7 +37,7 @@ TEST(FinishedLinear, IsNoneOfNumbersThatAreNoGrid) {
 // Writers neither check nor de-quantize it again: they hand on what it says.
 TEST(FinishedLinear, IsTakenByWritersAsItIs) {
   const SourceModel source;
-  for (const Format& format : formats()) {
+  for (const Format& format : folder_formats()) {
     const TemporaryFolder folder;
     const auto writer = format.open_writer(folder.path(), plan_for(source, {{"a", {}}}));
     FinishedLinear finished = finish_linear("a", make_linear({}));

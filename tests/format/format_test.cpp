@@ -8,6 +8,7 @@
 namespace halftone {
 namespace {
 
+using testing::folder_formats;
 using testing::LinearCase;
 using testing::make_linear;
 using testing::make_plan;
@@ -64,9 +65,9 @@ TEST(Formats, ASourceTensorOfAnotherShapeIsRefused) {
 TEST(Formats, OnlyNativeAndDenseHoldLinearsWhoseInputsAreRotatedAsTheModelRuns) {
   const SourceModel source;
   OutputPlan plan = plan_for(source, {{"a", {}}, {"b", {}}});
-  for (const Format& format : formats()) EXPECT_EQ(format.refusal(plan), "") << format.name;
+  for (const Format& format : folder_formats()) EXPECT_EQ(format.refusal(plan), "") << format.name;
   plan.linears[1].reads_rotated = true;
-  for (const Format& format : formats()) {
+  for (const Format& format : folder_formats()) {
     const bool ours = format.name == "native" || format.name == "dense";
     EXPECT_EQ(format.refusal(plan).empty(), ours) << format.name;
     if (ours) continue;
@@ -135,7 +136,7 @@ class OneFile final : public ModelSource {
 TEST(Writer, AFolderIsWrittenOfASourceThatIsAFile) {
   const SourceModel folder_model;
   const OneFile source(folder_model.checkpoint());
-  for (const Format& format : formats()) {
+  for (const Format& format : folder_formats()) {
     const TemporaryFolder folder;
     OutputPlan plan = plan_for(folder_model, {{"a", {}}});
     plan.source = &source;
@@ -153,7 +154,7 @@ TEST(Writer, AFolderIsWrittenOfASourceThatIsAFile) {
 
 TEST(Writer, WhatIsNotPlannedIsRefused) {
   const SourceModel source;
-  for (const Format& format : formats()) {
+  for (const Format& format : folder_formats()) {
     TemporaryFolder folder;
     const auto writer = format.open_writer(folder.path(), plan_for(source, {{"a", {}}, {"b", {}}}));
     EXPECT_NE(message_of([&] { writer->add_linear(finish_linear("c", make_linear({}))); }), "");

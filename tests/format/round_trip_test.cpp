@@ -5,6 +5,7 @@
 namespace halftone {
 namespace {
 
+using testing::folder_formats;
 using testing::LinearCase;
 using testing::make_linear;
 using testing::NamedCase;
@@ -128,7 +129,7 @@ TEST_P(RoundTrip, StoredBytesOfALinearAreThoseOfItsTensors) {
 // Every listed format that holds grids.
 std::vector<std::string> packed_formats() {
   std::vector<std::string> names;
-  for (const Format& format : formats())
+  for (const Format& format : folder_formats())
     if (format.name != "dense") names.push_back(format.name);
   return names;
 }
@@ -144,7 +145,7 @@ class WithDtype : public ::testing::TestWithParam<at::ScalarType> {};
 
 TEST_P(WithDtype, EveryFormatVerifiesAfterWritingInTheModelsType) {
   const SourceModel source(GetParam());
-  for (const Format& format : formats()) {
+  for (const Format& format : folder_formats()) {
     SCOPED_TRACE(format.name);
     TemporaryFolder folder;
     const std::vector<NamedCase> cases = {{"a", {}}, {"b", {.in = 128, .zero_min = 1}}};

@@ -179,6 +179,15 @@ class SourceModel {
   std::unique_ptr<Checkpoint> checkpoint_;
 };
 
+// The formats that are folders; a GGUF file has tests of its own (gguf_blocks_test, and in
+// tests/pipeline gguf_output_test).
+inline std::vector<Format> folder_formats() {
+  std::vector<Format> folders = formats();
+  std::erase_if(folders,
+                [](const Format& format) { return format.kind != PendingOutput::Kind::kFolder; });
+  return folders;
+}
+
 struct NamedCase {
   std::string name;
   LinearCase options;

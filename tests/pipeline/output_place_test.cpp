@@ -23,6 +23,8 @@ using ::halftone::testing::request_for;
 using ::halftone::testing::run;
 using ::halftone::testing::TemporaryFolder;
 
+constexpr auto kFolder = PendingOutput::Kind::kFolder;
+
 // Any work is one step too many.
 class NoProgress final : public Progress {
  public:
@@ -154,11 +156,11 @@ TEST(OutputPlace, ReplacesOutputsOfThisProgramAndNothingElse) {
     fs::remove_all(out);
   }
   make_file(out / "halftone.json", own);
-  EXPECT_NO_THROW(require_output_folder(out, Existing::kReplace, {}));
-  EXPECT_TRUE(contains(message_of([&] { require_output_folder(out, Existing::kRefuse, {}); }),
+  EXPECT_NO_THROW(require_output(out, kFolder, Existing::kReplace, {}));
+  EXPECT_TRUE(contains(message_of([&] { require_output(out, kFolder, Existing::kRefuse, {}); }),
                        "already exists"));
   fs::remove(out / "halftone.json");  // an empty folder loses nothing
-  EXPECT_NO_THROW(require_output_folder(out, Existing::kReplace, {}));
+  EXPECT_NO_THROW(require_output(out, kFolder, Existing::kReplace, {}));
 }
 
 TEST(OutputPlace, WhatWasPutThereWhileTheRunWentOnIsKept) {

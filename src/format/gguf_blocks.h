@@ -1,0 +1,29 @@
+// Uniform grids as blocks of a GGUF file (formats.md 12): the same weights, number for number.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "format/linear_plan.h"
+#include "kernels/gguf_blocks.h"
+#include "quantize/quantized_linear.h"
+
+namespace halftone {
+
+// The type whose blocks hold what this grid can stand for; nullptr if there is none.
+const GgufType* gguf_type_of(const LinearPlan& linear);
+
+// Why there is none: one line; empty if there is one.
+std::string gguf_grid_refusal(const LinearPlan& linear);
+
+// Row `row` of a linear as `type` stores it.   linear: checked, of a plan whose type this is.
+// Error: a number beyond float16.
+std::vector<std::byte> gguf_row(const QuantizedLinear& linear, const GgufType& type, int64_t row);
+
+// What the file gives back of these weights: equal numbers, but -0 for 0 where a type counts its
+// codes downwards (Q2_0).   weights: (out, in) float32
+at::Tensor as_decoded(const at::Tensor& weights, const GgufType& type);
+
+}  // namespace halftone

@@ -1,0 +1,193 @@
+#include "format/gguf_output.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "base/error.h"
+#include "checkpoint/gguf_architecture.h"
+#include "checkpoint/gguf_rows.h"
+#include "checkpoint/gguf_writer.h"
+#include "format/gguf_blocks.h"
+#include "format/linear_check.h"
+#include "format/stored_numbers.h"
+#include "format/verify.h"
+
+namespace halftone {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint32_t kQuantizationVersion = 2;  // of the layouts of blocks
+// The report is known when the weights behind it are written: room for it is kept in front of them.
+constexpr size_t kReportRoom = size_t{64} << 10, kReportRoomOfLinear = 1 << 10;
+constexpr int64_t kRowsAtOnce = 1024;
+
+const GgufType& matrix_type(const OutputPlan& plan) {
+  const std::string& asked = plan.gguf->matrix_type;
+  return *find_gguf_type(asked.empty() ? stored_name(plan.dtype) : asked);
+}
+
+// Of a tensor that is no planned linear's weight: vectors are added and multiplied in float32.
+const GgufType& type_of(const OutputPlan& plan, const PlannedTensor& tensor) {
+  return tensor.shape.size() < 2 ? *find_gguf_type("F32") : matrix_type(plan);
+}
+
+std::string gguf_name_of(const OutputPlan& plan, std::string_view name) {
+  return gguf_name(find_gguf_architecture(plan.gguf->architecture), name).value_or("");
+}
+
+// `general.file_type`: what most of the linears are in. Engines go by the tensors.
+uint32_t file_type(const OutputPlan& plan) {
+  static const std::map<std::string_view, uint32_t> numbers = {
+      {"F32", 0},  {"F16", 1},  {"Q4_0", 2},  {"Q4_1", 3}, {"Q8_0", 7},
+      {"Q5_0", 8}, {"Q5_1", 9}, {"BF16", 32}, {"Q2_0", 41}};
+  std::map<uint32_t, int64_t> weights;
+  for (const LinearPlan& linear : plan.linears)
+    weights[numbers.at(gguf_type_of(linear)->name)] += linear.out * linear.in;
+  if (weights.empty()) return numbers.at(matrix_type(plan).name);
+  return std::max_element(weights.begin(), weights.end(),
+                          [](const auto& a, const auto& b) { return a.second < b.second; })
+      ->first;
+}
+
+GgufPlan file_plan(const OutputPlan& plan, const std::string& report) {
+  GgufPlan file;
+  file.metadata = plan.gguf->metadata;
+  file.metadata.emplace_back("general.file_type", gguf_value(file_type(plan)));
+  file.metadata.emplace_back("general.quantization_version", gguf_value(kQuantizationVersion));
+  file.metadata.emplace_back(kGgufReportKey, gguf_value(report));
+  if (const auto count = static_cast<int64_t>(plan.gguf->rope_factors.size()); count > 0)
+    file.tensors.push_back({kRopeFactorsName, {count}, find_gguf_type("F32")});
+  for (const PlannedTensor& tensor : plan.others)
+    file.tensors.push_back({gguf_name_of(plan, tensor.name), tensor.shape, &type_of(plan, tensor)});
+  for (const LinearPlan& linear : plan.linears)
+    file.tensors.push_back({gguf_name_of(plan, linear.name + ".weight"),
+                            {linear.out, linear.in},
+                            gguf_type_of(linear)});
+  return file;
+}
+
+class GgufOutput final : public ModelWriter {
+ public:
+  GgufOutput(const fs::path& path, const OutputPlan& plan)
+      : plan_(plan),
+        architecture_(find_gguf_architecture(plan.gguf->architecture)),
+        report_room_(kReportRoom + kReportRoomOfLinear * plan.linears.size()),
+        file_(path, file_plan(plan, std::string(report_room_, ' '))) {
+    for (const LinearPlan& linear : plan_.linears)
+      require(planned_.emplace(linear.name, &linear).second, "{}: planned twice", linear.name);
+    if (const auto& factors = plan_.gguf->rope_factors; !factors.empty())
+      file_.write(kRopeFactorsName, std::as_bytes(std::span(factors)));
+  }
+
+  void add_linear(const FinishedLinear& linear) override {
+    const auto planned = planned_.find(linear.name);
+    require(planned != planned_.end(), "{}: not one of the planned linears",
+            printable(linear.name));
+    require(!fingerprints_.contains(linear.name), "{}: written twice", linear.name);
+    with_context(linear.name, [&] {
+      check_planned(linear.quantized, *planned->second);
+      const GgufType& type = *gguf_type_of(*planned->second);
+      const std::string name = linear.name + ".weight";
+      for (int64_t row = 0; row < linear.quantized.out(); ++row)
+        file_.write(gguf_name_of(plan_, name),
+                    gguf_row(linear.quantized, type, folder_row(head_dim_of(name), row)));
+      const at::Tensor decoded = as_decoded(linear.weights, type);
+      fingerprints_[linear.name] =
+          decoded.is_same(linear.weights) ? linear.fingerprint : weight_fingerprint(decoded);
+    });
+  }
+
+  void add_tensor(const std::string& name, const at::Tensor& tensor) override {
+    require(next_ < plan_.others.size() && plan_.others[next_].name == name,
+            "{}: not the next planned tensor", printable(name));
+    const GgufType& type = type_of(plan_, plan_.others[next_]);
+    next_ += 1;
+    with_context(name, [&] { write(name, tensor, type); });
+  }
+
+  void finish(const nlohmann::json& report) override {
+    for (const auto& [name, unused] : planned_)
+      require(fingerprints_.contains(name), "{}: planned, but never written", name);
+    std::string text = report.dump();
+    if (text.size() > report_room_) {  // without what is said of each linear
+      nlohmann::json head = report;
+      head.erase("linears");
+      text = head.dump();
+    }
+    require(text.size() <= report_room_, "the report takes {} bytes, there is room for {}",
+            text.size(), report_room_);
+    text.resize(report_room_, ' ');
+    file_.finish({{kGgufReportKey, gguf_value(text)}});
+  }
+
+  const std::map<std::string, std::string>& fingerprints() const override { return fingerprints_; }
+
+ private:
+  // Of a tensor whose rows lie in another order in the file; 0: in the folder's.
+  int64_t head_dim_of(std::string_view name) const {
+    return has_paired_rows(architecture_, name) ? plan_.gguf->head_dim : 0;
+  }
+
+  // A vector, or a matrix some rows at a time.
+  void write(const std::string& name, const at::Tensor& tensor, const GgufType& type) {
+    const int64_t rows = tensor.dim() == 0 ? 1 : tensor.size(0), head_dim = head_dim_of(name);
+    const at::Tensor table = tensor.reshape({rows, -1});
+    for (int64_t first = 0; first < rows; first += kRowsAtOnce) {
+      std::vector<int64_t> from;
+      for (int64_t row = first; row < std::min(rows, first + kRowsAtOnce); ++row)
+        from.push_back(folder_row(head_dim, row));
+      const at::Tensor part = table.index_select(0, at::tensor(from, at::kLong));
+      file_.write(gguf_name_of(plan_, name), bytes_of(part, type));
+    }
+  }
+
+  // numbers: (rows, in)
+  static std::vector<std::byte> bytes_of(const at::Tensor& numbers, const GgufType& type) {
+    const at::Tensor wide = numbers.to(at::kFloat).contiguous();
+    const int64_t blocks = wide.numel() / type.block_length;
+    std::vector<std::byte> bytes(static_cast<size_t>(blocks * type.block_bytes));
+    type.encode(blocks, wide.const_data_ptr<float>(), reinterpret_cast<uint8_t*>(bytes.data()));
+    return bytes;
+  }
+
+  OutputPlan plan_;
+  const GgufArchitecture& architecture_;
+  std::map<std::string, const LinearPlan*> planned_;
+  std::map<std::string, std::string> fingerprints_;
+  size_t report_room_, next_ = 0;  // next_: of plan_.others
+  GgufWriter file_;
+};
+
+}  // namespace
+
+std::string gguf_refusal(const OutputPlan& plan) {
+  if (std::string common = common_refusal(plan); !common.empty()) return common;
+  if (!plan.gguf) return "a GGUF file needs to be asked for by name";
+  if (plan.online) return "inputs are rotated as the model runs, which no GGUF engine does";
+  for (const LinearPlan& linear : plan.linears)
+    if (const std::string why = gguf_grid_refusal(linear); !why.empty())
+      return fmt::format("{}: {}", linear.name, why);
+  for (const PlannedTensor& tensor : plan.others) {
+    const GgufType& type = type_of(plan, tensor);
+    if (gguf_name_of(plan, tensor.name).empty())
+      return fmt::format("{}: architecture {} has no such tensor", tensor.name,
+                         plan.gguf->architecture);
+    if (!tensor.shape.empty() && tensor.shape.back() % type.block_length != 0)
+      return fmt::format("{}: rows of {}; {} needs a multiple of {}", tensor.name,
+                         tensor.shape.back(), type.name, type.block_length);
+  }
+  return "";
+}
+
+std::unique_ptr<ModelWriter> open_gguf_writer(const fs::path& path, const OutputPlan& plan) {
+  require(plan.gguf.has_value(), "{}: planned without what a GGUF file says of a model",
+          printable(path.string(), 400));
+  return std::make_unique<GgufOutput>(path, plan);
+}
+
+}  // namespace halftone

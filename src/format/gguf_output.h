@@ -1,0 +1,21 @@
+// Writes a model as a GGUF file (formats.md 12): linears in blocks of their grid, vectors in
+// float32, other matrices in the model's type or the one that was asked for.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "format/format.h"
+
+namespace halftone {
+
+// Where the report of a run is kept, as JSON behind which spaces may follow.
+inline constexpr const char* kGgufReportKey = "halftone.report";
+
+std::string gguf_refusal(const OutputPlan& plan);
+
+std::unique_ptr<ModelWriter> open_gguf_writer(const std::filesystem::path& path,
+                                              const OutputPlan& plan);
+
+}  // namespace halftone

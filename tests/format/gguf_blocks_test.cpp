@@ -1,0 +1,94 @@
+// Grids of ours in the blocks of a GGUF file, read back by the table of types (whose decoding is
+// held to ggml's in tests/kernels).
+#include "format/gguf_blocks.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "format/support.h"
+
+namespace halftone {
+namespace {
+
+using testing::LinearCase;
+using testing::make_linear;
+using testing::make_plan;
+using testing::message_of;
+
+struct TypeCase {
+  const char* type;
+  LinearCase grid;
+};
+
+const std::vector<TypeCase>& cases() {
+  static const std::vector<TypeCase> list = {
+      {"Q2_0", {.out = 5, .in = 256, .bits = 2, .group_size = 64, .scale_bits = 11}},
+      {"Q2_0", {.out = 5, .in = 320, .bits = 2, .group_size = 128, .scale_bits = 8}},
+      {"Q4_0", {.out = 5, .in = 96, .bits = 4, .group_size = 32, .scale_bits = 11}},
+      {"Q4_0", {.out = 5, .in = 352, .bits = 4, .group_size = 0, .scale_bits = 8}},
+      {"Q4_1",
+       {.out = 5, .in = 96, .bits = 4, .group_size = 32, .symmetric = false, .scale_bits = 7}},
+      {"Q5_0", {.out = 5, .in = 96, .bits = 5, .group_size = 64, .scale_bits = 11}},
+      {"Q5_1",
+       {.out = 5, .in = 96, .bits = 5, .group_size = 32, .symmetric = false, .scale_bits = 6}},
+      {"Q8_0", {.out = 5, .in = 96, .bits = 8, .group_size = 32, .scale_bits = 11}}};
+  return list;
+}
+
+at::Tensor decoded(const QuantizedLinear& linear, const GgufType& type) {
+  const at::Tensor weights = at::empty({linear.out(), linear.in()}, at::kFloat);
+  for (int64_t row = 0; row < linear.out(); ++row) {
+    const std::vector<std::byte> bytes = gguf_row(linear, type, row);
+    type.decode(linear.in() / type.block_length, reinterpret_cast<const uint8_t*>(bytes.data()),
+                weights[row].data_ptr<float>());
+  }
+  return weights;
+}
+
+TEST(GgufBlocks, HoldEveryWeightOfAGridExactly) {
+  for (const auto& [name, options] : cases()) {
+    const GgufType* type = gguf_type_of(make_plan("a", options));
+    ASSERT_NE(type, nullptr) << name;
+    EXPECT_EQ(type->name, name);
+    EXPECT_EQ(gguf_grid_refusal(make_plan("a", options)), "") << name;
+    const QuantizedLinear linear = make_linear(options);
+    EXPECT_TRUE(at::equal(decoded(linear, *type), dequantize(linear))) << name;
+  }
+}
+
+TEST(GgufBlocks, GiveBackTheBitsThatAreToldBeforehand) {
+  for (const auto& [name, options] : cases()) {
+    const GgufType& type = *gguf_type_of(make_plan("a", options));
+    const QuantizedLinear linear = make_linear(options);
+    EXPECT_EQ(weight_fingerprint(as_decoded(dequantize(linear), type)),
+              weight_fingerprint(decoded(linear, type)))
+        << name;
+  }
+}
+
+TEST(GgufBlocks, AreRefusedWhereTheGridDoesNotFit) {
+  const auto refusal = [](LinearCase options) {
+    return gguf_grid_refusal(make_plan("a", options));
+  };
+  EXPECT_NE(refusal({.bits = 3}).find("3 bits symmetric; GGUF blocks hold"), std::string::npos);
+  EXPECT_NE(refusal({.bits = 2, .group_size = 32}).find("groups of 32 columns"), std::string::npos);
+  EXPECT_NE(refusal({.in = 172, .group_size = 0}).find("172 input columns"), std::string::npos);
+  EXPECT_NE(refusal({.in = 96, .bits = 2, .group_size = 0}).find("multiple of 64"),
+            std::string::npos);
+  EXPECT_NE(refusal({.symmetric = false, .scale_bits = 8}).find("grid.scale_bits = 7"),
+            std::string::npos);
+  EXPECT_NE(refusal({.scale_bits = 0}).find("24 significant bits"), std::string::npos);
+  EXPECT_NE(refusal({.dynamic_groups = true}), "");
+  EXPECT_NE(refusal({.outliers = true}), "");
+}
+
+TEST(GgufBlocks, AScaleBeyondFloat16IsRefused) {
+  QuantizedLinear linear = make_linear({.out = 1, .in = 32, .bits = 4});
+  linear.scales.fill_(70000.0);
+  EXPECT_NE(
+      message_of([&] { gguf_row(linear, *find_gguf_type("Q4_0"), 0); }).find("beyond float16"),
+      std::string::npos);
+}
+
+}  // namespace
+}  // namespace halftone

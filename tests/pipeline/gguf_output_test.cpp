@@ -1,0 +1,212 @@
+// GGUF files as outputs, of the demo model with its intermediate width of 172 filled up by zeros to
+// 192 = 3 x 64: the same function, whose rows are whole blocks of every type.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "checkpoint/gguf_file.h"
+#include "checkpoint/safetensors.h"
+#include "pipeline/convert_model.h"
+#include "pipeline/demo_request.h"
+#include "pipeline/evaluate_model.h"
+#include "pipeline/interrupted_run.h"
+#include "pipeline/model_tokenizer.h"
+#include "pipeline/opened_model.h"
+#include "support/fixtures.h"
+
+namespace halftone {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::example;
+using testing::message_of;
+using testing::TemporaryFolder;
+
+constexpr int64_t kWidth = 192;
+
+fs::path filled_up(const fs::path& to) {
+  const fs::path from = example("stories260K");
+  const auto model = open_model(from);
+  std::map<std::string, at::Tensor> tensors;
+  for (const std::string& name : model->names()) {
+    at::Tensor weight = model->load(name).clone();
+    const auto is = [&](const char* part) { return name.find(part) != std::string::npos; };
+    if (is("gate_proj") || is("up_proj"))
+      weight = at::constant_pad_nd(weight, {0, 0, 0, kWidth - weight.size(0)});
+    if (is("down_proj")) weight = at::constant_pad_nd(weight, {0, kWidth - weight.size(1)});
+    tensors[name] = weight;
+  }
+  fs::create_directory(to);
+  for (const auto& entry : fs::directory_iterator(from))
+    if (entry.path().extension() != ".safetensors") fs::copy(entry.path(), to);
+  json config = model->config();
+  config["intermediate_size"] = kWidth;
+  write_file_atomically(to / "config.json", config.dump());
+  write_safetensors(to / "model.safetensors", tensors, {{"format", "pt"}});
+  return to;
+}
+
+class GgufOutput : public ::testing::Test {
+ protected:
+  QuantizeRequest request(const fs::path& out, const std::vector<std::string>& settings = {},
+                          const std::string& recipe = "rtn") const {
+    QuantizeRequest request = testing::request_for(out, recipe, 4);
+    request.model = model_;
+    request.format.clear();
+    apply_setting(request.recipe, "grid.symmetric=true");
+    apply_setting(request.recipe, "grid.group_size=32");
+    for (const std::string& setting : settings) apply_setting(request.recipe, setting);
+    return request;
+  }
+
+  const TemporaryFolder folder_;
+  const fs::path model_ = filled_up(folder_ / "model");
+};
+
+struct Written {
+  const char* type;
+  std::vector<std::string> settings;
+};
+
+TEST_F(GgufOutput, HoldsTheWeightsThatOtherFormatsHold) {
+  const std::vector<Written> cases = {
+      {"Q2_0", {"grid.bits=2", "grid.group_size=64"}},
+      {"Q4_0", {"grid.bits=4"}},
+      {"Q4_1", {"grid.bits=4", "grid.symmetric=false"}},
+      {"Q5_0", {"grid.bits=5"}},
+      {"Q5_1", {"grid.bits=5", "grid.symmetric=false", "grid.scale_bits=6"}},
+      {"Q8_0", {"grid.bits=8"}}};
+  for (const auto& [type, settings] : cases) {
+    SCOPED_TRACE(type);
+    const std::string name(type);
+    const json report = testing::run(request(folder_ / (name + ".gguf"), settings));
+    EXPECT_EQ(report["verified"], true);
+    EXPECT_EQ(report["format"], "gguf");
+    QuantizeRequest other = request(folder_ / name, settings);
+    other.format = "native";
+    testing::run(other);
+    const auto file = open_model(folder_ / (name + ".gguf")), native = open_model(folder_ / name);
+    EXPECT_EQ(file->names(), native->names());
+    for (const std::string& weight : native->names())
+      EXPECT_TRUE(at::equal(file->load(weight), native->load(weight))) << weight;
+    EXPECT_EQ(file->source().stored_info("model.layers.1.self_attn.q_proj.weight").dtype, type);
+  }
+}
+
+TEST_F(GgufOutput, SaysWhatLlamaCppAsksFor) {
+  testing::run(request(folder_ / "out.gguf"));
+  const GgufFile file(folder_ / "out.gguf");
+  const GgufMetadata& metadata = file.metadata();
+  EXPECT_EQ(metadata.text("general.architecture"), "llama");
+  EXPECT_EQ(metadata.text("general.type"), "model");
+  EXPECT_EQ(metadata.whole("general.file_type"), 2);  // Q4_0
+  EXPECT_EQ(metadata.whole("general.quantization_version"), 2);
+  EXPECT_EQ(metadata.whole("llama.block_count"), 5);
+  EXPECT_EQ(metadata.whole("llama.feed_forward_length"), kWidth);
+  EXPECT_EQ(metadata.whole("llama.rope.dimension_count"), 8);
+  EXPECT_EQ(metadata.texts("tokenizer.ggml.tokens")->size(), 512U);
+  for (const GgufTensor& tensor : file.tensors())
+    EXPECT_TRUE(tensor.shape.size() > 1 || tensor.type->name == "F32") << tensor.name;
+}
+
+TEST_F(GgufOutput, KeepsTheReportOfTheRun) {
+  json report = testing::run(request(folder_ / "out.gguf"));
+  const GgufFile file(folder_ / "out.gguf");
+  const json kept = json::parse(*file.metadata().text("halftone.report"));
+  EXPECT_EQ(kept["linears"].size(), 35U);
+  EXPECT_EQ(kept["recipe"], report["recipe"]);
+  EXPECT_FALSE(kept.contains("seconds"));
+}
+
+TEST_F(GgufOutput, CarriesTheTokenizer) {
+  testing::run(request(folder_ / "out.gguf"));
+  const auto folder = open_model_tokenizer(model_),
+             file = open_model_tokenizer(folder_ / "out.gguf");
+  const std::string text = "Once upon a time, Lily's cat\nsaw  a <s> 17 naïve dogs.";
+  EXPECT_EQ(file->encode(text, true), folder->encode(text, true));
+}
+
+TEST_F(GgufOutput, ResumesToTheSameBytes) {
+  const QuantizeRequest whole = request(folder_ / "whole.gguf", {}, "gptq");
+  const QuantizeRequest stopped = request(folder_ / "out.gguf", {}, "gptq");
+  testing::run(whole);
+  testing::interrupt(stopped, 17);
+  EXPECT_FALSE(fs::exists(folder_ / "out.gguf"));
+  testing::resume_run(stopped, 35 - 2 * testing::kLinearsOfBlock);
+  EXPECT_TRUE(read_file(folder_ / "out.gguf") == read_file(folder_ / "whole.gguf"));
+  testing::resume_run(stopped, 0);  // it is there already
+  EXPECT_FALSE(fs::exists(folder_ / "out.gguf.journal"));
+}
+
+TEST_F(GgufOutput, ReplacesNothingButItsOwn) {
+  const fs::path out = folder_ / "out.gguf";
+  QuantizeRequest again = request(out);
+  testing::run(again);
+  EXPECT_NE(message_of([&] { testing::run(again); }).find("already exists"), std::string::npos);
+  again.overwrite = true;
+  testing::run(again);
+  fs::copy_file(testing::test_data("gguf/stories260K.Q8_0.gguf"), out,
+                fs::copy_options::overwrite_existing);
+  const std::string message = message_of([&] { testing::run(again); });
+  EXPECT_NE(message.find("found a file without its report"), std::string::npos) << message;
+  EXPECT_EQ(read_file(out), read_file(testing::test_data("gguf/stories260K.Q8_0.gguf")));
+}
+
+TEST_F(GgufOutput, IsCalledWhatItIs) {
+  QuantizeRequest wrong = request(folder_ / "out");
+  wrong.format = "gguf";
+  EXPECT_NE(message_of([&] { testing::run(wrong); }).find("a name that ends in .gguf"),
+            std::string::npos);
+  wrong = request(folder_ / "out.gguf");
+  wrong.format = "native";
+  EXPECT_NE(message_of([&] { testing::run(wrong); }).find("a name without .gguf"),
+            std::string::npos);
+}
+
+TEST_F(GgufOutput, IsRefusedBeforeWorkWhereTheGridDoesNotFit) {
+  QuantizeRequest wrong = request(folder_ / "out.gguf", {"grid.bits=3"});
+  EXPECT_NE(message_of([&] { testing::run(wrong); }).find("3 bits symmetric"), std::string::npos);
+  wrong = request(folder_ / "out.gguf");
+  wrong.model = example("stories260K");
+  EXPECT_NE(message_of([&] { testing::run(wrong); }).find("172 input columns"), std::string::npos);
+  EXPECT_FALSE(fs::exists(folder_ / "out.gguf"));
+}
+
+TEST_F(GgufOutput, ConvertWritesPlainModels) {
+  SilentProgress progress;
+  const auto source = open_model(model_);
+  for (const char* type : {"F32", "F16", "BF16", "Q8_0"}) {
+    const fs::path out = folder_ / (std::string(type) + ".gguf");
+    const json report =
+        convert_model({.model = model_, .out = out, .format = "gguf", .type = type}, progress);
+    EXPECT_EQ(report["format"], "gguf");
+    const auto file = open_model(out);
+    EXPECT_EQ(file->names(), source->names());
+    const double tolerance = type == std::string("F32") ? 0 : 2e-2;
+    for (const std::string& name : source->names())
+      EXPECT_TRUE(at::allclose(file->load(name).to(at::kFloat), source->load(name).to(at::kFloat),
+                               tolerance, tolerance))
+          << name;
+    EXPECT_EQ(file->source().stored_info("model.layers.0.mlp.up_proj.weight").dtype, type);
+    EXPECT_EQ(file->source().stored_info("model.norm.weight").dtype, "F32");
+  }
+  const ConvertRequest unknown{
+      .model = model_, .out = folder_ / "x.gguf", .format = "gguf", .type = "Q4_K"};
+  EXPECT_NE(message_of([&] { convert_model(unknown, progress); }).find("expected one of F32"),
+            std::string::npos);
+}
+
+TEST_F(GgufOutput, ConvertMovesAGridBitForBit) {
+  QuantizeRequest native = request(folder_ / "native");
+  native.format = "native";
+  testing::run(native);
+  SilentProgress progress;
+  convert_model({.model = folder_ / "native", .out = folder_ / "moved.gguf", .format = "gguf"},
+                progress);
+  const auto before = open_model(folder_ / "native"), after = open_model(folder_ / "moved.gguf");
+  for (const std::string& name : before->names())
+    EXPECT_TRUE(at::equal(before->load(name), after->load(name))) << name;
+}
+
+}  // namespace
+}  // namespace halftone
