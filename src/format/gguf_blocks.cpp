@@ -148,7 +148,8 @@ std::vector<std::byte> gguf_row(const QuantizedLinear& linear, const GgufType& t
 }
 
 at::Tensor as_decoded(const at::Tensor& weights, const GgufType& type) {
-  return grid_of(type).downwards ? weights.neg().add(0.0).neg() : weights;
+  if (!grid_of(type).downwards) return weights;
+  return at::where(weights.eq(0), weights.neg(), weights);  // 0 d has the sign of d
 }
 
 }  // namespace halftone

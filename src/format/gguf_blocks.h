@@ -22,8 +22,8 @@ std::string gguf_grid_refusal(const LinearPlan& linear);
 // Error: a number beyond float16.
 std::vector<std::byte> gguf_row(const QuantizedLinear& linear, const GgufType& type, int64_t row);
 
-// What the file gives back of these weights: equal numbers, but -0 for 0 where a type counts its
-// codes downwards (Q2_0).   weights: (out, in) float32
+// What the file gives back of these weights: equal numbers, but zeros of the other sign where a
+// type counts its codes downwards (Q2_0).   weights: (out, in) float32
 at::Tensor as_decoded(const at::Tensor& weights, const GgufType& type);
 
 }  // namespace halftone

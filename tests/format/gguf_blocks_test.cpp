@@ -66,6 +66,20 @@ TEST(GgufBlocks, GiveBackTheBitsThatAreToldBeforehand) {
   }
 }
 
+TEST(GgufBlocks, HoldScalesOfEitherSign) {
+  for (const auto& [name, options] : cases()) {
+    if (!options.symmetric) continue;
+    const GgufType& type = *gguf_type_of(make_plan("a", options));
+    QuantizedLinear linear = make_linear(options);
+    linear.scales.select(0, 1).neg_();
+    const at::Tensor weights = dequantize(linear);
+    EXPECT_TRUE(at::equal(decoded(linear, type), weights)) << name;
+    EXPECT_EQ(weight_fingerprint(as_decoded(weights, type)),
+              weight_fingerprint(decoded(linear, type)))
+        << name;
+  }
+}
+
 TEST(GgufBlocks, AreRefusedWhereTheGridDoesNotFit) {
   const auto refusal = [](LinearCase options) {
     return gguf_grid_refusal(make_plan("a", options));

@@ -72,13 +72,15 @@ TEST_F(GgufOutput, HoldsTheWeightsThatOtherFormatsHold) {
   const std::vector<Written> cases = {
       {"Q2_0", {"grid.bits=2", "grid.group_size=64"}},
       {"Q4_0", {"grid.bits=4"}},
+      {"Q2_0", {"grid.bits=2", "grid.group_size=64", "grid.signed_scale=true"}},
       {"Q4_1", {"grid.bits=4", "grid.symmetric=false"}},
       {"Q5_0", {"grid.bits=5"}},
       {"Q5_1", {"grid.bits=5", "grid.symmetric=false", "grid.scale_bits=6"}},
       {"Q8_0", {"grid.bits=8"}}};
-  for (const auto& [type, settings] : cases) {
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const auto& [type, settings] = cases[i];
     SCOPED_TRACE(type);
-    const std::string name(type);
+    const std::string name = fmt::format("{}-{}", type, i);
     const json report = testing::run(request(folder_ / (name + ".gguf"), settings));
     EXPECT_EQ(report["verified"], true);
     EXPECT_EQ(report["format"], "gguf");
