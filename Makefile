@@ -28,10 +28,10 @@ run_tests = $(CTEST) --test-dir build/$(1) --output-on-failure --no-tests=error 
 tested_rooms = $(if $(ROOMS),"-DHALFTONE_TEST_ROOMS=$(subst $(space),;,$(strip $(ROOMS)))",-UHALFTONE_TEST_ROOMS)
 space := $(subst ,, )
 
-.PHONY: help setup build demo test bench sanitize scalar debug crosscheck format format-check check-includes check-references clean
+.PHONY: help setup build demo test bench sanitize scalar debug crosscheck crosscheck-llama format format-check check-includes check-references clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
 	@sed -n 's/^#   /  /p' Makefile
 
 setup:  ## install what is missing: system packages (apt) and libtorch (into .venv)
@@ -70,6 +70,9 @@ debug: setup  ## the test suite without optimization
 
 crosscheck: build  ## compare written and read folders with the field's own libraries
 	@scripts/crosscheck.sh
+
+crosscheck-llama: build  ## score our GGUF files in llama.cpp: MODEL=FOLDER
+	@scripts/crosscheck_llama.sh "$(MODEL)"
 
 format:  ## lay out the sources with clang-format
 	@$(CLANG_FORMAT) -i $(SOURCES)
