@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "format/companions.h"
-#include "format/linear_check.h"
 
 namespace halftone {
 namespace {
@@ -21,24 +20,16 @@ FolderWriter::FolderWriter(std::filesystem::path folder, const OutputPlan& plan,
                            std::map<std::string, std::string> metadata)
     : folder_(std::move(folder)),
       plan_(plan),
+      written_(plan.linears),
       shards_(folder_, with_framework(std::move(metadata))) {
   require(plan.source != nullptr, "{}: no source model to take the config from", folder_.string());
-  for (const LinearPlan& linear : plan_.linears)
-    require(planned_.emplace(linear.name, &linear).second, "{}: planned twice", linear.name);
   // before any work, which a file that cannot be read would make worthless
   if (const auto companions = plan_.source->companion_folder(); companions && plan_.companions)
     copy_companions(*companions, folder_);
 }
 
 void FolderWriter::add_linear(const FinishedLinear& linear) {
-  const std::string& name = linear.name;
-  const auto planned = planned_.find(name);
-  require(planned != planned_.end(), "{}: not one of the planned linears", printable(name));
-  require(!fingerprints_.contains(name), "{}: written twice", name);
-  with_context(name, [&] {
-    check_planned(linear.quantized, *planned->second);
-    fingerprints_[name] = pack(*planned->second, linear);
-  });
+  written_.add(linear, [&](const LinearPlan& planned) { return pack(planned, linear); });
 }
 
 void FolderWriter::add_tensor(const std::string& name, const at::Tensor& tensor) {
@@ -49,8 +40,7 @@ void FolderWriter::add_tensor(const std::string& name, const at::Tensor& tensor)
 }
 
 void FolderWriter::finish(const nlohmann::json& report) {
-  for (const auto& [name, unused] : planned_)
-    require(fingerprints_.contains(name), "{}: planned, but never written", name);
+  written_.require_all();
   shards_.finish();
   nlohmann::json config =
       without_quantization(plan_.config.is_null() ? plan_.source->config() : plan_.config);

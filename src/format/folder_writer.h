@@ -7,6 +7,7 @@
 
 #include "checkpoint/safetensors.h"
 #include "format/format.h"
+#include "format/written_linears.h"
 
 namespace halftone {
 
@@ -15,7 +16,9 @@ class FolderWriter : public ModelWriter {
   void add_linear(const FinishedLinear& linear) final;
   void add_tensor(const std::string& name, const at::Tensor& tensor) final;
   void finish(const nlohmann::json& report) final;
-  const std::map<std::string, std::string>& fingerprints() const final { return fingerprints_; }
+  const std::map<std::string, std::string>& fingerprints() const final {
+    return written_.fingerprints();
+  }
 
  protected:
   // metadata: what the safetensors files say besides "format": "pt".
@@ -40,8 +43,7 @@ class FolderWriter : public ModelWriter {
  private:
   std::filesystem::path folder_;
   OutputPlan plan_;
-  std::map<std::string, const LinearPlan*> planned_;
-  std::map<std::string, std::string> fingerprints_;
+  WrittenLinears written_;
   std::set<std::string> unquantized_matrices_;
   ShardedWriter shards_;
 };

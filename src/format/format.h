@@ -71,8 +71,9 @@ class ModelWriter {
   virtual void add_tensor(const std::string& name, const at::Tensor& tensor) = 0;
   // Index, config files, companions. `report` goes to halftone.json.
   virtual void finish(const nlohmann::json& report) = 0;
-  // What the files must give back: linear -> weight_fingerprint (format/verify.h) of the weights
-  // they hold, which are those of the finished linear unless the format rounds them (dense).
+  // What the files must give back: linear (of a GGUF file every matrix) -> weight_fingerprint
+  // (format/verify.h) of the weights they hold, which are those of the finished linear unless the
+  // format rounds them (dense).
   virtual const std::map<std::string, std::string>& fingerprints() const = 0;
 };
 

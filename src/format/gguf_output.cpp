@@ -4,10 +4,9 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
-#include <set>
 
 #include "base/error.h"
+#include "base/place.h"
 #include "checkpoint/gguf_architecture.h"
 #include "checkpoint/gguf_rows.h"
 #include "checkpoint/gguf_writer.h"
@@ -15,6 +14,7 @@
 #include "format/linear_check.h"
 #include "format/stored_numbers.h"
 #include "format/verify.h"
+#include "format/written_linears.h"
 
 namespace halftone {
 namespace {
@@ -76,29 +76,22 @@ class GgufOutput final : public ModelWriter {
   GgufOutput(const fs::path& path, const OutputPlan& plan)
       : plan_(plan),
         architecture_(find_gguf_architecture(plan.gguf->architecture)),
+        written_(plan.linears),
         report_room_(kReportRoom + kReportRoomOfLinear * plan.linears.size()),
         file_(path, file_plan(plan, std::string(report_room_, ' '))) {
-    for (const LinearPlan& linear : plan_.linears)
-      require(planned_.emplace(linear.name, &linear).second, "{}: planned twice", linear.name);
     if (const auto& factors = plan_.gguf->rope_factors; !factors.empty())
       file_.write(kRopeFactorsName, std::as_bytes(std::span(factors)));
   }
 
   void add_linear(const FinishedLinear& linear) override {
-    const auto planned = planned_.find(linear.name);
-    require(planned != planned_.end(), "{}: not one of the planned linears",
-            printable(linear.name));
-    require(!fingerprints_.contains(linear.name), "{}: written twice", linear.name);
-    with_context(linear.name, [&] {
-      check_planned(linear.quantized, *planned->second);
-      const GgufType& type = *gguf_type_of(*planned->second);
-      const std::string name = linear.name + ".weight";
-      for (int64_t row = 0; row < linear.quantized.out(); ++row)
-        file_.write(gguf_name_of(plan_, name),
-                    gguf_row(linear.quantized, type, folder_row(head_dim_of(name), row)));
+    written_.add(linear, [&](const LinearPlan& planned) {
+      const GgufType& type = *gguf_type_of(planned);
+      const std::string weight = linear.name + ".weight", name = gguf_name_of(plan_, weight);
+      const int64_t head_dim = head_dim_of(weight);
+      for (int64_t row = 0; row < planned.out; ++row)
+        file_.write(name, gguf_row(linear.quantized, type, folder_row(head_dim, row)));
       const at::Tensor decoded = as_decoded(linear.weights, type);
-      fingerprints_[linear.name] =
-          decoded.is_same(linear.weights) ? linear.fingerprint : weight_fingerprint(decoded);
+      return decoded.is_same(linear.weights) ? linear.fingerprint : weight_fingerprint(decoded);
     });
   }
 
@@ -107,16 +100,22 @@ class GgufOutput final : public ModelWriter {
             "{}: not the next planned tensor", printable(name));
     const GgufType& type = type_of(plan_, plan_.others[next_]);
     next_ += 1;
-    with_context(name, [&] { write(name, tensor, type); });
+    with_context(name, [&] {
+      write(name, tensor, type);
+      constexpr std::string_view kWeight = ".weight";
+      if (tensor.dim() == 2 && name.ends_with(kWeight))
+        written_.add_plain(name.substr(0, name.size() - kWeight.size()),
+                           fingerprint_of(tensor, type));
+    });
   }
 
   void finish(const nlohmann::json& report) override {
-    for (const auto& [name, unused] : planned_)
-      require(fingerprints_.contains(name), "{}: planned, but never written", name);
+    written_.require_all();
     std::string text = report.dump();
-    if (text.size() > report_room_) {  // without what is said of each linear
+    if (text.size() > report_room_) {
       nlohmann::json head = report;
-      head.erase("linears");
+      head["linears"] = nlohmann::json::array();
+      head["notes"].push_back("the rows of the linears are left out: no room in the file");
       text = head.dump();
     }
     require(text.size() <= report_room_, "the report takes {} bytes, there is room for {}",
@@ -125,7 +124,9 @@ class GgufOutput final : public ModelWriter {
     file_.finish({{kGgufReportKey, gguf_value(text)}});
   }
 
-  const std::map<std::string, std::string>& fingerprints() const override { return fingerprints_; }
+  const std::map<std::string, std::string>& fingerprints() const override {
+    return written_.fingerprints();
+  }
 
  private:
   // Of a tensor whose rows lie in another order in the file; 0: in the folder's.
@@ -137,12 +138,13 @@ class GgufOutput final : public ModelWriter {
   void write(const std::string& name, const at::Tensor& tensor, const GgufType& type) {
     const int64_t rows = tensor.dim() == 0 ? 1 : tensor.size(0), head_dim = head_dim_of(name);
     const at::Tensor table = tensor.reshape({rows, -1});
+    const std::string stored = gguf_name_of(plan_, name);
     for (int64_t first = 0; first < rows; first += kRowsAtOnce) {
       std::vector<int64_t> from;
       for (int64_t row = first; row < std::min(rows, first + kRowsAtOnce); ++row)
         from.push_back(folder_row(head_dim, row));
       const at::Tensor part = table.index_select(0, at::tensor(from, at::kLong));
-      file_.write(gguf_name_of(plan_, name), bytes_of(part, type));
+      file_.write(stored, bytes_of(part, type));
     }
   }
 
@@ -155,10 +157,20 @@ class GgufOutput final : public ModelWriter {
     return bytes;
   }
 
+  // Of what a matrix is once it was written in this type.
+  static std::string fingerprint_of(const at::Tensor& matrix, const GgufType& type) {
+    return weight_fingerprint(matrix.size(0), matrix.size(1), [&](int64_t first, int64_t count) {
+      const std::vector<std::byte> bytes = bytes_of(matrix.narrow(0, first, count), type);
+      const at::Tensor rows = at::empty({count, matrix.size(1)}, at::kFloat);
+      type.decode(rows.numel() / type.block_length, reinterpret_cast<const uint8_t*>(bytes.data()),
+                  rows.mutable_data_ptr<float>());
+      return rows;
+    });
+  }
+
   OutputPlan plan_;
   const GgufArchitecture& architecture_;
-  std::map<std::string, const LinearPlan*> planned_;
-  std::map<std::string, std::string> fingerprints_;
+  WrittenLinears written_;
   size_t report_room_, next_ = 0;  // next_: of plan_.others
   GgufWriter file_;
 };
@@ -186,7 +198,7 @@ std::string gguf_refusal(const OutputPlan& plan) {
 
 std::unique_ptr<ModelWriter> open_gguf_writer(const fs::path& path, const OutputPlan& plan) {
   require(plan.gguf.has_value(), "{}: planned without what a GGUF file says of a model",
-          printable(path.string(), 400));
+          shown(path));
   return std::make_unique<GgufOutput>(path, plan);
 }
 

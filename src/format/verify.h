@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -17,6 +18,9 @@ namespace halftone {
 std::string weight_fingerprint(const QuantizedLinear& linear);
 // weight: (out, in), float32, bfloat16 or float16.
 std::string weight_fingerprint(const at::Tensor& weight);
+// Of weights that are made some rows at a time.   rows: first, count -> (count, in) float32
+std::string weight_fingerprint(int64_t out, int64_t in,
+                               const std::function<at::Tensor(int64_t, int64_t)>& rows);
 
 // Opens the folder, de-quantizes one linear at a time. Error naming the first linear (by name) that
 // is absent or differs, or that is quantized in the folder though nothing is known about it.

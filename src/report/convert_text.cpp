@@ -22,7 +22,7 @@ std::string convert_text(const nlohmann::json& report) {
       {"from", line(find_text(report, "from"), report.value("source", nlohmann::json()))});
   table.add_row({"to", line(find_text(report, "format"), report)});
   table.add_row({"read back", report.value("verified", false)
-                                  ? "ok: every weight in the files is what was read"
+                                  ? "ok: every weight in the files is what was written"
                                   : "FAILED"});
   if (const std::string caution = find_text(report, "caution"); !caution.empty())
     table.add_row({"caution", caution});

@@ -23,6 +23,7 @@ using testing::message_of;
 using testing::TemporaryFolder;
 
 constexpr int64_t kWidth = 192;
+constexpr double kEightBits = 2e-2;  // relative and absolute, of weights rounded to eight bits
 
 fs::path filled_up(const fs::path& to) {
   const fs::path from = example("stories260K");
@@ -184,7 +185,7 @@ TEST_F(GgufOutput, ConvertWritesPlainModels) {
     EXPECT_EQ(report["format"], "gguf");
     const auto file = open_model(out);
     EXPECT_EQ(file->names(), source->names());
-    const double tolerance = type == std::string("F32") ? 0 : 2e-2;
+    const double tolerance = type == std::string("F32") ? 0 : kEightBits;
     for (const std::string& name : source->names())
       EXPECT_TRUE(at::allclose(file->load(name).to(at::kFloat), source->load(name).to(at::kFloat),
                                tolerance, tolerance))

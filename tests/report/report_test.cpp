@@ -262,7 +262,7 @@ TEST(ConvertText, ShowsBothSides) {
   EXPECT_EQ(text,
             "from       native, 1.0 KiB, bits per weight 3.500 (quoted as 3.250)\n"
             "to         dense, 4.0 KiB, bits per weight 16.000\n"
-            "read back  ok: every weight in the files is what was read\n");
+            "read back  ok: every weight in the files is what was written\n");
 }
 
 TEST(QuantizeText, ShoutsIfTheReadBackFailed) {
