@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/place.h"
 
 namespace halftone {
 namespace fs = std::filesystem;
@@ -14,10 +15,6 @@ namespace {
 constexpr std::string_view kPartKey = "split.no", kPartsKey = "split.count",
                            kTensorsKey = "split.tensors.count";
 constexpr int64_t kMostParts = 99999;  // what names have digits for
-
-std::string shown(const fs::path& path) {
-  return printable(path.string(), 400);
-}
 
 // What a part's name says.
 struct PartName {

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/place.h"
 #include "checkpoint/gguf_architecture.h"
 #include "checkpoint/gguf_config.h"
 #include "checkpoint/gguf_rows.h"
@@ -18,10 +19,6 @@ namespace {
 constexpr std::string_view kEmbedding = "model.embed_tokens.weight", kHead = "lm_head.weight";
 
 using Weights = std::map<std::string, GgufWeight, std::less<>>;
-
-std::string shown(const fs::path& path) {
-  return printable(path.string(), 400);
-}
 
 const GgufArchitecture& architecture_of(const GgufMetadata& metadata) {
   const auto type = metadata.text("general.type").value_or("model");

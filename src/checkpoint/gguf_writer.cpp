@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/place.h"
 #include "checkpoint/gguf_metadata.h"
 
 namespace halftone {
@@ -162,7 +163,7 @@ fs::path gguf_part_path(const fs::path& path, size_t number, size_t count) {
 
 GgufWriter::GgufWriter(fs::path path, GgufPlan plan)
     : path_(std::move(path)), plan_(std::move(plan)), parts_(plan_.parts()) {
-  with_context(printable(path_.string(), 400), [&] {
+  with_context(shown(path_), [&] {
     check(plan_);
     require(parts_.size() <= kMostParts, "expected at most {} parts, found {}", kMostParts,
             parts_.size());
@@ -219,11 +220,10 @@ void GgufWriter::write(std::string_view name, std::span<const std::byte> bytes) 
   if (bytes.empty()) return;
   const bool known = tensor_ < plan_.tensors.size();
   require(known && plan_.tensors[tensor_].name == name, "{}: expected tensor \"{}\", found \"{}\"",
-          printable(path_.string(), 400), known ? printable(plan_.tensors[tensor_].name) : "none",
-          printable(name));
+          shown(path_), known ? printable(plan_.tensors[tensor_].name) : "none", printable(name));
   const size_t left = plan_.tensors[tensor_].bytes() - written_;
-  require(bytes.size() <= left, "{}: tensor \"{}\": expected {} bytes more, found {}",
-          printable(path_.string(), 400), printable(name), left, bytes.size());
+  require(bytes.size() <= left, "{}: tensor \"{}\": expected {} bytes more, found {}", shown(path_),
+          printable(name), left, bytes.size());
   file_->write(bytes);
   written_ += bytes.size();
   if (bytes.size() == left) pad();
@@ -241,7 +241,7 @@ void GgufWriter::put_in_place(const std::string& key, const std::string& value) 
 void GgufWriter::finish(const std::vector<std::pair<std::string, std::string>>& known) {
   write("", {});
   if (tensor_ < plan_.tensors.size())  // the arguments of `require` would be read in any case
-    fail("{}: tensor \"{}\": expected {} bytes, found {}", printable(path_.string(), 400),
+    fail("{}: tensor \"{}\": expected {} bytes, found {}", shown(path_),
          printable(plan_.tensors[tensor_].name), plan_.tensors[tensor_].bytes(), written_);
   file_->close();
   for (const auto& [key, value] : known) put_in_place(key, value);
