@@ -75,10 +75,13 @@ void require_unrotated(const OpenedModel& source, const std::string& format) {
 
 // Everything that is no grid: embedding, norms, biases, the head where it is not quantized as well,
 // linears that were left as they were.
-void add_tensors(const OpenedModel& source, const OutputPlan& plan, Output& output) {
+void add_tensors(const OpenedModel& source, const OutputPlan& plan, Output& output,
+                 Progress& progress) {
+  int64_t done = 0;
   const auto add = [&](const std::string& name, at::Tensor tensor) {
     output.add_tensor(name, as_written(tensor));
     source.weights->release(name);
+    progress.update(++done, name);
   };
   for (const std::string& name : other_tensors(source)) add(name, source.weights->load(name));
   for (const LinearSlot& slot : unquantized_linears(source)) {
@@ -121,13 +124,14 @@ nlohmann::json convert_model(const ConvertRequest& request, Progress& progress) 
                            {"source",
                             {{"bits_per_weight", bits_of(*source.weights, source.model)},
                              {"bytes", source.weights->source().stored_bytes()}}}};
-  add_tensors(source, plan, output);
   const std::vector<std::string> linears = source.weights->linears();
-  progress.begin("convert", static_cast<int64_t>(linears.size()));
+  const size_t others = plan.others.size();
+  progress.begin("convert", static_cast<int64_t>(others + linears.size()));
+  add_tensors(source, plan, output, progress);
   for (size_t i = 0; i < linears.size(); ++i) {
     output.add_linear(finish_linear(linears[i], source.weights->read_linear(linears[i])));
     source.weights->release(linears[i] + ".weight");
-    progress.update(static_cast<int64_t>(i + 1), linears[i]);
+    progress.update(static_cast<int64_t>(others + i + 1), linears[i]);
   }
   progress.end();
   std::vector<std::string> notes = output_notes(source);

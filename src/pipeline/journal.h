@@ -31,7 +31,7 @@ void discard_journal(const std::filesystem::path& out);
 
 struct JournaledLinear {
   LinearSlot slot;
-  FinishedLinear linear;
+  FinishedLinear finished;
   LinearRow row;  // of the report
 };
 

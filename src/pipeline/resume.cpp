@@ -41,9 +41,9 @@ int64_t resume(const Journal& journal, Output& output, RunRecord& report, Calibr
   for (int64_t block = 0; block < journal.blocks(); ++block) {
     calibration.enter(block);
     for (const JournaledLinear& linear : journal.read(block)) {
-      output.add_linear(linear.linear);
+      output.add_linear(linear.finished);
       report.take_over(linear.row);
-      calibration.replace(linear.slot, linear.linear.weights);
+      calibration.replace(linear.slot, linear.finished.weights);
     }
     calibration.leave();
     progress.update(block + 1, fmt::format("block {}", block));
