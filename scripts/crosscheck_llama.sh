@@ -16,10 +16,13 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-"$halftone" convert "$model" --out "$work/plain.gguf" --format gguf >/dev/null 2>&1
+quiet() {  # what it says is of use only where it fails
+  "$@" >"$work/log" 2>&1 || { tail -n 1 "$work/log" >&2; return 1; }
+}
+quiet "$halftone" convert "$model" --out "$work/plain.gguf" --format gguf
 for type in "Q2_0 2 true 64 8" "Q4_0 4 true 32 8" "Q4_1 4 false 32 7" "Q5_0 5 true 32 8" "Q5_1 5 false 32 6" "Q8_0 8 true 32 8"; do
   read -r name bits symmetric group scale_bits <<<"$type"
-  "$halftone" quantize "$model" --out "$work/$name.gguf" --recipe rtn --bits "$bits" --group-size "$group" \
-    --set "grid.symmetric=$symmetric" --set "grid.scale_bits=$scale_bits" >/dev/null 2>&1
+  quiet "$halftone" quantize "$model" --out "$work/$name.gguf" --recipe rtn --bits "$bits" --group-size "$group" \
+    --set "grid.symmetric=$symmetric" --set "grid.scale_bits=$scale_bits"
 done
 "$home/bin/python" tests/crosscheck/llama_scores.py "$work/plain.gguf" "$work"/Q*.gguf --text "$text" --halftone "$halftone"
