@@ -2,7 +2,6 @@
 
 #include <cassert>
 #include <fstream>
-#include <regex>
 #include <set>
 
 #include "base/error.h"
@@ -22,12 +21,17 @@ struct PartName {
   int64_t number, count;  // from 1
 };
 
+// Of BASE-00001-of-00003.gguf. (Not std::regex: g++ 12 warns inside it under the sanitizers.)
 std::optional<PartName> part_name(const fs::path& path) {
-  static const std::regex pattern(R"((.*)-([0-9]{5})-of-([0-9]{5})\.gguf)");
-  std::smatch found;
+  constexpr std::string_view kForm = "-#####-of-#####.gguf";
   const std::string name = path.filename().string();
-  if (!std::regex_match(name, found, pattern)) return {};
-  return PartName{found[1], std::stoll(found[2]), std::stoll(found[3])};
+  if (name.size() < kForm.size()) return {};
+  const size_t start = name.size() - kForm.size();
+  const std::string_view end = std::string_view(name).substr(start);
+  for (size_t i = 0; i < kForm.size(); ++i)
+    if (kForm[i] == '#' ? end[i] < '0' || end[i] > '9' : end[i] != kForm[i]) return {};
+  const auto number = [&](size_t at) { return std::stoll(std::string(end.substr(at, 5))); };
+  return PartName{name.substr(0, start), number(1), number(10)};
 }
 
 fs::path path_of_part(const fs::path& first, const PartName& name, int64_t number) {
