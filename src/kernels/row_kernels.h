@@ -18,12 +18,14 @@ struct LogitSummary {
 
 template <class T>  // float or BFloat16Bits; arithmetic is float32, long sums are float64
 struct RowKernels {
-  // out = narrow(x / sqrt(mean(x^2) + epsilon)) * weight.   x, out: (rows, width); weight: (width)
-  void (*rms_norm)(int64_t rows, int64_t width, const T* x, const T* weight, float epsilon, T* out);
+  // out = narrow(x / sqrt(mean(x^2) + epsilon)) * (weight + offset).   x, out: (rows, width);
+  // weight: (width)
+  void (*rms_norm)(int64_t rows, int64_t width, const T* x, const T* weight, float offset,
+                   float epsilon, T* out);
 
   // The gradient at x, given the one at rms_norm's output; sizes as there.
-  void (*rms_norm_gradient)(int64_t rows, int64_t width, const T* x, const T* weight, float epsilon,
-                            const T* gradient, T* out);
+  void (*rms_norm_gradient)(int64_t rows, int64_t width, const T* x, const T* weight, float offset,
+                            float epsilon, const T* gradient, T* out);
 
   // Rotary embedding of one token, half-split form (Su et al. 2021): head h is read at x + h *
   // x_stride and goes to out + h * out_stride.   cosine, sine: (head_dim)

@@ -59,15 +59,16 @@ TYPED_TEST(RowKernelsOf, NormalizeLikePlainLoops) {
   for (const InstructionSet set : available_instruction_sets())
     for (const int64_t width : {1, 7, 64, 100, 576}) {
       const int64_t rows = 3;
+      const auto offset = static_cast<float>(width % 2);  // of the weight: 0 and 1
       const auto x = normal<T>(rows * width, 1, 3), weight = normal<T>(width, 2);
       std::vector<T> out(x.size());
-      row_kernels<T>(set).rms_norm(rows, width, x.data(), weight.data(), 1e-5F, out.data());
+      row_kernels<T>(set).rms_norm(rows, width, x.data(), weight.data(), offset, 1e-5F, out.data());
       for (int64_t row = 0; row < rows; ++row) {
         double squares = 0;
         for (int64_t i = 0; i < width; ++i) squares += std::pow(value(x[row * width + i]), 2);
         const double scale = 1 / std::sqrt(squares / static_cast<double>(width) + 1e-5);
         for (int64_t i = 0; i < width; ++i) {
-          const double expected = value(x[row * width + i]) * scale * value(weight[i]);
+          const double expected = value(x[row * width + i]) * scale * (value(weight[i]) + offset);
           this->expect_near(out[row * width + i], expected, std::abs(expected));
         }
       }
@@ -116,10 +117,11 @@ TYPED_TEST(RowKernelsOf, PullNormGradientsBackLikePlainLoops) {
   for (const InstructionSet set : available_instruction_sets())
     for (const int64_t width : {1, 7, 64, 100, 576}) {
       const int64_t rows = 3;
+      const auto offset = static_cast<float>(width % 2);  // of the weight: 0 and 1
       const auto x = normal<T>(rows * width, 1, 3), weight = normal<T>(width, 2),
                  gradient = normal<T>(rows * width, 12);
       std::vector<T> out(x.size());
-      row_kernels<T>(set).rms_norm_gradient(rows, width, x.data(), weight.data(), 1e-5F,
+      row_kernels<T>(set).rms_norm_gradient(rows, width, x.data(), weight.data(), offset, 1e-5F,
                                             gradient.data(), out.data());
       for (int64_t row = 0; row < rows; ++row) {
         const auto at = [&](const std::vector<T>& of, int64_t i) {
@@ -128,13 +130,13 @@ TYPED_TEST(RowKernelsOf, PullNormGradientsBackLikePlainLoops) {
         double squares = 0, product = 0, magnitude = 0;
         for (int64_t i = 0; i < width; ++i) {
           squares += std::pow(at(x, i), 2);
-          product += at(x, i) * value(weight[i]) * at(gradient, i);
-          magnitude += std::abs(at(x, i) * value(weight[i]) * at(gradient, i));
+          product += at(x, i) * (value(weight[i]) + offset) * at(gradient, i);
+          magnitude += std::abs(at(x, i) * (value(weight[i]) + offset) * at(gradient, i));
         }
         const auto size = static_cast<double>(width);
         const double scale = 1 / std::sqrt(squares / size + 1e-5);
         for (int64_t i = 0; i < width; ++i) {  // by every input through its own term and the mean
-          const double own = value(weight[i]) * at(gradient, i) * scale;
+          const double own = (value(weight[i]) + offset) * at(gradient, i) * scale;
           const double along = at(x, i) * std::pow(scale, 3) / size;
           this->expect_near(out[row * width + i], own - along * product,
                             std::abs(own) + std::abs(along) * magnitude);
@@ -272,7 +274,7 @@ TYPED_TEST(RowKernelsOf, PassNaNOn) {
     std::vector<T> out(40);
     row_kernels<T>(set).gated_silu(40, gate.data(), up.data(), out.data());
     for (int i = 0; i < 40; ++i) EXPECT_EQ(std::isnan(value(out[i])), i == 21) << i;
-    row_kernels<T>(set).rms_norm(1, 40, gate.data(), up.data(), 1e-5F, out.data());
+    row_kernels<T>(set).rms_norm(1, 40, gate.data(), up.data(), 0, 1e-5F, out.data());
     EXPECT_TRUE(std::isnan(value(out[0])));
     EXPECT_TRUE(std::isnan(row_kernels<T>(set).summarize(40, gate.data()).log_sum));
     EXPECT_TRUE(std::isnan(row_kernels<T>(set).cross_entropy(40, gate.data(), 3, out.data())));

@@ -13,29 +13,31 @@ struct LayerRows : Rows<T, kBytes> {
       Base::square_sum, Base::store_up_to, Base::width, Base::zip;
   using typename Base::Reals, typename Base::V;
 
-  static void rms_norm(int64_t rows, int64_t count, const T* x, const T* weight, float epsilon,
-                       T* out) {
+  static void rms_norm(int64_t rows, int64_t count, const T* x, const T* weight, float offset,
+                       float epsilon, T* out) {
     for (int64_t row = 0; row < rows; ++row, x += count, out += count) {
       const float mean = square_sum(x, count) / static_cast<float>(count);
       const Reals scale = V::all(1.0F / __builtin_sqrtf(mean + epsilon));
-      zip(count, x, weight, out, [&](Reals a, Reals w) { return narrow(a * scale) * w; });
+      zip(count, x, weight, out,
+          [&](Reals a, Reals w) { return narrow(a * scale) * (w + offset); });
     }
   }
 
-  // y = x r w with r = (mean(x^2) + epsilon)^(-1/2), so dx = r (u - x r^2 mean(u x)) with u = w dy.
+  // y = x r w with r = (mean(x^2) + epsilon)^(-1/2), so dx = r (u - x r^2 mean(u x)) with u = w dy,
+  // w with its offset.
   static void rms_norm_gradient(int64_t rows, int64_t count, const T* x, const T* weight,
-                                float epsilon, const T* gradient, T* out) {
+                                float offset, float epsilon, const T* gradient, T* out) {
     const auto size = static_cast<float>(count);
     for (int64_t row = 0; row < rows; ++row, x += count, gradient += count, out += count) {
       const float scale = 1.0F / __builtin_sqrtf(square_sum(x, count) / size + epsilon);
       const double product = long_sum(count, [&](int64_t at, int64_t some) {
-        return load_up_to(x + at, some) * load_up_to(weight + at, some) *
+        return load_up_to(x + at, some) * (load_up_to(weight + at, some) + offset) *
                load_up_to(gradient + at, some);
       });
       const Reals all = V::all(scale),
                   along = V::all(scale * scale * static_cast<float>(product) / size);
       for_each_part(count, [&](int64_t at, int64_t some) {
-        const Reals u = load_up_to(weight + at, some) * load_up_to(gradient + at, some);
+        const Reals u = (load_up_to(weight + at, some) + offset) * load_up_to(gradient + at, some);
         store_up_to(out + at, all * (u - load_up_to(x + at, some) * along), some);
       });
     }
