@@ -1,6 +1,8 @@
 #include "model/config.h"
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/error.h"
 #include "model/config_values.h"
@@ -59,6 +61,50 @@ std::string text_or(const json& object, const char* key, const std::string& othe
   require(object.at(key).is_string(), "config.json: {}: expected a string, found {}", key,
           shown(object.at(key)));
   return object.at(key).get<std::string>();
+}
+
+double number_or_none(const json& object, const char* key, double otherwise) {
+  return object.contains(key) ? number_or(object, key, 0) : otherwise;
+}
+
+json with_defaults(json config, std::initializer_list<std::pair<const char*, json>> defaults) {
+  for (const auto& [key, value] : defaults)
+    if (!config.contains(key)) config[key] = value;
+  return config;
+}
+
+std::vector<bool> windowed_layers(const json& config, int64_t layers,
+                                  const std::function<bool(int64_t)>& otherwise) {
+  std::vector<bool> windowed;
+  if (!given(config, "layer_types")) {
+    for (int64_t i = 0; i < layers; ++i) windowed.push_back(otherwise(i));
+    return windowed;
+  }
+  const json& types = config.at("layer_types");
+  require(types.is_array() && types.size() == static_cast<size_t>(layers),
+          "config.json: layer_types: expected a list of {} names, found {}", layers, shown(types));
+  for (const json& type : types) {
+    require(type == "sliding_attention" || type == "full_attention",
+            "config.json: layer_types: expected full_attention or sliding_attention, found {}",
+            shown(type));
+    windowed.push_back(type == "sliding_attention");
+  }
+  return windowed;
+}
+
+Activation activation_or(const json& object, const char* key, const std::string& otherwise) {
+  // gelu_new and gelu_fast are the tanh form, written in other ways
+  static const std::map<std::string, Activation> known = {
+      {"silu", Activation::kSilu},          {"swish", Activation::kSilu},
+      {"gelu", Activation::kGelu},          {"gelu_new", Activation::kGeluTanh},
+      {"gelu_fast", Activation::kGeluTanh}, {"gelu_pytorch_tanh", Activation::kGeluTanh},
+      {"relu", Activation::kRelu}};
+  const std::string name = text_or(object, key, otherwise);
+  const auto found = known.find(name);
+  if (found != known.end()) return found->second;
+  std::string names;
+  for (const auto& [each, activation] : known) names += (names.empty() ? "" : ", ") + each;
+  fail("config.json: {} '{}' is not supported; supported are {}", key, printable(name), names);
 }
 
 namespace {
@@ -185,6 +231,24 @@ std::string architecture_of(const json& config) {
 
 json online_rotation_json(uint64_t seed) {
   return {{kOnlineRotation, {{"seed", seed}}}};
+}
+
+void parse_upper_window(const json& config, ModelConfig& model) {
+  constexpr int64_t kWindow = 4096, kFullLayers = 28;
+  const bool none = config.contains("sliding_window") && !given(config, "sliding_window");
+  const bool asked = flag_or(config, "use_sliding_window", false) && !none;
+  const std::vector<bool> windowed = windowed_layers(config, model.layers, [&](int64_t layer) {
+    const char* key = "max_window_layers";
+    const bool zero = given(config, key) && config.at(key) == 0;
+    return zero || layer >= positive_or(config, key, kFullLayers);
+  });
+  const bool any = std::find(windowed.begin(), windowed.end(), true) != windowed.end();
+  require(asked || !any || !given(config, "layer_types"),
+          "config.json: layer_types names sliding_attention, yet use_sliding_window or "
+          "sliding_window says that there is no window");
+  if (!asked || !any) return;
+  model.sliding_window = positive_or(config, "sliding_window", kWindow);
+  model.windowed = windowed;
 }
 
 ModelConfig parse_llama_config(const json& config) {

@@ -17,14 +17,25 @@ struct RopeScaling {
   int64_t original_context = 8192;
 };
 
+enum class Activation { kSilu, kGelu, kGeluTanh, kRelu };
+
 struct ModelConfig {
   std::string architecture;  // "LlamaForCausalLM"
   int64_t layers = 0, hidden = 0, intermediate = 0, vocab = 0, context = 0;
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   double norm_epsilon = 1e-5, rope_theta = 10000;
   RopeScaling rope_scaling;
-  int64_t sliding_window = 0;  // 0: none
-  std::vector<bool> windowed;  // by layer, whether it has that window; empty: all have
+  int64_t sliding_window = 0;   // 0: none
+  std::vector<bool> windowed;   // by layer, whether it has that window; empty: all have
+  std::vector<bool> rotary;     // by layer, whether positions turn queries and keys; empty: all do
+  double local_rope_theta = 0;  // of layers with a window, unscaled; 0: as the others
+  Activation activation = Activation::kSilu;
+  double norm_offset = 0;                   // added to the weights of all norms
+  double embedding_scale = 1;               // times the embedding's rows
+  double residual_scale = 1;                // times what is added to the residual stream
+  double attention_scale = 0;               // times queries times keys; 0: head_dim^-1/2
+  double attention_cap = 0;                 // scores s become cap tanh(s / cap); 0: none
+  double logit_divisor = 1, logit_cap = 0;  // of the head's output, the cap last
   bool attention_bias = false, mlp_bias = false, tied_embeddings = false;
   // The input of every down projection is multiplied by hadamard(intermediate, seed) before the
   // linear sees it (matrix/orthogonal.h; methods.md 8.2, step 5); none: as published.
@@ -36,6 +47,9 @@ struct ModelConfig {
 
   int64_t window_of(int64_t layer) const {
     return windowed.empty() || windowed[static_cast<size_t>(layer)] ? sliding_window : 0;
+  }
+  bool is_rotary(int64_t layer) const {
+    return rotary.empty() || rotary[static_cast<size_t>(layer)];
   }
 };
 
@@ -51,5 +65,12 @@ std::string architecture_of(const nlohmann::json& config);
 // to 5.24). Errors: missing or senseless numbers; activation other than silu; a rope type other
 // than default, linear, llama3.
 ModelConfig parse_llama_config(const nlohmann::json& config);
+
+// What Gemma 2 and 3 have in common: all but caps and which layers have the window.
+ModelConfig parse_gemma_config(const nlohmann::json& config);
+
+// Qwen's window: where use_sliding_window asks for it, in the layers that layer_types names or from
+// max_window_layers on.
+void parse_upper_window(const nlohmann::json& config, ModelConfig& model);
 
 }  // namespace halftone

@@ -69,8 +69,14 @@ int64_t size_of(Dim dim, const ModelConfig& config) {
       return config.heads * config.head_dim;
     case Dim::kKeyValue:
       return config.kv_heads * config.head_dim;
+    case Dim::kQueryKeyValue:
+      return (config.heads + 2 * config.kv_heads) * config.head_dim;
+    case Dim::kHeadDim:
+      return config.head_dim;
     case Dim::kIntermediate:
       return config.intermediate;
+    case Dim::kGateUp:
+      return 2 * config.intermediate;
   }
   return 0;
 }

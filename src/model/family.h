@@ -22,7 +22,16 @@
 
 namespace halftone {
 
-enum class Dim { kVocab, kHidden, kQuery, kKeyValue, kIntermediate };
+enum class Dim {
+  kVocab,
+  kHidden,
+  kQuery,
+  kKeyValue,
+  kQueryKeyValue,  // queries, keys, values in one
+  kHeadDim,
+  kIntermediate,
+  kGateUp,  // both in one
+};
 
 // What decides whether a tensor is there: see is_present and stored_tensors.h.
 enum class Presence { kAlways, kNever, kAttentionBias, kMlpBias, kUntied };
@@ -68,12 +77,25 @@ struct BlockTable {
 // What a family works out once for a length of sequence.
 struct Positions {
   RopeTable rope;
+  RopeTable local_rope = {};  // of layers with a window, where theirs is another one
 };
+
+// The norms a block may have, by where they stand: of each, its place in Block::tensors; -1: none.
+struct NormPlaces {
+  int attention_in = -1, attention_out = -1, mlp_in = -1, mlp_out = -1;
+  int query = -1, key = -1;  // of each head, or of all: as wide as their weights
+};
+
+enum class RopeKind { kNone, kOwn, kLocal };
 
 // What may differ from one block to the next.
 struct LayerConfig {
   AttentionOptions attention;
-  double norm_epsilon = 1e-5;
+  double norm_epsilon = 1e-5, norm_offset = 0;
+  double residual_scale = 1;
+  Activation activation = Activation::kSilu;
+  RopeKind rope = RopeKind::kOwn;
+  NormPlaces norms = {};
 };
 
 // One block's weights, in the dtype and on the device they are computed in.
@@ -129,7 +151,7 @@ struct Family {
   Positions (*positions)(const ModelConfig& config, int64_t length, at::Device device,
                          at::ScalarType dtype);
   // ids: (batch, length) -> (batch, length, hidden)
-  at::Tensor (*embed)(const RowLookup& rows, const at::Tensor& ids);
+  at::Tensor (*embed)(const ModelConfig& config, const RowLookup& rows, const at::Tensor& ids);
   // What the linears of `stage` read.
   std::vector<StageInput> (*inputs)(const Block& block, int stage, const BlockState& state);
   // From what the stage's linears gave, (batch, length, out) each, to the state before the next.
@@ -137,6 +159,7 @@ struct Family {
                   BlockState& state);
   // hidden: (..., hidden), the last block's output -> (..., vocab)
   at::Tensor (*logits)(const ModelConfig& config, const Head& head, const at::Tensor& hidden);
+  const char* unrotatable = nullptr;  // why the residual stream cannot be rotated; null: it can
 };
 
 // Every family this program knows.

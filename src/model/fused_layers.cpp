@@ -20,7 +20,12 @@ int64_t rows_per_task(int64_t width) {
   return std::max<int64_t>(1, kElementsPerTask / width);
 }
 
-at::Tensor normalize(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+// What is added to a norm's weight, and under its root.
+struct NormNumbers {
+  double epsilon, offset;
+};
+
+at::Tensor normalize(const at::Tensor& x, const at::Tensor& weight, NormNumbers norm) {
   at::Tensor out = at::empty_like(x);
   const int64_t width = x.size(-1), rows = x.numel() / width;
   with_type_of(x, [&]<class T>(T) {
@@ -28,7 +33,8 @@ at::Tensor normalize(const at::Tensor& x, const at::Tensor& weight, double epsil
     const T *from = numbers<T>(x), *scale = numbers<T>(weight);
     T* to = numbers_of<T>(out);
     at::parallel_for(0, rows, rows_per_task(width), [&](int64_t begin, int64_t end) {
-      kernels.rms_norm(end - begin, width, from + begin * width, scale, static_cast<float>(epsilon),
+      kernels.rms_norm(end - begin, width, from + begin * width, scale,
+                       static_cast<float>(norm.offset), static_cast<float>(norm.epsilon),
                        to + begin * width);
     });
   });
@@ -36,7 +42,7 @@ at::Tensor normalize(const at::Tensor& x, const at::Tensor& weight, double epsil
 }
 
 // gradient: contiguous, like x
-at::Tensor normalize_backward(const at::Tensor& x, const at::Tensor& weight, double epsilon,
+at::Tensor normalize_backward(const at::Tensor& x, const at::Tensor& weight, NormNumbers norm,
                               const at::Tensor& gradient) {
   at::Tensor out = at::empty_like(x);
   const int64_t width = x.size(-1), rows = x.numel() / width;
@@ -46,8 +52,8 @@ at::Tensor normalize_backward(const at::Tensor& x, const at::Tensor& weight, dou
     T* to = numbers_of<T>(out);
     at::parallel_for(0, rows, rows_per_task(width), [&](int64_t begin, int64_t end) {
       kernels.rms_norm_gradient(end - begin, width, from + begin * width, scale,
-                                static_cast<float>(epsilon), back + begin * width,
-                                to + begin * width);
+                                static_cast<float>(norm.offset), static_cast<float>(norm.epsilon),
+                                back + begin * width, to + begin * width);
     });
   });
   return out;
@@ -126,15 +132,17 @@ variable_list gate_backward(const at::Tensor& gate, const at::Tensor& up,
 
 struct RmsNorm : Function<RmsNorm> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            double epsilon) {
+                            double epsilon, double offset) {
     context->save_for_backward({x, weight});
     context->saved_data["epsilon"] = epsilon;
-    return normalize(x, weight, epsilon);
+    context->saved_data["offset"] = offset;
+    return normalize(x, weight, {epsilon, offset});
   }
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const variable_list saved = context->get_saved_variables();
-    return {normalize_backward(saved[0], saved[1], context->saved_data["epsilon"].toDouble(),
-                               gradients[0].contiguous()),
+    const NormNumbers norm{context->saved_data["epsilon"].toDouble(),
+                           context->saved_data["offset"].toDouble()};
+    return {normalize_backward(saved[0], saved[1], norm, gradients[0].contiguous()), Variable(),
             Variable(), Variable()};
   }
 };
@@ -165,8 +173,9 @@ struct GatedSilu : Function<GatedSilu> {
 
 }  // namespace
 
-at::Tensor fused_rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
-  return RmsNorm::apply(x, weight, epsilon);
+at::Tensor fused_rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon,
+                          double offset) {
+  return RmsNorm::apply(x, weight, epsilon, offset);
 }
 
 at::Tensor fused_rope(const at::Tensor& x, int64_t heads, const RopeTable& table) {

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "model/compute.h"
@@ -13,21 +14,65 @@
 namespace halftone {
 namespace {
 
-// (length, length), true where position i may see position j.
-at::Tensor sliding_mask(int64_t length, int64_t window, at::Device device) {
-  const at::Tensor position = at::arange(length, at::device(device).dtype(at::kLong));
-  const at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
-  return distance.ge(0).logical_and(distance.lt(window));
+constexpr int64_t kQueriesAtOnce = 512;  // whose scores are held, where they are computed apart
+
+// Positions begin to end - 1.
+struct Span {
+  int64_t begin, end;
+};
+
+// (queries, keys), true where the one may see the other.   window: 0, all before it
+at::Tensor visible(Span queries, Span keys, int64_t window, at::Device device) {
+  const auto positions = [&](Span span) {
+    return at::arange(span.begin, span.end, at::device(device).dtype(at::kLong));
+  };
+  const at::Tensor distance = positions(queries).unsqueeze(1) - positions(keys).unsqueeze(0);
+  const at::Tensor before = distance.ge(0);
+  return window > 0 ? before.logical_and(distance.lt(window)) : before;
+}
+
+// Attention whose scores are capped before the softmax, some queries at a time.   q, k, v: (batch,
+// heads, length, head_dim), as many heads each -> as q
+at::Tensor capped_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const AttentionOptions& options) {
+  const int64_t length = q.size(2);
+  const double scale =
+      options.scale > 0 ? options.scale : 1 / std::sqrt(static_cast<double>(q.size(3)));
+  std::vector<at::Tensor> mixed;
+  for (int64_t begin = 0; begin < length; begin += kQueriesAtOnce) {
+    const Span queries{begin, std::min(length, begin + kQueriesAtOnce)};
+    const Span keys{options.window > 0 ? std::max<int64_t>(0, begin - options.window + 1) : 0,
+                    queries.end};
+    const auto part = [](const at::Tensor& x, Span span) {
+      return x.narrow(2, span.begin, span.end - span.begin);
+    };
+    const at::Tensor scores =
+        widened(at::matmul(part(q, queries), part(k, keys).transpose(2, 3))) * scale;
+    const at::Tensor hidden = visible(queries, keys, options.window, q.device()).logical_not();
+    const at::Tensor weights =
+        at::softmax(soft_capped(scores, options.cap)
+                        .masked_fill(hidden, -std::numeric_limits<double>::infinity()),
+                    -1);
+    mixed.push_back(at::matmul(weights.to(v.scalar_type()), part(v, keys)));
+  }
+  return at::cat(mixed, 2);
 }
 
 }  // namespace
 
-at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon, double offset) {
   if (lies_in_rows(x) && lies_in_rows(weight) && x.scalar_type() == weight.scalar_type())
-    return fused_rms_norm(x, weight, epsilon);
+    return fused_rms_norm(x, weight, epsilon, offset);
   const at::Tensor wide = widened(x);
   const at::Tensor scale = at::rsqrt(wide.square().mean({-1}, true) + epsilon);
-  return (wide * scale).to(x.scalar_type()) * weight;
+  const at::Tensor normalized = (wide * scale).to(x.scalar_type());
+  if (offset == 0) return normalized * weight;
+  return (widened(normalized) * (widened(weight) + offset)).to(x.scalar_type());
+}
+
+at::Tensor rms_norm_of_parts(const at::Tensor& x, const at::Tensor& weight, double epsilon,
+                             double offset) {
+  return rms_norm(x.unflatten(-1, {-1, weight.size(0)}), weight, epsilon, offset).flatten(-2);
 }
 
 // Llama-3: transformers' modeling_rope_utils, _compute_llama3_parameters.
@@ -72,6 +117,7 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
     return x.view({batch, length, heads, options.head_dim}).transpose(1, 2);
   };
   const auto turned = [&](const at::Tensor& x, int64_t heads) {
+    if (!table.cos.defined()) return by_head(x, heads);
     return lies_in_rows(x) ? fused_rope(x, heads, table) : apply_rope(by_head(x, heads), table);
   };
   const at::Tensor queries = turned(q, options.heads);
@@ -79,25 +125,52 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
   // on copies, and on other devices not all of its kernels can share
   const int64_t sharing = options.heads / options.kv_heads;
   const bool backward = at::GradMode::is_enabled() && q.requires_grad();
-  const bool copied = sharing > 1 && (backward || !q.is_cpu());
+  const bool capped = options.cap > 0;
+  const bool copied = sharing > 1 && (backward || capped || !q.is_cpu());
   const auto for_every_query = [&](const at::Tensor& x) {
     return copied ? x.repeat_interleave(sharing, 1) : x;
   };
   const at::Tensor keys = for_every_query(turned(k, options.kv_heads));
   const at::Tensor values = for_every_query(by_head(v, options.kv_heads));
-  const bool windowed = options.window > 0 && options.window < length;
-  std::optional<at::Tensor> mask;
-  if (windowed) mask = sliding_mask(length, options.window, q.device());
-  const at::Tensor mixed =
-      at::scaled_dot_product_attention(queries, keys, values, mask, /*dropout_p=*/0.0,
-                                       /*is_causal=*/!windowed, /*scale=*/std::nullopt,
-                                       /*enable_gqa=*/sharing > 1 && !copied);
+  const auto mix = [&] {
+    if (capped) return capped_attention(queries, keys, values, options);
+    const bool windowed = options.window > 0 && options.window < length;
+    std::optional<at::Tensor> mask;
+    if (windowed) mask = visible({0, length}, {0, length}, options.window, q.device());
+    return at::scaled_dot_product_attention(
+        queries, keys, values, mask, /*dropout_p=*/0.0, /*is_causal=*/!windowed,
+        options.scale > 0 ? std::optional<double>(options.scale) : std::nullopt,
+        /*enable_gqa=*/sharing > 1 && !copied);
+  };
+  const at::Tensor mixed = mix();
   return mixed.transpose(1, 2).reshape({batch, length, options.heads * options.head_dim});
 }
 
 at::Tensor gated_silu(const at::Tensor& gate, const at::Tensor& up) {
   if (lies_in_rows(gate) && lies_in_rows(up)) return fused_gated_silu(gate, up);
   return at::silu(gate) * up;
+}
+
+at::Tensor activated(const at::Tensor& x, Activation activation) {
+  switch (activation) {
+    case Activation::kSilu:
+      return at::silu(x);
+    case Activation::kGelu:
+      return at::gelu(x);
+    case Activation::kGeluTanh:
+      return at::gelu(x, "tanh");
+    case Activation::kRelu:
+      return at::relu(x);
+  }
+  return x;
+}
+
+at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, Activation activation) {
+  return activation == Activation::kSilu ? gated_silu(gate, up) : activated(gate, activation) * up;
+}
+
+at::Tensor soft_capped(const at::Tensor& x, double cap) {
+  return cap > 0 ? (x / cap).tanh() * cap : x;
 }
 
 }  // namespace halftone

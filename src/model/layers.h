@@ -10,9 +10,14 @@
 
 namespace halftone {
 
-// x / sqrt(mean(x^2) + epsilon) * weight, the mean in float32 or wider (Zhang & Sennrich 2019).  x:
-// (batch, length, hidden)
-at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight /* (hidden) */, double epsilon);
+// x / sqrt(mean(x^2) + epsilon) * (weight + offset), the mean in float32 or wider (Zhang & Sennrich
+// 2019).   x: (..., width); weight: (width)
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon,
+                    double offset = 0);
+// The same of every part of x that is as wide as the weight: of each head, or of all.
+// x: (..., a multiple of width)
+at::Tensor rms_norm_of_parts(const at::Tensor& x, const at::Tensor& weight, double epsilon,
+                             double offset = 0);
 
 // Rotary embeddings (Su et al. 2021), half-split form: cos and sin of every position and frequency
 // pair.
@@ -34,15 +39,23 @@ at::Tensor apply_rope(const at::Tensor& x, const RopeTable& table);
 struct AttentionOptions {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   int64_t window = 0;  // each position sees so many, itself the last; 0: all before it
+  double scale = 0;    // of q k^T; 0: head_dim^-1/2
+  double cap = 0;      // scores s become cap * tanh(s / cap); 0: they stay
 };
 
 // Causal attention with grouped key/value heads. q: (batch, length, heads * head_dim), k, v:
-// (batch, length, kv_heads * head_dim)
+// (batch, length, kv_heads * head_dim); an undefined table turns nothing
 // -> (batch, length, heads * head_dim)
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const RopeTable& table, const AttentionOptions& options);
 
 // silu(gate) * up (Shazeer 2020).
 at::Tensor gated_silu(const at::Tensor& gate, const at::Tensor& up);
+at::Tensor activated(const at::Tensor& x, Activation activation);
+// activated(gate) * up
+at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, Activation activation);
+
+// cap * tanh(x / cap); 0: x.
+at::Tensor soft_capped(const at::Tensor& x, double cap);
 
 }  // namespace halftone

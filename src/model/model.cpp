@@ -120,7 +120,7 @@ at::Tensor Model::embed(const at::Tensor& ids, const Execution& execution) const
     source_->release(name);
     return converted.unflatten(0, index.sizes());
   };
-  return family_->embed(rows, ids);
+  return family_->embed(config_, rows, ids);
 }
 
 std::vector<at::Tensor> Model::advance(const Block& block, int stage,

@@ -33,7 +33,10 @@ RotatedWeights::RotatedWeights(std::shared_ptr<const WeightSource> source, const
     const std::string name = tensor.name;
     places_.emplace(name, std::move(tensor));
   }
-  require(any, "transform.rotation: the {} family cannot be rotated", family.name);
+  require(any && family.unrotatable == nullptr,
+          "transform.rotation: the {} family cannot be rotated{}{}", family.name,
+          family.unrotatable == nullptr ? "" : ": ",
+          family.unrotatable == nullptr ? "" : family.unrotatable);
 }
 
 std::vector<std::string> RotatedWeights::names() const {

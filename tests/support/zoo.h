@@ -1,0 +1,41 @@
+// The small trained models of ../shared/data/models/zoo, one a family: a row here is a model that
+// the tests of every room run over.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "support/fixtures.h"
+
+namespace halftone::testing {
+
+struct ZooModel {
+  const char* name;     // its folder, and its file of golden values
+  bool rotates = true;  // transform.rotation is legal
+
+  std::filesystem::path folder() const { return shared_data("models/zoo") / name; }
+  std::filesystem::path golden() const {
+    return shared_data("golden/zoo") / (std::string(name) + ".safetensors");
+  }
+};
+
+inline std::ostream& operator<<(std::ostream& out, const ZooModel& model) {
+  return out << model.name;
+}
+
+inline const std::vector<ZooModel>& zoo_models() {
+  static const std::vector<ZooModel> models = {
+      {"llama3"}, {"mistral"},       {"qwen2"},
+  };
+  return models;
+}
+
+// Of INSTANTIATE_TEST_SUITE_P.
+inline std::string zoo_name(const ::testing::TestParamInfo<ZooModel>& info) {
+  return info.param.name;
+}
+
+}  // namespace halftone::testing
