@@ -31,15 +31,15 @@ Model open(const ZooModel& zoo) {
 }
 
 // A model's hidden states and logits of one window of tokens.
-struct Run {
+struct Outputs {
   at::Tensor embedding, block0, last, logits;  // (length, width)
 };
 
-Run run(const Model& model, const at::Tensor& ids, const Execution& execution) {
+Outputs run(const Model& model, const at::Tensor& ids, const Execution& execution) {
   const at::NoGradGuard no_grad;
   const Positions positions = model.positions(ids.size(0), execution);
   BlockState state{model.embed(ids.unsqueeze(0), execution)};
-  Run result{.embedding = state.hidden[0]};
+  Outputs result{state.hidden[0], {}, {}, {}};
   for (int64_t i = 0; i < model.config().layers; ++i) {
     model.run_block(model.load_block(i, execution, positions), state);
     if (i == 0) result.block0 = state.hidden[0];
@@ -60,7 +60,7 @@ TEST_P(GoldenZoo, HiddenStatesAndLogitsEqualTransformers) {
     const auto value = [&](const std::string& name) {
       return golden.view(*golden.find(window + "." + name));
     };
-    const Run found = run(model, value("ids"), {at::kCPU, at::kFloat, 1});
+    const Outputs found = run(model, value("ids"), {at::kCPU, at::kFloat, 1});
     const at::Tensor log_sums = at::logsumexp(found.logits.to(at::kDouble), {-1});
     EXPECT_LT(largest_relative_difference(log_sums, value("lse")), kTolerance) << window;
     for (const auto& [name, whole] : {std::pair{"hidden.embedding", found.embedding},
