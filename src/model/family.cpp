@@ -43,6 +43,7 @@ const std::vector<Family>& families() {
   static const std::vector<Family> list = {
       llama_family(),
       qwen2_family(),
+      qwen3_family(),
   };
   return list;
 }

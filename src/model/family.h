@@ -184,5 +184,6 @@ std::vector<NamedTensor> tensors_of(const Family& family, const ModelConfig& con
 
 Family llama_family();
 Family qwen2_family();
+Family qwen3_family();
 
 }  // namespace halftone

@@ -15,6 +15,7 @@ namespace halftone::testing {
 struct ZooModel {
   const char* name;     // its folder, and its file of golden values
   bool rotates = true;  // transform.rotation is legal
+  bool gguf = true;     // llama.cpp computes it as it is
 
   std::filesystem::path folder() const { return shared_data("models/zoo") / name; }
   std::filesystem::path golden() const {
@@ -28,7 +29,10 @@ inline std::ostream& operator<<(std::ostream& out, const ZooModel& model) {
 
 inline const std::vector<ZooModel>& zoo_models() {
   static const std::vector<ZooModel> models = {
-      {"llama3"}, {"mistral"},       {"qwen2"},
+      {"llama3"},
+      {"mistral", true, false},
+      {"qwen2"},
+      {"qwen3"},
   };
   return models;
 }
