@@ -44,6 +44,7 @@ const std::vector<Family>& families() {
       llama_family(),
       qwen2_family(),
       qwen3_family(),
+      granite_family(),
   };
   return list;
 }

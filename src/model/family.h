@@ -185,5 +185,6 @@ std::vector<NamedTensor> tensors_of(const Family& family, const ModelConfig& con
 Family llama_family();
 Family qwen2_family();
 Family qwen3_family();
+Family granite_family();
 
 }  // namespace halftone
