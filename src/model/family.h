@@ -186,5 +186,6 @@ Family llama_family();
 Family qwen2_family();
 Family qwen3_family();
 Family granite_family();
+Family olmo2_family();
 
 }  // namespace halftone
