@@ -187,5 +187,6 @@ Family qwen2_family();
 Family qwen3_family();
 Family granite_family();
 Family olmo2_family();
+Family phi3_family();
 
 }  // namespace halftone

@@ -29,7 +29,8 @@ inline std::ostream& operator<<(std::ostream& out, const ZooModel& model) {
 
 inline const std::vector<ZooModel>& zoo_models() {
   static const std::vector<ZooModel> models = {
-      {"llama3"}, {"mistral", true, false}, {"qwen2"}, {"qwen3"}, {"granite"}, {"olmo2", false},
+      {"llama3"},       {"mistral", true, false}, {"qwen2"}, {"qwen3"}, {"granite"},
+      {"olmo2", false}, {"phi3", true, false},
   };
   return models;
 }
