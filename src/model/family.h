@@ -188,5 +188,6 @@ Family qwen3_family();
 Family granite_family();
 Family olmo2_family();
 Family phi3_family();
+Family smollm3_family();
 
 }  // namespace halftone

@@ -66,6 +66,11 @@ TEST(Forward, Qwen2WithAWindowInItsUpperLayersEqualsTransformers) {
   expect_golden_forward(test_data("forward/qwen2"), test_data("forward/qwen2_forward.safetensors"));
 }
 
+TEST(Forward, SmolLM3WithALayerWithoutRotaryEmbeddingsEqualsTransformers) {
+  expect_golden_forward(test_data("forward/smollm3"),
+                        test_data("forward/smollm3_forward.safetensors"));
+}
+
 TEST(GoldenForward, BabyllamaEqualsTransformers) {
   HALFTONE_REQUIRE_SHARED("golden/forward");
   expect_golden_forward(shared_data("models/babyllama_tok105/hf"),
