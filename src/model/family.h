@@ -189,5 +189,6 @@ Family granite_family();
 Family olmo2_family();
 Family phi3_family();
 Family smollm3_family();
+Family gemma2_family();
 
 }  // namespace halftone

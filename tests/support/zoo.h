@@ -29,8 +29,14 @@ inline std::ostream& operator<<(std::ostream& out, const ZooModel& model) {
 
 inline const std::vector<ZooModel>& zoo_models() {
   static const std::vector<ZooModel> models = {
-      {"llama3"},       {"mistral", true, false}, {"qwen2"}, {"qwen3"}, {"granite"},
-      {"olmo2", false}, {"phi3", true, false},
+      {"llama3"},
+      {"mistral", true, false},
+      {"qwen2"},
+      {"qwen3"},
+      {"granite"},
+      {"olmo2", false},
+      {"phi3", true, false},
+      {"gemma2", false, false},
   };
   return models;
 }
