@@ -190,5 +190,6 @@ Family olmo2_family();
 Family phi3_family();
 Family smollm3_family();
 Family gemma2_family();
+Family gemma3_family();
 
 }  // namespace halftone

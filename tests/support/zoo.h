@@ -37,6 +37,7 @@ inline const std::vector<ZooModel>& zoo_models() {
       {"olmo2", false},
       {"phi3", true, false},
       {"gemma2", false, false},
+      {"gemma3_text", false, false},
   };
   return models;
 }
