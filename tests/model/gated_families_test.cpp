@@ -1,0 +1,220 @@
+// Config keys and tables of the families that fill in the gated block, as transformers 5.24 reads
+// them (their forward passes: zoo_test.cpp, forward_test.cpp).
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "model/family.h"
+#include "support/fixtures.h"
+
+namespace halftone {
+namespace {
+
+using ::halftone::testing::message_of;
+using nlohmann::json;
+
+ModelConfig parsed(const char* architecture, const json& changes = json::object()) {
+  json config = {
+      {"architectures", {architecture}}, {"num_hidden_layers", 6}, {"hidden_size", 256},
+      {"intermediate_size", 96},         {"vocab_size", 50},       {"num_attention_heads", 32}};
+  config.update(changes);
+  return find_family(architecture).parse_config(config);
+}
+
+std::string refusal(const char* architecture, const json& changes) {
+  return message_of([&] { (void)parsed(architecture, changes); });
+}
+
+std::vector<int64_t> windows_of(const ModelConfig& config) {
+  std::vector<int64_t> windows;
+  for (int64_t i = 0; i < config.layers; ++i) windows.push_back(config.window_of(i));
+  return windows;
+}
+
+using Windows = std::vector<int64_t>;
+
+TEST(Qwen3Config, AbsentKeysMeanWhatTheLibraryFillsIn) {
+  const ModelConfig config = parsed("Qwen3ForCausalLM");
+  EXPECT_EQ(config.kv_heads, 32);
+  EXPECT_EQ(config.head_dim, 128);
+  EXPECT_EQ(config.context, 32768);
+  EXPECT_EQ(config.rope_theta, 10000);
+  EXPECT_FALSE(config.tied_embeddings);
+}
+
+TEST(Qwen3Config, HasQwen2sWindow) {
+  EXPECT_EQ(windows_of(parsed(
+                "Qwen3ForCausalLM",
+                {{"use_sliding_window", true}, {"sliding_window", 8}, {"max_window_layers", 4}})),
+            (Windows{0, 0, 0, 0, 8, 8}));
+}
+
+TEST(Qwen3Family, NormalizesEachHeadAndHasBiasesOfAttentionAlone) {
+  const ModelConfig config =
+      parsed("Qwen3ForCausalLM", {{"attention_bias", true}, {"mlp_bias", true}});
+  const BlockTable table = find_family("Qwen3ForCausalLM").block(config, 0);
+  EXPECT_EQ(table.tensors.back().name, "self_attn.k_norm.weight");
+  EXPECT_EQ(size_of(table.tensors.back().shape[0], config), 128);
+  std::vector<std::string> biased;
+  for (const LinearSpec& linear : table.linears)
+    if (is_present(linear.bias, config)) biased.push_back(linear.name);
+  EXPECT_EQ(biased, (std::vector<std::string>{"self_attn.q_proj", "self_attn.k_proj",
+                                              "self_attn.v_proj", "self_attn.o_proj"}));
+}
+
+TEST(GraniteConfig, HasFourMultipliersThatAreOneWhereAbsent) {
+  const ModelConfig plain = parsed("GraniteForCausalLM");
+  EXPECT_EQ(plain.embedding_scale, 1);
+  EXPECT_EQ(plain.residual_scale, 1);
+  EXPECT_EQ(plain.attention_scale, 1);  // not head_dim^-1/2
+  EXPECT_EQ(plain.logit_divisor, 1);
+  const ModelConfig config = parsed("GraniteForCausalLM", {{"embedding_multiplier", 12},
+                                                           {"residual_multiplier", 0.5},
+                                                           {"attention_multiplier", 0.25},
+                                                           {"logits_scaling", 4}});
+  EXPECT_EQ(config.embedding_scale, 12);
+  EXPECT_EQ(config.residual_scale, 0.5);
+  EXPECT_EQ(config.attention_scale, 0.25);
+  EXPECT_EQ(config.logit_divisor, 4);
+  EXPECT_NE(refusal("GraniteForCausalLM", {{"logits_scaling", 0}}).find("logits_scaling"),
+            std::string::npos);
+}
+
+TEST(Olmo2Family, NormalizesBehindAttentionAndMlpAndAllHeadsTogether) {
+  const ModelConfig config = parsed("Olmo2ForCausalLM", {{"num_key_value_heads", 8}});
+  EXPECT_EQ(config.norm_epsilon, 1e-5);
+  const Family& family = find_family("Olmo2ForCausalLM");
+  const NormPlaces norms = family.layer(config, 0).norms;
+  EXPECT_EQ(norms.attention_in, -1);
+  EXPECT_EQ(norms.mlp_in, -1);
+  const BlockTable table = family.block(config, 0);
+  const auto width_at = [&](int place) {
+    return size_of(table.tensors[static_cast<size_t>(place)].shape[0], config);
+  };
+  EXPECT_EQ(width_at(norms.attention_out), 256);
+  EXPECT_EQ(width_at(norms.query), 256);
+  EXPECT_EQ(width_at(norms.key), 64);
+}
+
+TEST(Phi3Config, HasItsWindowInAllLayersOrNone) {
+  EXPECT_EQ(windows_of(parsed("Phi3ForCausalLM")), Windows(6, 0));
+  EXPECT_EQ(windows_of(parsed("Phi3ForCausalLM", {{"sliding_window", nullptr}})), Windows(6, 0));
+  EXPECT_EQ(windows_of(parsed("Phi3ForCausalLM", {{"sliding_window", 7}})), Windows(6, 7));
+}
+
+TEST(Phi3Config, RefusesWhatItDoesNotComputeByName) {
+  EXPECT_NE(refusal("Phi3ForCausalLM", {{"rope_scaling", {{"type", "yarn"}}}}).find("yarn"),
+            std::string::npos);
+  EXPECT_NE(refusal("Phi3ForCausalLM", {{"hidden_act", "gelu"}}).find("hidden_act"),
+            std::string::npos);
+}
+
+TEST(Phi3Family, HoldsQueriesKeysAndValuesInOneLinear) {
+  const ModelConfig config = parsed("Phi3ForCausalLM", {{"num_key_value_heads", 8}});
+  const BlockTable table = find_family("Phi3ForCausalLM").block(config, 0);
+  ASSERT_EQ(table.linears.size(), 4u);
+  EXPECT_EQ(size_of(table.linears[0].out, config), 256 + 2 * 64);
+  EXPECT_EQ(size_of(table.linears[2].out, config), 2 * 96);
+}
+
+TEST(SmolLM3Config, EveryFourthLayerTurnsNothingUnlessAListSaysOtherwise) {
+  using Flags = std::vector<bool>;
+  EXPECT_EQ(parsed("SmolLM3ForCausalLM").rotary, (Flags{true, true, true, false, true, true}));
+  EXPECT_EQ(parsed("SmolLM3ForCausalLM", {{"no_rope_layer_interval", 2}}).rotary,
+            (Flags{true, false, true, false, true, false}));
+  EXPECT_EQ(parsed("SmolLM3ForCausalLM", {{"no_rope_layers", {0, 1, 1, 1, 0, 1, 1}}}).rotary,
+            (Flags{false, true, true, true, false, true}));
+  EXPECT_NE(refusal("SmolLM3ForCausalLM", {{"no_rope_layers", {1, 1}}}).find("list of 6"),
+            std::string::npos);
+}
+
+TEST(SmolLM3Config, AbsentKeysMeanWhatTheLibraryFillsIn) {
+  const ModelConfig config = parsed("SmolLM3ForCausalLM");
+  EXPECT_EQ(config.kv_heads, 4);
+  EXPECT_EQ(config.rope_theta, 2e6);
+  EXPECT_EQ(config.context, 32768);
+  EXPECT_TRUE(config.tied_embeddings);
+  EXPECT_EQ(windows_of(config), Windows(6, 0));
+  EXPECT_EQ(windows_of(parsed("SmolLM3ForCausalLM",
+                              {{"use_sliding_window", true}, {"sliding_window", 9}})),
+            (Windows{0, 0, 0, 9, 0, 0}));
+}
+
+TEST(Gemma2Config, AbsentKeysMeanWhatTheLibraryFillsIn) {
+  const ModelConfig config = parsed("Gemma2ForCausalLM");
+  EXPECT_EQ(config.kv_heads, 4);
+  EXPECT_EQ(config.head_dim, 256);
+  EXPECT_EQ(config.attention_scale, 1.0 / 16);
+  EXPECT_EQ(config.attention_cap, 50);
+  EXPECT_EQ(config.logit_cap, 30);
+  EXPECT_EQ(config.embedding_scale, 16);
+  EXPECT_EQ(config.norm_offset, 1);
+  EXPECT_EQ(config.activation, Activation::kGeluTanh);
+  EXPECT_TRUE(config.tied_embeddings);
+  EXPECT_EQ(windows_of(config), (Windows{4096, 0, 4096, 0, 4096, 0}));
+}
+
+TEST(Gemma2Config, CapsThatAreNullAreNone) {
+  const ModelConfig config = parsed("Gemma2ForCausalLM", {{"attn_logit_softcapping", nullptr},
+                                                          {"final_logit_softcapping", nullptr}});
+  EXPECT_EQ(config.attention_cap, 0);
+  EXPECT_EQ(config.logit_cap, 0);
+}
+
+TEST(GemmaConfig, RefusesWhatItDoesNotComputeByName) {
+  for (const char* architecture : {"Gemma2ForCausalLM", "Gemma3ForCausalLM"}) {
+    EXPECT_NE(refusal(architecture, {{"use_bidirectional_attention", true}})
+                  .find("use_bidirectional_attention"),
+              std::string::npos);
+    EXPECT_NE(refusal(architecture, {{"hidden_activation", "mish"}}).find("mish"),
+              std::string::npos);
+    EXPECT_NE(refusal(architecture, {{"sliding_window", nullptr}}).find("sliding_window"),
+              std::string::npos);
+  }
+  EXPECT_NE(
+      refusal("Gemma3ForCausalLM", {{"attn_logit_softcapping", 50}}).find("attn_logit_softcapping"),
+      std::string::npos);
+}
+
+TEST(Gemma3Config, FiveLayersOfSixHaveAWindowUnlessTheConfigSaysOtherwise) {
+  EXPECT_EQ(windows_of(parsed("Gemma3ForCausalLM")), (Windows{4096, 4096, 4096, 4096, 4096, 0}));
+  EXPECT_EQ(windows_of(parsed("Gemma3ForCausalLM",
+                              {{"sliding_window", 5}, {"sliding_window_pattern", 2}})),
+            (Windows{5, 0, 5, 0, 5, 0}));
+  json types = json(6, "full_attention");
+  types[1] = "sliding_attention";
+  EXPECT_EQ(windows_of(parsed("Gemma3ForCausalLM", {{"layer_types", types}})),
+            (Windows{0, 4096, 0, 0, 0, 0}));
+}
+
+TEST(Gemma3Config, LayersWithAWindowHaveARotaryBaseOfTheirOwn) {
+  const ModelConfig plain = parsed("Gemma3ForCausalLM");
+  EXPECT_EQ(plain.rope_theta, 1e6);
+  EXPECT_EQ(plain.local_rope_theta, 1e4);
+  const ModelConfig old =
+      parsed("Gemma3ForCausalLM", {{"rope_theta", 3e5},
+                                   {"rope_local_base_freq", 2e3},
+                                   {"rope_scaling", {{"rope_type", "linear"}, {"factor", 8}}}});
+  EXPECT_EQ(old.rope_theta, 3e5);
+  EXPECT_EQ(old.local_rope_theta, 2e3);
+  EXPECT_EQ(old.rope_scaling.factor, 8);
+  const ModelConfig current =
+      parsed("Gemma3ForCausalLM",
+             {{"rope_parameters",
+               {{"full_attention", {{"rope_type", "linear"}, {"factor", 8}, {"rope_theta", 3e5}}},
+                {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 2e3}}}}}});
+  EXPECT_EQ(current.rope_theta, 3e5);
+  EXPECT_EQ(current.local_rope_theta, 2e3);
+  EXPECT_EQ(current.rope_scaling.factor, 8);
+  EXPECT_NE(refusal("Gemma3ForCausalLM", {{"rope_parameters", {{"rope_theta", 1e4}}}})
+                .find("sliding_attention"),
+            std::string::npos);
+  const json scaled = {{"rope_type", "linear"}, {"factor", 2}};
+  EXPECT_NE(refusal("Gemma3ForCausalLM", {{"rope_parameters", {{"sliding_attention", scaled}}}})
+                .find("linear"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace halftone
