@@ -120,7 +120,8 @@ std::string closest_names(std::string_view name, const std::vector<std::string>&
 
 }  // namespace
 
-Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder), config_(read_config(folder)) {
+Checkpoint::Checkpoint(const fs::path& folder)
+    : folder_(folder), config_(read_config(folder)), layout_(&stored_layout(config_)) {
   // a single file goes before an index, as in transformers
   if (is_found(folder / kSingleFile))
     files_.push_back(std::make_shared<SafetensorsFile>(folder / kSingleFile));
@@ -128,9 +129,16 @@ Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder), config_(read_c
     files_ = open_shards(folder, notes_);
   else
     fail_without_weights(folder);
-  for (size_t file = 0; file < files_.size(); ++file)
-    for (size_t i = 0; i < files_[file]->tensors().size(); ++i)
-      places_.emplace(files_[file]->tensors()[i].name, Place{file, i});
+  for (size_t file = 0; file < files_.size(); ++file) {
+    for (size_t i = 0; i < files_[file]->tensors().size(); ++i) {
+      const std::string& stored = files_[file]->tensors()[i].name;
+      const std::string name = full_name(*layout_, stored);
+      const Place place = places_.emplace(name, Place{file, i}).first->second;
+      const std::string& first = files_[place.file]->tensors()[place.tensor].name;
+      require(first == stored, "{}: tensors \"{}\" and \"{}\" are one of the model's",
+              shown(folder_), printable(first, 200), printable(stored, 200));
+    }
+  }
 }
 
 std::vector<fs::path> Checkpoint::files() const {
@@ -166,9 +174,15 @@ const StoredTensor& Checkpoint::stored(std::string_view name) const {
   return files_[place.file]->tensors()[place.tensor];
 }
 
+std::vector<int64_t> Checkpoint::shape_of(std::string_view name) const {
+  std::vector<int64_t> shape = stored(name).shape;
+  if (shape.size() == 2 && is_turned(*layout_, name)) std::swap(shape[0], shape[1]);
+  return shape;
+}
+
 StoredInfo Checkpoint::stored_info(std::string_view name) const {
   const StoredTensor& tensor = stored(name);
-  return {tensor.dtype, tensor.shape, tensor.end - tensor.begin};
+  return {tensor.dtype, shape_of(name), tensor.end - tensor.begin};
 }
 
 std::span<const std::byte> Checkpoint::stored_data(std::string_view name) const {
@@ -181,11 +195,11 @@ WeightInfo Checkpoint::info(std::string_view name) const {
   require(dtype && dtype->scalar,
           "{}: tensor \"{}\": dtype {} can be listed but not loaded: torch has no such type",
           shown(folder_), printable(name, 200), tensor.dtype);
-  return {tensor.shape, *dtype->scalar};
+  return {shape_of(name), *dtype->scalar};
 }
 
 at::Tensor Checkpoint::load(std::string_view name) const {
-  return files_[find(name).file]->view(stored(name));
+  return turned_if_needed(*layout_, name, files_[find(name).file]->view(stored(name)));
 }
 
 void Checkpoint::release(std::string_view name) const {

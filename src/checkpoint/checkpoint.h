@@ -1,5 +1,6 @@
 // A model folder as named tensors: config.json and model.safetensors, or shards with an index.
-// Weights are mapped, not read, until they are asked for.
+// Weights are mapped, not read, until they are asked for. Names and shapes are those of other
+// folders where this one's architecture stores them otherwise (checkpoint/stored_layout.h).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,6 +16,7 @@
 
 #include "checkpoint/model_source.h"
 #include "checkpoint/safetensors.h"
+#include "checkpoint/stored_layout.h"
 
 namespace halftone {
 
@@ -37,7 +39,7 @@ class Checkpoint final : public ModelSource {
 
   bool contains(std::string_view name) const override;
   std::vector<std::string> names() const override;
-  // Error naming the tensor (and the closest names) if absent.
+  // As the file has it. Error naming the tensor (and the closest names) if absent.
   const StoredTensor& stored(std::string_view name) const;
   StoredInfo stored_info(std::string_view name) const override;
   std::span<const std::byte> stored_data(std::string_view name) const override;
@@ -51,9 +53,11 @@ class Checkpoint final : public ModelSource {
     size_t file, tensor;
   };
   Place find(std::string_view name) const;
+  std::vector<int64_t> shape_of(std::string_view name) const;  // as `load` has it
 
   std::filesystem::path folder_;
   nlohmann::json config_;
+  const StoredLayout* layout_;
   std::vector<std::shared_ptr<const SafetensorsFile>> files_;
   std::map<std::string, Place, std::less<>> places_;
   std::vector<std::string> notes_;

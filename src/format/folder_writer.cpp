@@ -14,15 +14,21 @@ std::map<std::string, std::string> with_framework(std::map<std::string, std::str
   return metadata;
 }
 
+// config.json, but for the quantization.
+const nlohmann::json& config_of(const OutputPlan& plan, const std::filesystem::path& folder) {
+  require(plan.source != nullptr, "{}: no source model to take the config from", folder.string());
+  return plan.config.is_null() ? plan.source->config() : plan.config;
+}
+
 }  // namespace
 
 FolderWriter::FolderWriter(std::filesystem::path folder, const OutputPlan& plan,
                            std::map<std::string, std::string> metadata)
     : folder_(std::move(folder)),
       plan_(plan),
+      layout_(stored_layout(config_of(plan_, folder_))),
       written_(plan.linears),
       shards_(folder_, with_framework(std::move(metadata))) {
-  require(plan.source != nullptr, "{}: no source model to take the config from", folder_.string());
   // before any work, which a file that cannot be read would make worthless
   if (const auto companions = plan_.source->companion_folder(); companions && plan_.companions)
     copy_companions(*companions, folder_);
@@ -36,14 +42,13 @@ void FolderWriter::add_tensor(const std::string& name, const at::Tensor& tensor)
   constexpr std::string_view kWeight = ".weight";
   if (tensor.dim() == 2 && name.ends_with(kWeight))
     unquantized_matrices_.insert(name.substr(0, name.size() - kWeight.size()));
-  shards_.add(name, tensor);
+  store(name, tensor);
 }
 
 void FolderWriter::finish(const nlohmann::json& report) {
   written_.require_all();
   shards_.finish();
-  nlohmann::json config =
-      without_quantization(plan_.config.is_null() ? plan_.source->config() : plan_.config);
+  nlohmann::json config = without_quantization(config_of(plan_, folder_));
   if (nlohmann::json quantization = quantization_config(); !quantization.is_null())
     config["quantization_config"] = std::move(quantization);
   write_json("config.json", config);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "checkpoint/safetensors.h"
+#include "checkpoint/stored_layout.h"
 #include "format/format.h"
 #include "format/written_linears.h"
 
@@ -33,7 +34,10 @@ class FolderWriter : public ModelWriter {
   virtual nlohmann::json quantization_config() const = 0;
   virtual void write_files() const {}
 
-  void store(const std::string& name, const at::Tensor& tensor) { shards_.add(name, tensor); }
+  // In the layout of the model's architecture.
+  void store(const std::string& name, const at::Tensor& tensor) {
+    shards_.add(name, turned_if_needed(layout_, name, tensor));
+  }
   void write_json(const std::string& file, const nlohmann::json& content) const;
   const OutputPlan& plan() const { return plan_; }
   // Names (without ".weight") of the matrices that were added unchanged, sorted: layers that stay
@@ -43,6 +47,7 @@ class FolderWriter : public ModelWriter {
  private:
   std::filesystem::path folder_;
   OutputPlan plan_;
+  const StoredLayout& layout_;
   WrittenLinears written_;
   std::set<std::string> unquantized_matrices_;
   ShardedWriter shards_;

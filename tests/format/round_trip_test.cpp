@@ -171,6 +171,33 @@ TEST_P(WithDtype, DenseHoldsTheWeightsRoundedOnceToTheModelsType) {
 INSTANTIATE_TEST_SUITE_P(Dtypes, WithDtype,
                          ::testing::Values(at::kFloat, at::kBFloat16, at::kHalf));
 
+// GPT-2's plain matrices are (in, out) in its files; inside the program no matrix is.
+TEST(StoredLayout, EveryFormatStoresPlainMatricesAsTheLibraryOfTheModelReadsThem) {
+  const SourceModel source;
+  const std::string plain = "transformer.h.0.mlp.c_proj.weight",
+                    linear = "transformer.h.0.mlp.c_fc";
+  const at::Tensor weight = at::arange(24, at::kFloat).view({4, 6});
+  OutputPlan plan = plan_for(source, {{linear, {}}});
+  plan.config = {{"architectures", {"GPT2LMHeadModel"}}};
+  for (const Format& format : folder_formats()) {
+    SCOPED_TRACE(format.name);
+    TemporaryFolder folder;
+    const auto writer = format.open_writer(folder.path(), plan);
+    writer->add_tensor(plain, weight);
+    writer->add_linear(finish_linear(linear, make_linear({})));
+    writer->finish(nlohmann::json::object());
+    const Checkpoint files(folder.path());
+    EXPECT_EQ(files.stored(plain).shape, (std::vector<int64_t>{6, 4}));
+    if (format.name == "dense") {
+      EXPECT_EQ(files.stored(linear + ".weight").shape, (std::vector<int64_t>{64, 32}));
+    }
+    const auto model = open_model(folder.path());
+    EXPECT_TRUE(at::equal(model->load(plain), weight));
+    EXPECT_EQ(model->info(linear + ".weight").shape, (std::vector<int64_t>{32, 64}));
+    EXPECT_NO_THROW(verify_written(folder.path(), writer->fingerprints()));
+  }
+}
+
 TEST(Verify, AChangedCodeIsFoundAndNamed) {
   const SourceModel source;
   TemporaryFolder folder;
