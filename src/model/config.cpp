@@ -179,9 +179,23 @@ const char* rope_key(const json& config, ModelConfig& model) {
   return old_one ? "rope_scaling" : new_one ? "rope_parameters" : nullptr;
 }
 
-void require_whole_heads(const json& object, const char* place) {
-  require(number_or(object, "partial_rotary_factor", 1) == 1,
+// Which share of a head rotates, as an object says it.
+double rotary_share(const json& object, const std::string& place, const char* key,
+                    const RopeKeys& keys, double otherwise) {
+  const double share = number_or(object, key, otherwise);
+  require(keys.share_key != nullptr || share == 1,
           "{}: partial rotary embeddings are not supported", place);
+  require(share <= 1, "{}: {}: expected a share of a head, at most 1, found {}", place, key, share);
+  return share;
+}
+
+// As the library rounds it.
+int64_t rotary_dim(const ModelConfig& model, double share) {
+  const auto dim = static_cast<int64_t>(static_cast<double>(model.head_dim) * share);
+  require(dim > 0 && dim % 2 == 0,
+          "config.json: {} of {} numbers of a head rotate: rotary embeddings need an even number",
+          dim, model.head_dim);
+  return dim;
 }
 
 void parse_llama3(const json& rope, const std::string& place, RopeScaling& scaling) {
@@ -194,11 +208,11 @@ void parse_llama3(const json& rope, const std::string& place, RopeScaling& scali
           "{}: high_freq_factor must be above low_freq_factor", place);
 }
 
-void parse_rope(const json& config, ModelConfig& model) {
-  model.rope_theta = number_or(config, "rope_theta", 10000);
-  require_whole_heads(config, "config.json");
-  const char* key = rope_key(config, model);
-  if (key == nullptr) return;
+constexpr const char* kShare = "partial_rotary_factor";
+
+// What the object of rope's parameters says; it goes before what stands beside it.
+void parse_rope_object(const json& config, const char* key, const RopeKeys& keys, double share,
+                       ModelConfig& model) {
   const std::string place = fmt::format("config.json: {}", key);
   const json& rope = config.at(key);
   require(rope.is_object(), "{}: expected an object, found {}", place, shown(rope));
@@ -207,7 +221,7 @@ void parse_rope(const json& config, ModelConfig& model) {
             printable(name));
   model.rope_theta = number_or(rope, "rope_theta", model.rope_theta);
   const std::string type = text_or(rope, "rope_type", text_or(rope, "type", "default"));
-  require_whole_heads(rope, place.c_str());
+  model.rotary_dim = rotary_dim(model, rotary_share(rope, place, kShare, keys, share));
   if (type == "default") return;
   require(type == "linear" || type == "llama3",
           "{}: rope type '{}' is not supported; supported are default, linear, llama3", place,
@@ -251,6 +265,14 @@ void parse_upper_window(const json& config, ModelConfig& model) {
   model.windowed = windowed;
 }
 
+void parse_rope(const json& config, const RopeKeys& keys, ModelConfig& model) {
+  model.rope_theta = number_or(config, keys.theta, 10000);
+  const double share = rotary_share(
+      config, "config.json", keys.share_key != nullptr ? keys.share_key : kShare, keys, keys.share);
+  model.rotary_dim = rotary_dim(model, share);
+  if (const char* key = rope_key(config, model)) parse_rope_object(config, key, keys, share, model);
+}
+
 ModelConfig parse_llama_config(const json& config) {
   ModelConfig model;
   model.architecture = architecture_of(config);
@@ -270,7 +292,8 @@ ModelConfig parse_llama_config(const json& config) {
   require(activation == "silu", "config.json: hidden_act '{}' is not supported; supported is silu",
           printable(activation));
   model.online_seed = online_seed(config);
-  parse_rope(config, model);
+  model.embedding_width = model.hidden;
+  parse_rope(config, {}, model);
   return model;
 }
 

@@ -17,12 +17,26 @@ struct RopeScaling {
   int64_t original_context = 8192;
 };
 
+// What hidden units of an MLP go through.
 enum class Activation { kSilu, kGelu, kGeluTanh, kRelu };
+
+// How a block adds attention and MLP to the residual stream x.
+enum class Residual {
+  kSequential,  // x + attention(norm(x)), then the same with the MLP
+  kParallel,    // x + attention(norm(x)) + mlp(norm(x))
+  kPostNorm,    // norm(x + attention(x)), then the same with the MLP
+};
 
 struct ModelConfig {
   std::string architecture;  // "LlamaForCausalLM"
   int64_t layers = 0, hidden = 0, intermediate = 0, vocab = 0, context = 0;
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  int64_t rotary_dim = 0;         // of head_dim: so many rotate, the first ones; 0: none
+  int64_t learned_positions = 0;  // rows of a table of position embeddings; 0: there is none
+  int64_t embedding_width = 0;    // of embedding and head: hidden, or what is projected to it
+  Residual residual = Residual::kSequential;
+  bool separate_mlp_norm = true;  // of its own, where the MLP stands beside attention
+  bool final_norm = true;         // behind the last block
   double norm_epsilon = 1e-5, rope_theta = 10000;
   RopeScaling rope_scaling;
   int64_t sliding_window = 0;   // 0: none
@@ -59,6 +73,17 @@ nlohmann::json online_rotation_json(uint64_t seed);  // {"online_rotation": ...}
 
 // The name under "architectures". Error if there is not exactly one.
 std::string architecture_of(const nlohmann::json& config);
+
+// How a family spells its rotary embeddings at the top level of config.json, and which share of a
+// head rotates where no key says so; share_key null: a whole head, whatever is said.
+struct RopeKeys {
+  const char* theta = "rope_theta";
+  const char* share_key = nullptr;  // "partial_rotary_factor"
+  double share = 1;
+};
+// rope_theta, rope_scaling and rotary_dim, by head_dim. Errors: a rope type other than default,
+// linear, llama3; a share that is no even number of a head, or one below 1 without a key for it.
+void parse_rope(const nlohmann::json& config, const RopeKeys& keys, ModelConfig& model);
 
 // Llama 1-3.x, Mistral, SmolLM2: `rope_theta`/`rope_scaling` and `rope_parameters` spellings;
 // absent keys mean what the architecture's own configuration class fills in (transformers 4.57

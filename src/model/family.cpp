@@ -77,6 +77,10 @@ int64_t size_of(Dim dim, const ModelConfig& config) {
       return config.intermediate;
     case Dim::kGateUp:
       return 2 * config.intermediate;
+    case Dim::kEmbeddingWidth:
+      return config.embedding_width;
+    case Dim::kPositions:
+      return config.learned_positions;
   }
   return 0;
 }
@@ -93,6 +97,10 @@ bool is_present(Presence presence, const ModelConfig& config) {
       return config.mlp_bias;
     case Presence::kUntied:
       return !config.tied_embeddings;
+    case Presence::kFinalNorm:
+      return config.final_norm;
+    case Presence::kProjected:
+      return config.embedding_width != config.hidden;
   }
   return true;
 }

@@ -30,11 +30,21 @@ enum class Dim {
   kQueryKeyValue,  // queries, keys, values in one
   kHeadDim,
   kIntermediate,
-  kGateUp,  // both in one
+  kGateUp,          // both in one
+  kEmbeddingWidth,  // ModelConfig::embedding_width
+  kPositions        // ModelConfig::learned_positions
 };
 
 // What decides whether a tensor is there: see is_present and stored_tensors.h.
-enum class Presence { kAlways, kNever, kAttentionBias, kMlpBias, kUntied };
+enum class Presence {
+  kAlways,
+  kNever,
+  kAttentionBias,
+  kMlpBias,
+  kUntied,
+  kFinalNorm,
+  kProjected  // embedding and head are of another width than the blocks
+};
 
 // What a rotation of the residual stream does to a tensor (transform/rotated_weights.h).
 enum class Rotation {
@@ -88,6 +98,10 @@ struct NormPlaces {
 
 enum class RopeKind { kNone, kOwn, kLocal };
 
+// How queries, keys and values are stored: as three linears, or as one whose outputs lie as
+// split_whole or split_groups takes them.
+enum class QueryKeyValueLayout { kSeparate, kWhole, kGroups };
+
 // What may differ from one block to the next.
 struct LayerConfig {
   AttentionOptions attention;
@@ -96,6 +110,8 @@ struct LayerConfig {
   Activation activation = Activation::kSilu;
   RopeKind rope = RopeKind::kOwn;
   NormPlaces norms = {};
+  Residual residual = Residual::kSequential;
+  QueryKeyValueLayout layout = QueryKeyValueLayout::kSeparate;
 };
 
 // One block's weights, in the dtype and on the device they are computed in.
@@ -109,8 +125,9 @@ struct Block {
 
 // What stands behind the last block.
 struct Head {
-  std::vector<at::Tensor> tensors;  // the outer table's other than embedding and head: norms
-  Linear linear;                    // (vocab, hidden)
+  // the outer table's but those that make the embeddings, and the head; undefined: absent
+  std::vector<at::Tensor> tensors;
+  Linear linear;  // (vocab, hidden)
 };
 
 // What flows through a block.
@@ -144,13 +161,14 @@ struct Family {
   const char* block_prefix;  // "model.layers."
   const char *embedding, *head;
   std::vector<TensorSpec> outer;
+  std::vector<const char*> embeds = {};  // of `outer`, what `embed` reads beside the embedding
   BlockTable (*block)(const ModelConfig& config, int64_t index);
   std::vector<const char*> ignored;  // suffixes of tensors that old files hold and nobody needs
   int stages;
   std::vector<StatePart> parts;
   Positions (*positions)(const ModelConfig& config, int64_t length, at::Device device,
                          at::ScalarType dtype);
-  // ids: (batch, length) -> (batch, length, hidden)
+  // ids: (batch, length), from the first position on -> (batch, length, hidden)
   at::Tensor (*embed)(const ModelConfig& config, const RowLookup& rows, const at::Tensor& ids);
   // What the linears of `stage` read.
   std::vector<StageInput> (*inputs)(const Block& block, int stage, const BlockState& state);

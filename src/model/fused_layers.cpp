@@ -59,10 +59,12 @@ at::Tensor normalize_backward(const at::Tensor& x, const at::Tensor& weight, Nor
   return out;
 }
 
-// Every head of every token in x to its place in out.   x, out: (batch, length, heads, head_dim)
-// with any strides but the last; cos, sin: (length, head_dim)
+// Every head of every token in x to its place in out, turned as far as the table is wide.   x, out:
+// (batch, length, heads, head_dim) with any strides but the last; cos, sin: (length, rotary_dim)
 void turn(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, at::Tensor out) {
-  const int64_t length = x.size(1), heads = x.size(2), dim = x.size(3);
+  const int64_t length = x.size(1), heads = x.size(2), dim = cos.size(1);
+  if (const int64_t rest = x.size(3) - dim; rest > 0)
+    out.narrow(3, dim, rest).copy_(x.narrow(3, dim, rest));
   with_type_of(x, [&]<class T>(T) {
     const RowKernels<T> kernels = row_kernels<T>();
     const T *from = numbers<T>(x), *cosine = numbers<T>(cos), *sine = numbers<T>(sin);

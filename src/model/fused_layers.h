@@ -12,7 +12,8 @@ namespace halftone {
 // Gradients flow to x, not to the weight.
 at::Tensor fused_rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon,
                           double offset = 0);
-// x: (batch, length, heads * head_dim) -> (batch, heads, length, head_dim)
+// The table may be narrower than a head. x: (batch, length, heads * head_dim) -> (batch, heads,
+// length, head_dim)
 at::Tensor fused_rope(const at::Tensor& x, int64_t heads, const RopeTable& table);
 at::Tensor fused_gated_silu(const at::Tensor& gate, const at::Tensor& up);
 

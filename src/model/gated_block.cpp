@@ -92,7 +92,7 @@ LayerConfig gated_layer(const ModelConfig& config, int64_t index) {
 Positions gated_positions(const ModelConfig& config, int64_t length, at::Device device,
                           at::ScalarType dtype) {
   const auto table = [&](double theta, const RopeScaling& scaling) {
-    return make_rope_table({config.head_dim, theta, scaling}, length, device, dtype);
+    return make_rope_table({config.rotary_dim, theta, scaling}, length, device, dtype);
   };
   Positions positions{table(config.rope_theta, config.rope_scaling)};
   if (config.local_rope_theta > 0) positions.local_rope = table(config.local_rope_theta, {});

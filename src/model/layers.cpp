@@ -75,6 +75,11 @@ at::Tensor rms_norm_of_parts(const at::Tensor& x, const at::Tensor& weight, doub
   return rms_norm(x.unflatten(-1, {-1, weight.size(0)}), weight, epsilon, offset).flatten(-2);
 }
 
+at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                      double epsilon) {
+  return at::layer_norm(x, weight.sizes(), weight, bias, epsilon);
+}
+
 // Llama-3: transformers' modeling_rope_utils, _compute_llama3_parameters.
 std::vector<double> rope_frequencies(const RopeOptions& options) {
   const RopeScaling& scaling = options.scaling;
@@ -105,9 +110,12 @@ RopeTable make_rope_table(const RopeOptions& options, int64_t length, at::Device
 }
 
 at::Tensor apply_rope(const at::Tensor& x, const RopeTable& table) {
-  const int64_t half = x.size(-1) / 2;
-  const at::Tensor turned = at::cat({x.narrow(-1, half, half).neg(), x.narrow(-1, 0, half)}, -1);
-  return x * table.cos + turned * table.sin;
+  const int64_t width = table.cos.size(-1), half = width / 2, rest = x.size(-1) - width;
+  const at::Tensor from = rest == 0 ? x : x.narrow(-1, 0, width);
+  const at::Tensor crossed =
+      at::cat({from.narrow(-1, half, half).neg(), from.narrow(-1, 0, half)}, -1);
+  const at::Tensor turned = from * table.cos + crossed * table.sin;
+  return rest == 0 ? turned : at::cat({turned, x.narrow(-1, width, rest)}, -1);
 }
 
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -144,6 +152,23 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
   };
   const at::Tensor mixed = mix();
   return mixed.transpose(1, 2).reshape({batch, length, options.heads * options.head_dim});
+}
+
+QueryKeyValue split_whole(const at::Tensor& x, const AttentionOptions& options) {
+  const int64_t q = options.heads * options.head_dim, kv = options.kv_heads * options.head_dim;
+  const auto part = [&](int64_t first, int64_t width) {
+    return x.narrow(-1, first, width).contiguous();
+  };
+  return {part(0, q), part(q, kv), part(q + kv, kv)};
+}
+
+QueryKeyValue split_groups(const at::Tensor& x, const AttentionOptions& options) {
+  const int64_t sharing = options.heads / options.kv_heads;
+  const at::Tensor groups = x.unflatten(-1, {options.kv_heads, sharing + 2, options.head_dim});
+  const auto part = [&](int64_t first, int64_t heads) {
+    return groups.narrow(-2, first, heads).flatten(-3).contiguous();
+  };
+  return {part(0, sharing), part(sharing, 1), part(sharing + 1, 1)};
 }
 
 at::Tensor gated_silu(const at::Tensor& gate, const at::Tensor& up) {

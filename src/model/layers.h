@@ -19,13 +19,18 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilo
 at::Tensor rms_norm_of_parts(const at::Tensor& x, const at::Tensor& weight, double epsilon,
                              double offset = 0);
 
+// (x - mean(x)) / sqrt(variance(x) + epsilon) * weight + bias (Ba et al. 2016).   x: (..., width);
+// weight, bias: (width)
+at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                      double epsilon);
+
 // Rotary embeddings (Su et al. 2021), half-split form: cos and sin of every position and frequency
 // pair.
 struct RopeTable {
-  at::Tensor cos, sin;  // (length, head_dim)
+  at::Tensor cos, sin;  // (length, rotary_dim)
 };
 struct RopeOptions {
-  int64_t dim = 0;  // of a head
+  int64_t dim = 0;  // how much of a head rotates
   double theta = 10000;
   RopeScaling scaling = {};
 };
@@ -33,6 +38,7 @@ struct RopeOptions {
 std::vector<double> rope_frequencies(const RopeOptions& options);
 RopeTable make_rope_table(const RopeOptions& options, int64_t length, at::Device device,
                           at::ScalarType dtype);
+// The first numbers of each head, as many as the table is wide; the others stay.
 // x: (batch, heads, length, head_dim)
 at::Tensor apply_rope(const at::Tensor& x, const RopeTable& table);
 
@@ -48,6 +54,17 @@ struct AttentionOptions {
 // -> (batch, length, heads * head_dim)
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const RopeTable& table, const AttentionOptions& options);
+
+// What one product gave of queries, keys and values, taken apart: q (batch, length, heads *
+// head_dim), k, v (batch, length, kv_heads * head_dim), each in rows.
+struct QueryKeyValue {
+  at::Tensor q, k, v;
+};
+// Of all queries, then all keys, then all values.   x: (batch, length, (heads + 2 kv_heads) *
+// head_dim)
+QueryKeyValue split_whole(const at::Tensor& x, const AttentionOptions& options);
+// Of each key/value head its queries, its key and its value.   x: as there
+QueryKeyValue split_groups(const at::Tensor& x, const AttentionOptions& options);
 
 // silu(gate) * up (Shazeer 2020).
 at::Tensor gated_silu(const at::Tensor& gate, const at::Tensor& up);

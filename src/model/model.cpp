@@ -102,11 +102,17 @@ Block Model::load_block(int64_t index, const Execution& execution,
   return block;
 }
 
+bool Model::is_embedding(const std::string& name) const {
+  return name == family_->embedding ||
+         std::ranges::any_of(family_->embeds, [&](const char* each) { return name == each; });
+}
+
 Head Model::load_head(const Execution& execution) const {
   Head head;
   for (const TensorSpec& spec : family_->outer)
-    if (spec.name != family_->embedding && spec.name != family_->head)
-      head.tensors.push_back(load(spec.name, execution));
+    if (!is_embedding(spec.name) && spec.name != family_->head)
+      head.tensors.push_back(is_present(spec.presence, config_) ? load(spec.name, execution)
+                                                                : at::Tensor());
   head.linear.weight =
       load_copy(*source_, config_.tied_embeddings ? family_->embedding : family_->head,
                 execution.device, execution.dtype);

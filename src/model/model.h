@@ -76,6 +76,7 @@ class Model {
   Linear load_linear(const LinearSlot& slot, const Execution& execution) const;
   at::Tensor load(const std::string& name, const Execution& execution) const;
   std::string block_prefix(int64_t index) const;
+  bool is_embedding(const std::string& name) const;  // read where tokens are embedded
 
   std::shared_ptr<const WeightSource> source_;
   const Family* family_;

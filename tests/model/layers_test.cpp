@@ -58,6 +58,50 @@ TEST(RmsNorm, GivesUnitMeanSquare) {
   EXPECT_LT(largest_difference(y.square().mean(-1), at::ones({3, 5})), 1e-5);
 }
 
+TEST(LayerNorm, GivesMeanZeroAndVarianceOneTimesWeightPlusBias) {
+  const at::Tensor x = at::randn({3, 5, 64}) * 7 + 2, weight = at::randn({64}),
+                   bias = at::randn({64});
+  const at::Tensor plain = (layer_norm(x, weight, bias, 1e-12) - bias) / weight;
+  EXPECT_LT(plain.mean(-1).abs().max().item<double>(), 1e-4);
+  EXPECT_LT(largest_difference(plain.square().mean(-1), at::ones({3, 5})), 1e-3);
+}
+
+TEST(Activations, AreTheFunctionsOfTheirNames) {
+  const at::Tensor x = at::linspace(-5, 5, 101, at::kDouble);
+  const at::Tensor exact = x * (1 + at::erf(x / std::sqrt(2.0))) / 2;
+  const at::Tensor inner = std::sqrt(2 / M_PI) * (x + 0.044715 * x.pow(3));
+  EXPECT_LT(largest_difference(activated(x, Activation::kGelu), exact), 1e-12);
+  EXPECT_LT(largest_difference(activated(x, Activation::kGeluTanh), x * (1 + inner.tanh()) / 2),
+            1e-12);
+  EXPECT_LT(largest_difference(activated(x, Activation::kRelu), x.clamp_min(0)), 1e-12);
+  EXPECT_LT(largest_difference(activated(x, Activation::kSilu), x * at::sigmoid(x)), 1e-12);
+}
+
+// Numbers that say whose they are: 100 for a query, 200 a key, 300 a value, and of which head.
+TEST(QueryKeyValue, PartsAreTakenWhereTheirLayoutHasThem) {
+  const AttentionOptions options = {.heads = 4, .kv_heads = 2, .head_dim = 3};
+  const auto heads = [](const std::vector<double>& values) {
+    return at::tensor(values, at::kFloat).repeat_interleave(3).repeat({1, 5, 1});
+  };
+  const QueryKeyValue whole = split_whole(heads({100, 101, 102, 103, 200, 201, 300, 301}), options);
+  const QueryKeyValue groups =
+      split_groups(heads({100, 101, 200, 300, 102, 103, 201, 301}), options);
+  for (const QueryKeyValue& parts : {whole, groups}) {
+    EXPECT_TRUE(at::equal(parts.q, heads({100, 101, 102, 103})));
+    EXPECT_TRUE(at::equal(parts.k, heads({200, 201})));
+    EXPECT_TRUE(at::equal(parts.v, heads({300, 301})));
+    for (const at::Tensor& part : {parts.q, parts.k, parts.v}) EXPECT_TRUE(lies_in_rows(part));
+  }
+}
+
+TEST(Rope, ANarrowTableLeavesTheRestOfEachHead) {
+  const RopeTable table = make_rope_table({.dim = 4}, 16, at::kCPU, at::kDouble);
+  const at::Tensor x = at::randn({1, 3, 16, 10}, at::kDouble), y = apply_rope(x, table);
+  EXPECT_TRUE(at::equal(y.narrow(-1, 4, 6), x.narrow(-1, 4, 6)));
+  EXPECT_TRUE(at::equal(y.narrow(-1, 0, 4), apply_rope(x.narrow(-1, 0, 4), table)));
+  EXPECT_GT(largest_difference(y, x), 0.1);
+}
+
 TEST(Rope, PositionZeroIsUnchangedAndLengthsAreKept) {
   const RopeTable table = make_rope_table(kSmallRope, 16, at::kCPU, at::kDouble);
   const at::Tensor x = at::randn({1, 4, 16, 8}, at::kDouble), y = apply_rope(x, table);
@@ -93,6 +137,16 @@ TEST(Attention, EqualsItsDefinition) {
   EXPECT_LT(largest_difference(fast, slow_attention(q, k, v, options)), kFloat32Tolerance);
 }
 
+TEST(Attention, WithoutATableTurnsNothing) {
+  const at::Tensor q = at::randn({1, 12, 32}), k = at::randn({1, 12, 16}),
+                   v = at::randn({1, 12, 16});
+  RopeTable still = make_rope_table(kSmallRope, 12, at::kCPU, at::kFloat);
+  still = {at::ones_like(still.cos), at::zeros_like(still.sin)};
+  EXPECT_LT(largest_difference(causal_attention(q, k, v, {}, kSmall),
+                               causal_attention(q, k, v, still, kSmall)),
+            kFloat32Tolerance);
+}
+
 TEST(Attention, ASlidingWindowForgetsOlderPositions) {
   AttentionOptions options = kSmall;
   options.window = 3;
@@ -109,7 +163,6 @@ TEST(Layers, FusedAndSeparateOperationsAgree) {
   const AttentionOptions options = kSmall;
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     const double tolerance = dtype == at::kFloat ? 1e-6 : 1.0 / 128;
-    const RopeTable rope = make_rope_table(kSmallRope, 37, at::kCPU, dtype);
     const auto draw = [&](int64_t width) { return at::randn({2, 37, width}).to(dtype); };
     const at::Tensor q = draw(32), k = draw(16), v = draw(16), gate = draw(50), up = draw(50);
     const at::Tensor weight = at::randn({50}).to(dtype);
@@ -124,9 +177,13 @@ TEST(Layers, FusedAndSeparateOperationsAgree) {
     EXPECT_LT(difference([&](const at::Tensor& x) { return rms_norm(x, weight, 1e-5); }, gate),
               tolerance);
     EXPECT_LT(difference([&](const at::Tensor& x) { return gated_silu(x, up); }, gate), tolerance);
-    EXPECT_LT(difference(
-                  [&](const at::Tensor& x) { return causal_attention(x, k, v, rope, options); }, q),
-              2 * tolerance);
+    for (const int64_t dim : {8, 4}) {  // whole heads, half of each
+      const RopeTable table = make_rope_table({.dim = dim}, 37, at::kCPU, dtype);
+      EXPECT_LT(
+          difference([&](const at::Tensor& x) { return causal_attention(x, k, v, table, options); },
+                     q),
+          2 * tolerance);
+    }
   }
 }
 
@@ -189,11 +246,12 @@ TEST(FusedLayers, RunOnAsManyThreadsAsLibtorchIsTold) {
 }
 
 TEST(CausalAttention, FusedGradientsEqualThoseOfSeparateOperations) {
-  for (const int64_t window : {0, 3}) {
+  for (const auto& [window, dim] : {std::pair<int64_t, int64_t>{0, 8}, {3, 8}, {0, 4}}) {
     AttentionOptions options = kSmall;
     options.window = window;
+    const RopeOptions rope = {.dim = dim};
     const auto layer = [&](const std::vector<at::Tensor>& x) {
-      const RopeTable table = make_rope_table(kSmallRope, 9, at::kCPU, x[0].scalar_type());
+      const RopeTable table = make_rope_table(rope, 9, at::kCPU, x[0].scalar_type());
       return causal_attention(x[0], x[1], x[2], table, options);
     };
     expect_fused_gradients(layer,

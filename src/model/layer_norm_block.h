@@ -1,0 +1,56 @@
+// The blocks of decoders before RMS norms and gates: LayerNorms with biases, an MLP of one
+// activation between two linears. Families list their tables in the order that is said here and
+// take these functions for their own.
+//
+// In four stages (OPT, GPT-2, StarCoder2, GPT-NeoX): what attention reads, its output, what the MLP
+// reads, its output. In two (Phi, Falcon), where attention and MLP read one norm, so that their
+// linears share an input: all that reads, all that writes.
+//
+//   tensors: weight and bias of the norm for attention, of the norm for the MLP where it has its
+//   own linears: queries, keys, values (or one of all, LayerConfig::layout); attention's output;
+//   into
+//            the MLP; out of it. In two stages: queries ..., into the MLP; attention's output, out.
+#pragma once
+
+#include "model/family.h"
+
+namespace halftone {
+
+namespace four_stages {
+enum Stage { kAttentionIn, kAttentionOut, kMlpIn, kMlpOut, kStages };
+std::vector<StatePart> parts();
+// LayerConfig::residual of any kind.
+std::vector<StageInput> inputs(const Block& block, int stage, const BlockState& state);
+void advance(const Block& block, int stage, std::span<const at::Tensor> outputs, BlockState& state);
+}  // namespace four_stages
+
+namespace two_stages {
+enum Stage { kIn, kOut, kStages };
+std::vector<StatePart> parts();
+// The MLP's norm is the second input of the first stage where it has its own; of the second stage
+// attention's is the first, the MLP's the second.
+std::vector<StageInput> inputs(const Block& block, int stage, const BlockState& state);
+void advance(const Block& block, int stage, std::span<const at::Tensor> outputs, BlockState& state);
+}  // namespace two_stages
+
+// Of all layers alike but for the window.
+LayerConfig layer_norm_layer(const ModelConfig& config, int64_t index, QueryKeyValueLayout layout);
+
+Positions rotary_positions(const ModelConfig& config, int64_t length, at::Device device,
+                           at::ScalarType dtype);
+// Of families whose positions are in the embedding.
+Positions no_positions(const ModelConfig& config, int64_t length, at::Device device,
+                       at::ScalarType dtype);
+
+// ids: (batch, length) -> (length, hidden), rows `offset` and on of a table of positions
+at::Tensor learned_positions(const RowLookup& rows, const char* table, const at::Tensor& ids,
+                             int64_t offset);
+
+// The head's tensors begin with weight and bias of the final norm.
+at::Tensor layer_norm_logits(const ModelConfig& config, const Head& head, const at::Tensor& hidden);
+
+// Family::unrotatable.
+inline constexpr const char* kLayerNormTurns =
+    "LayerNorm subtracts a mean, which a rotation does not keep";
+
+}  // namespace halftone
