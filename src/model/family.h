@@ -209,5 +209,6 @@ Family phi3_family();
 Family smollm3_family();
 Family gemma2_family();
 Family gemma3_family();
+Family starcoder2_family();
 
 }  // namespace halftone

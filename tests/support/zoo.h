@@ -38,6 +38,7 @@ inline const std::vector<ZooModel>& zoo_models() {
       {"phi3", true, false},
       {"gemma2", false, false},
       {"gemma3_text", false, false},
+      {"starcoder2", false, false},
   };
   return models;
 }
