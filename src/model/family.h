@@ -210,5 +210,6 @@ Family smollm3_family();
 Family gemma2_family();
 Family gemma3_family();
 Family starcoder2_family();
+Family gpt_neox_family();
 
 }  // namespace halftone

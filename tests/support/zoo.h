@@ -39,6 +39,7 @@ inline const std::vector<ZooModel>& zoo_models() {
       {"gemma2", false, false},
       {"gemma3_text", false, false},
       {"starcoder2", false, false},
+      {"gpt_neox", false, false},
   };
   return models;
 }
