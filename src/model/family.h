@@ -211,5 +211,6 @@ Family gemma2_family();
 Family gemma3_family();
 Family starcoder2_family();
 Family gpt_neox_family();
+Family opt_family();
 
 }  // namespace halftone

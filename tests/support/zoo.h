@@ -40,6 +40,7 @@ inline const std::vector<ZooModel>& zoo_models() {
       {"gemma3_text", false, false},
       {"starcoder2", false, false},
       {"gpt_neox", false, false},
+      {"opt", false, false},
   };
   return models;
 }
