@@ -212,5 +212,6 @@ Family gemma3_family();
 Family starcoder2_family();
 Family gpt_neox_family();
 Family opt_family();
+Family gpt2_family();
 
 }  // namespace halftone

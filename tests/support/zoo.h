@@ -41,6 +41,7 @@ inline const std::vector<ZooModel>& zoo_models() {
       {"starcoder2", false, false},
       {"gpt_neox", false, false},
       {"opt", false, false},
+      {"gpt2", false, false},
   };
   return models;
 }
