@@ -213,5 +213,6 @@ Family starcoder2_family();
 Family gpt_neox_family();
 Family opt_family();
 Family gpt2_family();
+Family phi_family();
 
 }  // namespace halftone

@@ -42,6 +42,7 @@ inline const std::vector<ZooModel>& zoo_models() {
       {"gpt_neox", false, false},
       {"opt", false, false},
       {"gpt2", false, false},
+      {"phi", false, false},
   };
   return models;
 }
