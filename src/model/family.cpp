@@ -43,7 +43,7 @@ const std::vector<Family>& families() {
   static const std::vector<Family> list = {
       llama_family(),    qwen2_family(),   qwen3_family(),  granite_family(), olmo2_family(),
       phi3_family(),     smollm3_family(), gemma2_family(), gemma3_family(),  starcoder2_family(),
-      gpt_neox_family(), opt_family(),     gpt2_family(),   phi_family(),
+      gpt_neox_family(), opt_family(),     gpt2_family(),   phi_family(),     falcon_family(),
   };
   return list;
 }

@@ -214,5 +214,6 @@ Family gpt_neox_family();
 Family opt_family();
 Family gpt2_family();
 Family phi_family();
+Family falcon_family();
 
 }  // namespace halftone

@@ -43,6 +43,7 @@ inline const std::vector<ZooModel>& zoo_models() {
       {"opt", false, false},
       {"gpt2", false, false},
       {"phi", false, false},
+      {"falcon", false, false},
   };
   return models;
 }
