@@ -21,7 +21,33 @@ constexpr std::array<GgufNames, 9> kLlamaBlock{{{"attn_norm", "input_layernorm"}
                                                 {"ffn_up", "mlp.up_proj"},
                                                 {"ffn_down", "mlp.down_proj"}}};
 
-constexpr std::array<GgufArchitecture, 2> kArchitectures{{
+// The names of `block` and more.
+template <size_t kCount, size_t kMore>
+constexpr std::array<GgufNames, kCount + kMore> with(const std::array<GgufNames, kCount>& block,
+                                                     const std::array<GgufNames, kMore>& more) {
+  std::array<GgufNames, kCount + kMore> all{};
+  std::copy(more.begin(), more.end(), std::copy(block.begin(), block.end(), all.begin()));
+  return all;
+}
+
+constexpr std::array<GgufNames, 2> kHeadNorms{
+    {{"attn_q_norm", "self_attn.q_norm"}, {"attn_k_norm", "self_attn.k_norm"}}};
+constexpr auto kQwen3Block = with(kLlamaBlock, kHeadNorms);
+
+constexpr std::array<GgufNames, 11> kOlmo2Block{
+    {{"attn_q", "self_attn.q_proj"},
+     {"attn_k", "self_attn.k_proj"},
+     {"attn_v", "self_attn.v_proj"},
+     {"attn_output", "self_attn.o_proj"},
+     {"attn_q_norm", "self_attn.q_norm"},
+     {"attn_k_norm", "self_attn.k_norm"},
+     {"post_attention_norm", "post_attention_layernorm"},
+     {"ffn_gate", "mlp.gate_proj"},
+     {"ffn_up", "mlp.up_proj"},
+     {"ffn_down", "mlp.down_proj"},
+     {"post_ffw_norm", "post_feedforward_layernorm"}}};
+
+constexpr std::array<GgufArchitecture, 6> kArchitectures{{
     {.name = "llama",
      .model_class = "LlamaForCausalLM",
      .model_type = "llama",
@@ -36,6 +62,40 @@ constexpr std::array<GgufArchitecture, 2> kArchitectures{{
      .also_class = "",
      .interleaved_rope = false,
      .says_biases = false,
+     .outer = kOuter,
+     .block = kLlamaBlock},
+    {.name = "qwen3",
+     .model_class = "Qwen3ForCausalLM",
+     .model_type = "qwen3",
+     .also_class = "",
+     .interleaved_rope = false,
+     .says_biases = false,
+     .outer = kOuter,
+     .block = kQwen3Block},
+    {.name = "granite",
+     .model_class = "GraniteForCausalLM",
+     .model_type = "granite",
+     .also_class = "",
+     .interleaved_rope = true,
+     .says_biases = true,
+     .says_multipliers = true,
+     .outer = kOuter,
+     .block = kLlamaBlock},
+    {.name = "olmo2",
+     .model_class = "Olmo2ForCausalLM",
+     .model_type = "olmo2",
+     .also_class = "",
+     .interleaved_rope = false,
+     .says_biases = false,
+     .outer = kOuter,
+     .block = kOlmo2Block},
+    {.name = "smollm3",
+     .model_class = "SmolLM3ForCausalLM",
+     .model_type = "smollm3",
+     .also_class = "",
+     .interleaved_rope = true,
+     .says_biases = true,
+     .unturned_every = 4,
      .outer = kOuter,
      .block = kLlamaBlock},
 }};

@@ -2,6 +2,7 @@
 // (formats.md 12.3). One row of a table each; a new one is a row.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -24,7 +25,9 @@ struct GgufArchitecture {
   std::string_view also_class;   // another class that computes the same; empty: none
   // Its engine rotates neighbours, not halves: rows of queries and keys lie in another order.
   bool interleaved_rope;
-  bool says_biases;                  // config.json has attention_bias and mlp_bias
+  bool says_biases;               // config.json has attention_bias and mlp_bias
+  bool says_multipliers = false;  // of embedding, residual stream, scores and logits (Granite)
+  int64_t unturned_every = 0;     // layers of which its engine turns no queries and keys; 0: none
   std::span<const GgufNames> outer;  // "token_embd", "model.embed_tokens"
   std::span<const GgufNames> block;  // behind "blk.N." and "model.layers.N."
 };

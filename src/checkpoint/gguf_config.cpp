@@ -28,6 +28,17 @@ constexpr std::array<NeutralKey, 9> kNeutral{{{"expert_count", 0, 0},
                                               {"residual_scale", 0, 1},
                                               {"embedding_scale", 0, 1}}};
 
+// Numbers that some architectures have, by what config.json calls them. Scores are scaled by
+// head_dim^-1/2 where no key says otherwise.
+struct Multiplier {
+  std::string_view key;
+  const char* config_key;
+};
+constexpr std::array<Multiplier, 4> kMultipliers{{{"attention.scale", "attention_multiplier"},
+                                                  {"logit_scale", "logits_scaling"},
+                                                  {"residual_scale", "residual_multiplier"},
+                                                  {"embedding_scale", "embedding_multiplier"}}};
+
 // The metadata under an architecture's name, and which of its keys were asked for.
 class Keys {
  public:
@@ -73,8 +84,14 @@ class Keys {
   std::set<std::string, std::less<>> asked_;
 };
 
-void require_neutral(Keys& keys) {
+// But for those that the architecture has.
+void require_neutral(const GgufArchitecture& architecture, Keys& keys) {
+  const auto is_multiplier = [&](std::string_view key) {
+    return architecture.says_multipliers &&
+           std::ranges::find(kMultipliers, key, &Multiplier::key) != kMultipliers.end();
+  };
   for (const auto& [key, neutral, also_neutral] : kNeutral) {
+    if (is_multiplier(key)) continue;
     const double value = keys.number(key).value_or(neutral);
     require(value == neutral || value == also_neutral, "{}{}: expected {}, found {}: not supported",
             keys.prefix(), key, also_neutral, value);
@@ -99,6 +116,16 @@ void add_heads(Keys& keys, json& config) {
   config["num_attention_heads"] = heads;
   config["num_key_value_heads"] = keys.whole_or_none("attention.head_count_kv").value_or(heads);
   config["head_dim"] = head_dim;
+}
+
+void add_multipliers(Keys& keys, json& config) {
+  for (const auto& [key, config_key] : kMultipliers) {
+    const double value = keys.number(key).value_or(0);
+    const bool of_scores = key == "attention.scale";
+    config[config_key] = value != 0  ? value
+                         : of_scores ? 1 / std::sqrt(config.at("head_dim").get<double>())
+                                     : 1;
+  }
 }
 
 void add_vocabulary(Keys& keys, const GgufMetadata& metadata, int64_t rows, json& config) {
@@ -227,11 +254,12 @@ GgufConfig gguf_config(const GgufArchitecture& architecture, const GgufMetadata&
                  {"hidden_act", "silu"},
                  {"torch_dtype", stored.dtype},
                  {"tie_word_embeddings", !stored.own_head}};
-  require_neutral(keys);
+  require_neutral(architecture, keys);
   config["num_hidden_layers"] = keys.whole("block_count");
   config["intermediate_size"] = keys.whole("feed_forward_length");
   config["max_position_embeddings"] = keys.whole("context_length");
   add_heads(keys, config);
+  if (architecture.says_multipliers) add_multipliers(keys, config);
   const auto epsilon = keys.number("attention.layer_norm_rms_epsilon");
   require(epsilon.has_value(), "{}attention.layer_norm_rms_epsilon is missing", keys.prefix());
   config["rms_norm_eps"] = *epsilon;

@@ -69,6 +69,22 @@ void add_rope(const ModelConfig& config, Entries& entries) {
   entries.number("rope.scaling.factor", config.rope_scaling.factor);
 }
 
+void add_multipliers(const ModelConfig& config, Entries& entries) {
+  entries.number("attention.scale", config.attention_scale);
+  entries.number("embedding_scale", config.embedding_scale);
+  entries.number("residual_scale", config.residual_scale);
+  entries.number("logit_scale", config.logit_divisor);
+}
+
+void require_rotary(const ModelConfig& config, int64_t unturned_every) {
+  for (int64_t layer = 0; layer < config.layers; ++layer) {
+    const bool turns = unturned_every == 0 || (layer + 1) % unturned_every != 0;
+    require(config.is_rotary(layer) == turns,
+            "layer {}: {} rotary embeddings, which GGUF files of this architecture cannot say",
+            layer, turns ? "without" : "with");
+  }
+}
+
 void require_full_attention(const ModelConfig& config) {
   for (int64_t layer = 0; layer < config.layers; ++layer) {
     const int64_t window = config.window_of(layer);
@@ -112,15 +128,18 @@ void add_tokenizer(const GgufVocabulary& vocabulary, Entries& entries) {
 GgufHead gguf_head_of(const OpenedModel& source, const Model& model) {
   const ModelConfig& config = model.config();
   GgufHead head;
-  head.architecture = gguf_architecture_for(config.architecture).name;
+  const GgufArchitecture& architecture = gguf_architecture_for(config.architecture);
+  head.architecture = architecture.name;
   head.head_dim = config.head_dim;
   require_full_attention(config);
+  require_rotary(config, architecture.unturned_every);
   Entries entries(head);
   entries.add("general.architecture", std::string_view(head.architecture));
   entries.add("general.type", "model");
   entries.add("general.name", std::string_view(last_name(source.path)));
   add_sizes(config, entries);
   add_rope(config, entries);
+  if (architecture.says_multipliers) add_multipliers(config, entries);
   head.rope_factors = rope_factors(config);
   GgufExport tokenizer = model_vocabulary(source.path, config.vocab);
   add_tokenizer(tokenizer.vocabulary, entries);
