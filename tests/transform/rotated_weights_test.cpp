@@ -10,6 +10,7 @@
 #include "checkpoint/checkpoint.h"
 #include "model/model.h"
 #include "support/fixtures.h"
+#include "support/zoo.h"
 
 namespace halftone {
 namespace {
@@ -67,6 +68,23 @@ TEST(GoldenRotatedWeights, KeepTheLogitsOfSmolLM2) {  // models/smollm2/get_smol
   HALFTONE_REQUIRE_SHARED("models/smollm2/hf");
   expect_same_function(shared_data("models/smollm2/hf"));
 }
+
+class GoldenZooRotation : public ::testing::TestWithParam<testing::ZooModel> {};
+
+TEST_P(GoldenZooRotation, KeepsTheLogitsOrIsRefusedWithTheReason) {
+  HALFTONE_REQUIRE_SHARED("models/zoo");
+  const fs::path folder = GetParam().folder();
+  if (GetParam().rotates) return expect_same_function(folder);
+  const auto checkpoint = std::make_shared<const Checkpoint>(folder);
+  const Model model(checkpoint);
+  ASSERT_NE(model.family().unrotatable, nullptr);
+  const std::string message = message_of(
+      [&] { RotatedWeights(checkpoint, model.family(), model.config(), RotationOptions{}); });
+  EXPECT_NE(message.find(model.family().unrotatable), std::string::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, GoldenZooRotation, ::testing::ValuesIn(testing::zoo_models()),
+                         testing::zoo_name);
 
 // The demo model with biases everywhere and norms that are not one.
 class WithBiases final : public WeightSource {
