@@ -19,7 +19,7 @@ struct RateSearch {
 };
 
 // task: of the whole linear, ready to be swept; context: of the whole linear; choice: its outlier
-// rate is what is aimed at. Stops within 1/8000 of the share (0.004 bits a weight) or one weight.
+// rate is what is wanted. Stops within 1/8000 of the share (0.004 bits a weight) or one weight.
 template <class T>
 RateSearch threshold_for_rate(const GridChoice& choice, const SweepTask<T>& task,
                               const GridContext<T>& context);

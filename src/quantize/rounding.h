@@ -62,7 +62,7 @@ class Rounding {
 
   // What compensation is measured by: rounding to nearest on the same grid, without outliers beside
   // it. Where the sweep uses a grid of its own this one is no more than that: no thorough search.
-  Rounded<T> yardstick(const TargetOptions& target) const {
+  Rounded<T> baseline(const TargetOptions& target) const {
     const bool split = choice_.grid.kind == GridKind::kSplit;
     const bool by_weights = !grid_entry(choice_.grid.kind).needs_pivots;
     return round_to_nearest({.grid = choice_.grid,
@@ -119,7 +119,7 @@ class Rounding {
 
   // A grid for the task, fitted already where groups are static; the task's blocks become its.
   std::shared_ptr<Grid<T>> grid_for(const GridChoice& choice, SweepTask<T>& task) const {
-    const bool zeroed = shared_.diagonal.usable;  // aimed_weight zeroes dead columns only then
+    const bool zeroed = shared_.diagonal.usable;  // target_weight zeroes dead columns only then
     const GridContext<T> context{.grouping = task.grouping,
                                  .out = out_,
                                  .rows = original_.size(1),

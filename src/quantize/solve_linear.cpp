@@ -58,23 +58,23 @@ LinearOutcome solve_linear(const SharedInputs& inputs, const LinearTask& task) {
   LinearOutcome outcome;
   const std::vector<double> counts =
       outlier_weights(task.outliers.ranking, task.row_energies, outcome.fallback);
-  // the weights that each run aims at; all at once where outliers are chosen among them
-  const auto aim = [&](const SharedInput& shared, int64_t run) {
-    return aimed_weight(shared, task.target.preshift,
-                        task.weight.narrow(0, runs.first(run), runs.rows(run)), task.shift);
+  // the weights that each run is to come near; all at once where outliers are chosen among them
+  const auto target = [&](const SharedInput& shared, int64_t run) {
+    return target_weight(shared, task.target.preshift,
+                         task.weight.narrow(0, runs.first(run), runs.rows(run)), task.shift);
   };
   std::optional<OutlierMask> mask;
-  std::vector<at::Tensor> aimed(static_cast<size_t>(runs.count));
+  std::vector<at::Tensor> targets(static_cast<size_t>(runs.count));
   if (task.outliers.kind == OutlierKind::kLasso) {
-    for (int64_t run = 0; run < runs.count; ++run) aimed[run] = aim(*inputs.run(run), run);
-    mask = lasso_outliers(runs.count == 1 ? aimed.front() : at::cat(aimed), task.outliers.rate);
+    for (int64_t run = 0; run < runs.count; ++run) targets[run] = target(*inputs.run(run), run);
+    mask = lasso_outliers(runs.count == 1 ? targets.front() : at::cat(targets), task.outliers.rate);
   }
   SolvedRows sum;
   std::vector<QuantizedLinear> quantized;
   for (int64_t run = 0; run < runs.count; ++run) {
     const std::shared_ptr<const SharedInput> shared = inputs.run(run);
     const int64_t first = runs.first(run), end = runs.first(run + 1);
-    Rows rows{aimed[run].defined() ? aimed[run] : aim(*shared, run)};
+    Rows rows{targets[run].defined() ? targets[run] : target(*shared, run)};
     if (!counts.empty()) rows.outlier_weights = {counts.begin() + first, counts.begin() + end};
     GridChoice choice{.grid = task.grid, .outliers = task.outliers};
     std::optional<OutlierMask> own;

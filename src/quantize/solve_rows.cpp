@@ -148,7 +148,7 @@ SolvedRows compensated_or_not(const SharedInput& shared, const Rows& rows, const
   solved.fallback = shared.factor.steps;
   const Rounding<T> rounding(shared, rows, choice);
   if (shared.factor.upper.defined()) {
-    const Rounded<T> nearest = rounding.yardstick(target);
+    const Rounded<T> nearest = rounding.baseline(target);
     const bool adds_up = target.alpha == 0 && target.alpha2 == 0 && !choice.grid.is_binary_parity();
     if (solve_compensated(shared, rows.weight, rounding, Compensation<T>{target, nearest, adds_up},
                           solved))
@@ -172,8 +172,8 @@ SolvedRows compensated_or_not(const SharedInput& shared, const Rows& rows, const
 
 }  // namespace
 
-at::Tensor aimed_weight(const SharedInput& shared, double preshift, const at::Tensor& original,
-                        const at::Tensor& shift) {
+at::Tensor target_weight(const SharedInput& shared, double preshift, const at::Tensor& original,
+                         const at::Tensor& shift) {
   at::Tensor weight = original;
   // before dead columns are zeroed: a dead column's row of D may hold something
   if (preshift > 0 && shared.shift)

@@ -19,7 +19,7 @@ namespace halftone {
 
 // Rows as the sweep is to see them.
 struct Rows {
-  at::Tensor weight;  // (rows, in) T, from aimed_weight
+  at::Tensor weight;  // (rows, in) T, from target_weight
 
   // (rows) what an error counts for an outlier rule; empty: 1
   std::vector<double> outlier_weights = {};
@@ -40,8 +40,8 @@ struct SolvedRows {
 // What the sweep is to come near: shifted against the drift by that share of it, dead columns 0.
 // weight: (rows, in) T, contiguous, finite; shift: (rows, in) its WeightShift, where the caller has
 // it already  -> (rows, in)
-at::Tensor aimed_weight(const SharedInput& shared, double preshift, const at::Tensor& weight,
-                        const at::Tensor& shift = {});
+at::Tensor target_weight(const SharedInput& shared, double preshift, const at::Tensor& weight,
+                         const at::Tensor& shift = {});
 
 // target: that of the input, or one of those that its target.auto tries. T = double computes
 // everything in float64.
