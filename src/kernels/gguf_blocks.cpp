@@ -25,8 +25,9 @@ void encode_blocks(int64_t blocks, const float* from, uint8_t* to) {
 
 template <class Block>
 constexpr GgufType row(uint32_t id, std::string_view name) {
-  GgufType type{id, name, Block::kWeights, Block::kBytes, decode_blocks<Block>, nullptr};
+  GgufType type{id, name, Block::kWeights, Block::kBytes, decode_blocks<Block>, nullptr, nullptr};
   if constexpr (requires { &Block::encode; }) type.encode = encode_blocks<Block>;
+  if constexpr (requires { &Block::pack; }) type.pack = Block::pack;
   return type;
 }
 

@@ -11,6 +11,13 @@
 
 namespace halftone {
 
+// What a super-block of 256 weights holds, from Q2_K to Q6_K and from IQ2_XXS to IQ3_S.
+struct GgufSuperBlock {
+  const uint8_t* codes;                      // (256) from 0 up; of IQ types VectorRule's
+  const int8_t *scale_codes, *offset_codes;  // (16 or 8) of its groups; null: the type has none
+  uint16_t scale, offset;                    // float16, by their bits
+};
+
 struct GgufType {
   uint32_t id;  // as files name it
   std::string_view name;
@@ -22,6 +29,8 @@ struct GgufType {
   // The bytes that ggml writes, each weight rounded to nearest; finite weights. Null for types
   // whose codes are searched for, and for whole numbers.
   void (*encode)(int64_t blocks, const float* from, uint8_t* to);
+  // Of types in super-blocks: the bytes of one, all 0 before; else null.
+  void (*pack)(const GgufSuperBlock& from, uint8_t* to);
 
   bool is_block() const { return block_length > 1; }
   double bits_per_weight() const {

@@ -11,6 +11,8 @@
 
 #include "kernels/binary_kernels.h"
 #include "kernels/instruction_set.h"
+#include "kernels/super_block_kernels.h"
+#include "kernels/vector_grid_kernels.h"
 
 namespace halftone {
 
@@ -88,6 +90,8 @@ struct LaneKernels {
                         T* gains);
 
   BinaryKernels<T> binary;
+  SuperBlockKernels<T> super_block;
+  VectorGridKernels<T> vector_grid;
 };
 
 // The loops compiled for `set`, which must be one of available_instruction_sets().

@@ -53,6 +53,11 @@ inline void store(uint8_t* to, T value) {
   std::memcpy(to, &value, sizeof value);
 }
 
+// Into a byte whose bits there are still 0.
+inline void put_bits(uint8_t& byte, int shift, int bits) {
+  byte = static_cast<uint8_t>(byte | bits << shift);
+}
+
 struct F16 {
   static constexpr int kWeights = 1, kBytes = 2;
   static void decode(const uint8_t* from, float* to) { *to = float16_at(from); }

@@ -1,8 +1,9 @@
 // Super-blocks of 256 weights: groups of 16 or 32 whose scales are small whole numbers of one
-// float16 scale.
+// float16 scale. `pack` is the way back from the numbers that `decode` multiplies.
 #pragma once
 
 #include "kernels/gguf/single_blocks.h"
+#include "kernels/gguf_blocks.h"
 #include "kernels/gguf_codebooks.h"
 
 namespace halftone::gguf {
@@ -20,6 +21,16 @@ struct Q2_K {
       for (int l = 0; l < 16; ++l)
         to[16 * group + l] = scale * static_cast<float>((codes[l] >> shift) & 3) - offset;
     }
+  }
+  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+    for (int group = 0; group < 16; ++group) {
+      to[group] = static_cast<uint8_t>(from.scale_codes[group] | from.offset_codes[group] << 4);
+      uint8_t* codes = to + 16 + 32 * (group / 8) + 16 * (group % 2);
+      for (int l = 0; l < 16; ++l)
+        put_bits(codes[l], 2 * ((group / 2) % 4), from.codes[16 * group + l]);
+    }
+    store(to + 80, from.scale);
+    store(to + 82, from.offset);
   }
 };
 
@@ -40,6 +51,21 @@ struct Q3_K {
       }
     }
   }
+  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+    uint8_t *mask = to, *scales = to + 96;
+    for (int group = 0; group < 16; ++group) {
+      const int scale = from.scale_codes[group] + 32;
+      put_bits(scales[group % 8], 4 * (group / 8), scale & 15);
+      put_bits(scales[8 + group % 4], 2 * (group / 4), scale >> 4);
+      uint8_t* codes = to + 32 + 32 * (group / 8) + 16 * (group % 2);
+      for (int l = 0; l < 16; ++l) {
+        const int code = from.codes[16 * group + l];
+        put_bits(codes[l], 2 * ((group / 2) % 4), code & 3);
+        put_bits(mask[16 * (group % 2) + l], group / 2, code >> 2);
+      }
+    }
+    store(to + 108, from.scale);
+  }
 
  private:
   // Four low bits in the halves of eight bytes, two high bits in the four bytes behind them.
@@ -59,6 +85,15 @@ inline SixBitPair six_bit_pair(const uint8_t* from, int group) {
           (from[group + 4] >> 4) | (from[group] >> 6) << 4};
 }
 
+inline void put_six_bit_pairs(const GgufSuperBlock& from, uint8_t* to) {
+  for (int group = 0; group < 4; ++group) {
+    const int scale = from.scale_codes[group + 4], least = from.offset_codes[group + 4];
+    to[group] = static_cast<uint8_t>(from.scale_codes[group] | (scale >> 4) << 6);
+    to[group + 4] = static_cast<uint8_t>(from.offset_codes[group] | (least >> 4) << 6);
+    to[group + 8] = static_cast<uint8_t>((scale & 15) | (least & 15) << 4);
+  }
+}
+
 // Codes of four bits, 64 weights in 32 bytes: byte l holds weights l and l + 32.
 struct Q4_K {
   static constexpr int kWeights = 256, kBytes = 144;
@@ -73,6 +108,13 @@ struct Q4_K {
       for (int l = 0; l < 32; ++l)
         to[32 * group + l] = scale * static_cast<float>((codes[l] >> shift) & 15) - offset;
     }
+  }
+  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+    store(to, from.scale);
+    store(to + 2, from.offset);
+    put_six_bit_pairs(from, to + 4);
+    for (int i = 0; i < kWeights; ++i)
+      put_bits(to[16 + 32 * (i / 64) + i % 32], 4 * ((i / 32) % 2), from.codes[i]);
   }
 };
 
@@ -92,6 +134,15 @@ struct Q5_K {
         const int code = ((codes[l] >> shift) & 15) | ((high[l] >> group) & 1) << 4;
         to[32 * group + l] = scale * static_cast<float>(code) - offset;
       }
+    }
+  }
+  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+    store(to, from.scale);
+    store(to + 2, from.offset);
+    put_six_bit_pairs(from, to + 4);
+    for (int i = 0; i < kWeights; ++i) {
+      put_bits(to[48 + 32 * (i / 64) + i % 32], 4 * ((i / 32) % 2), from.codes[i] & 15);
+      put_bits(to[16 + i % 32], i / 32, from.codes[i] >> 4);
     }
   }
 };
@@ -114,6 +165,16 @@ struct Q6_K {
         to[16 * group + l] = scale * static_cast<float>(code - 32);
       }
     }
+  }
+  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+    for (int i = 0; i < kWeights; ++i) {
+      const int half = i / 128, quarter = (i / 32) % 4;
+      put_bits(to[64 * half + i % 64], 4 * (quarter / 2), from.codes[i] & 15);
+      put_bits(to[128 + 32 * half + i % 32], 2 * quarter, from.codes[i] >> 4);
+    }
+    for (int group = 0; group < 16; ++group)
+      to[192 + group] = static_cast<uint8_t>(from.scale_codes[group]);
+    store(to + 208, from.scale);
   }
 };
 

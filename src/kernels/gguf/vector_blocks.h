@@ -1,10 +1,13 @@
-// Super-blocks of 256 weights whose magnitudes come eight or four at a time from a codebook.
+// Super-blocks of 256 weights whose magnitudes come eight or four at a time from a codebook. `pack`
+// is the way back from points and signs.
 #pragma once
 
 #include <bit>
 
 #include "kernels/gguf/numbers.h"
+#include "kernels/gguf_blocks.h"
 #include "kernels/gguf_codebooks.h"
+#include "kernels/vector_grid_kernels.h"
 
 namespace halftone::gguf {
 
@@ -27,6 +30,35 @@ inline unsigned with_parity(unsigned seven) {
   return seven | (parity & 1) << 7;
 }
 
+// The points of a super-block, and the signs of each eight weights.
+struct PointsAndSigns {
+  uint16_t points[64];
+  uint8_t signs[32];
+};
+inline PointsAndSigns points_and_signs(std::string_view type, const uint8_t* codes) {
+  const VectorRule& rule = *find_vector_rule(type);
+  PointsAndSigns found{};
+  for (int i = 0; i < 256; ++i)
+    if (codes[i] >= kNegative)
+      found.signs[i / 8] = static_cast<uint8_t>(found.signs[i / 8] | 1 << (i % 8));
+  for (int i = 0; i < 256 / rule.dims; ++i)
+    found.points[i] = static_cast<uint16_t>(point_of(rule, codes + i * rule.dims));
+  return found;
+}
+
+// Codes of the scales of 16 weights, two a byte.
+inline void put_half_bytes(const int8_t* codes, int count, uint8_t* to) {
+  for (int i = 0; i < count; ++i)
+    to[i / 2] = static_cast<uint8_t>(to[i / 2] | codes[i] << (4 * (i % 2)));
+}
+
+// Of 32 weights: four times seven signs, a 4-bit scale.
+inline void put_signs_and_scale(const uint8_t* signs, int8_t scale, uint8_t* to) {
+  uint32_t word = static_cast<uint32_t>(scale) << 28;
+  for (int k = 0; k < 4; ++k) word |= (signs[k] & 127U) << (7 * k);
+  store(to, word);
+}
+
 inline float half_step(float d, unsigned scale, float unit) {
   return d * (0.5F + static_cast<float>(scale)) * unit;
 }
@@ -44,6 +76,14 @@ struct Iq2Xxs {
         write_signed(kIq2XxsGrid[ids[k]], with_parity((word >> (7 * k)) & 127), scale, to);
     }
   }
+  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+    const PointsAndSigns found = points_and_signs("IQ2_XXS", from.codes);
+    store(to, from.scale);
+    for (int k = 0; k < 32; ++k)
+      to[2 + 8 * (k / 4) + k % 4] = static_cast<uint8_t>(found.points[k]);
+    for (int group = 0; group < 8; ++group)
+      put_signs_and_scale(found.signs + 4 * group, from.scale_codes[group], to + 6 + 8 * group);
+  }
 };
 
 // A word per 8 weights: nine bits of index, seven signs; 4-bit scales of 16 weights at the end.
@@ -56,6 +96,13 @@ struct Iq2Xs {
       const unsigned scale = (from[66 + k / 4] >> (4 * (k / 2 % 2))) & 15;
       write_signed(kIq2XsGrid[word & 511], with_parity(word >> 9), half_step(d, scale, 0.25F), to);
     }
+  }
+  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+    const PointsAndSigns found = points_and_signs("IQ2_XS", from.codes);
+    store(to, from.scale);
+    for (int k = 0; k < 32; ++k)
+      store(to + 2 + 2 * k, static_cast<uint16_t>(found.points[k] | (found.signs[k] & 127) << 9));
+    put_half_bytes(from.scale_codes, 16, to + 66);
   }
 };
 
@@ -71,6 +118,16 @@ struct Iq2S {
       const unsigned scale = (scales[k / 4] >> (4 * (k / 2 % 2))) & 15;
       write_signed(kIq2SGrid[id], signs[k], half_step(d, scale, 0.25F), to);
     }
+  }
+  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+    const PointsAndSigns found = points_and_signs("IQ2_S", from.codes);
+    store(to, from.scale);
+    for (int k = 0; k < 32; ++k) {
+      to[2 + k] = static_cast<uint8_t>(found.points[k]);
+      to[34 + k] = found.signs[k];
+      put_bits(to[66 + k / 4], 2 * (k % 4), found.points[k] >> 8);
+    }
+    put_half_bytes(from.scale_codes, 16, to + 74);
   }
 };
 
@@ -90,6 +147,13 @@ struct Iq3Xxs {
       }
     }
   }
+  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+    const PointsAndSigns found = points_and_signs("IQ3_XXS", from.codes);
+    store(to, from.scale);
+    for (int k = 0; k < 64; ++k) to[2 + k] = static_cast<uint8_t>(found.points[k]);
+    for (int group = 0; group < 8; ++group)
+      put_signs_and_scale(found.signs + 4 * group, from.scale_codes[group], to + 66 + 4 * group);
+  }
 };
 
 // Indices of four weights each with a ninth bit, eight signs, 4-bit scales of 32.
@@ -106,6 +170,16 @@ struct Iq3S {
         write_signed(kIq3SGrid[id], signs[4 * group + k / 2] >> (4 * (k % 2)), scale, to);
       }
     }
+  }
+  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+    const PointsAndSigns found = points_and_signs("IQ3_S", from.codes);
+    store(to, from.scale);
+    for (int k = 0; k < 64; ++k) {
+      to[2 + k] = static_cast<uint8_t>(found.points[k]);
+      put_bits(to[66 + k / 8], k % 8, found.points[k] >> 8);
+    }
+    for (int k = 0; k < 32; ++k) to[74 + k] = found.signs[k];
+    put_half_bytes(from.scale_codes, 8, to + 106);
   }
 };
 

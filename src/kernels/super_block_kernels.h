@@ -1,0 +1,40 @@
+// The hot loops of grids in super-blocks (methods.md 4.3), single-threaded, on tiles as in
+// lane_kernels.h: (columns, 16), a row a lane.
+#pragma once
+
+#include <cstdint>
+
+namespace halftone {
+
+// What the blocks of one type hold: groups whose scales, and offsets where it has them, are whole
+// numbers of one float16 scale and one float16 offset.
+//   value = scale * scale_code * code - offset * offset_code
+struct SuperBlockRule {
+  int groups = 8, columns = 32;         // of a super-block; of a group
+  int least = 0, top = 15;              // codes
+  int least_scale = 0, top_scale = 63;  // codes of scales: 0 .. top, or -n .. n - 1
+  int top_offset = 63;                  // codes of offsets; 0: none
+  bool search = true;                   // false: scales by the range of each group alone
+};
+
+// Of one super-block, 16 rows; whole numbers as T.
+template <class T>
+struct SuperBlockNumbers {
+  T *scale_codes, *offset_codes;  // (groups, 16); offset_codes: null where there are none
+  T *scale, *offset;              // (16), float16 numbers
+};
+
+template <class T>  // float or double: the type of the weights
+struct SuperBlockKernels {
+  // The least sum of importance * (value - w)^2 that the search finds: never above that of the
+  // groups' own ranges.   tile: (groups * columns, 16); importance: (groups * columns)
+  void (*fit)(const SuperBlockRule& rule, const T* tile, const T* importance,
+              SuperBlockNumbers<T> numbers);
+
+  // The nearest value of a group, codes from 0 up.   scales, offsets: (16) those of the group, i.e.
+  // scale * scale_code, offset * offset_code; weights, values: (16); codes: (16)
+  void (*round)(const SuperBlockRule& rule, const T* weights, const T* scales, const T* offsets,
+                uint8_t* codes, T* values);
+};
+
+}  // namespace halftone
