@@ -15,7 +15,7 @@ constexpr int kMostBitsOfAutomaticClipSearch = 4;
 
 RecipeKey clip_search_key() {
   return {"grid.clip_search",
-          "shrink ranges to the least error; auto = uniform grids at 2, 3 and 4 bits",
+          "shrink ranges to the least error; auto = uniform grids at 2, 3 and 4 bits, super-blocks",
           "true, false or \"auto\"", true,
           KeyAccess<LinearSettings>{[](LinearSettings& settings, std::string_view text) {
                                       if (text != "true" && text != "false" && text != "auto")
@@ -78,15 +78,26 @@ void add_objective_keys(std::vector<RecipeKey>& keys) {
   add_end_loss_keys(keys);
 }
 
+Words<Codebook> codebook_words() {
+  Words<Codebook> words;
+  for (const Codebook codebook : kCodebooks)
+    words.emplace_back(codebook_shape(codebook).word, codebook);
+  return words;
+}
+
 void add_grid_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(word_key<GridKind>(
       "grid.kind",
       "which values a code can mean; bilevel = scales and zeros are coded as well, split = "
-      "outliers have scales of their own, binary = signs",
+      "outliers have scales of their own, binary = signs, superblock = as GGUF's K-quants, vector "
+      "= several weights at a time, as its IQ "
+      "types",
       {{"uniform", GridKind::kUniform},
        {"bilevel", GridKind::kBilevel},
        {"split", GridKind::kSplit},
-       {"binary", GridKind::kBinary}},
+       {"binary", GridKind::kBinary},
+       {"superblock", GridKind::kSuperBlock},
+       {"vector", GridKind::kVector}},
       [](auto& s) -> auto& { return s.linear.grid.kind; }));
   keys.push_back(integer_key(
       "grid.bits", "bits of a code", "an integer in 1 .. 8",
@@ -128,6 +139,9 @@ void add_grid_keys(std::vector<RecipeKey>& keys) {
        {"joint", BinaryMode::kJoint},
        {"parity", BinaryMode::kParity}},
       [](auto& s) -> auto& { return s.linear.grid.mode; }));
+  keys.push_back(word_key<Codebook>(
+      "grid.codebook", "vector: which points eight or four weights may be", codebook_words(),
+      [](auto& s) -> auto& { return s.linear.grid.codebook; }));
   keys.push_back(word_key<OutlierCodes>(
       "grid.outlier_codes", "outliers of a split grid: as the bulk, or a sign and a magnitude",
       {{"uniform", OutlierCodes::kUniform}, {"sign_magnitude", OutlierCodes::kSignMagnitude}},
@@ -288,8 +302,8 @@ void set_linear_key(LinearSettings& settings, std::string_view name, std::string
   set_key(key, *of_linear, settings, text);
   GridOptions& grid = settings.linear.grid;
   if (settings.automatic_clip_search)
-    grid.clip_search =
-        grid.kind == GridKind::kUniform && grid.bits <= kMostBitsOfAutomaticClipSearch;
+    grid.clip_search = grid.in_super_blocks() || (grid.kind == GridKind::kUniform &&
+                                                  grid.bits <= kMostBitsOfAutomaticClipSearch);
 }
 
 }  // namespace halftone

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string_view>
 
 namespace halftone {
 
@@ -13,7 +14,8 @@ enum class ObjectiveKind { kNone, kInput, kOac, kGuided, kDiagonal };
 enum class DampingReference { kMean, kMedian };
 enum class TargetParity { kNone, kOrg, kAllw };
 enum class TargetFit { kOriginal, kExpected };
-enum class GridKind { kUniform, kBilevel, kSplit, kBinary };
+enum class GridKind { kUniform, kBilevel, kSplit, kBinary, kSuperBlock, kVector };
+enum class Codebook { kIq2Xxs, kIq2Xs, kIq2S, kIq3Xxs, kIq3S };
 enum class OutlierCodes { kUniform, kSignMagnitude };
 enum class ClipWeights { kNone, kFactor };
 enum class BinaryMode { kColumns, kJoint, kParity };
@@ -23,6 +25,55 @@ enum class OrderKind { kNatural, kActivation };
 
 // Rows that a grid is fitted to together; what rows share (grid.qq_groupsize) divides it.
 constexpr int64_t kRowsAtOnce = 16;
+
+// Columns of a super-block, whose groups have whole multiples of one scale (methods.md 4.3), and
+// what its groups are at each width of a code: those of Q2_K .. Q6_K.
+constexpr int64_t kSuperBlock = 256;
+struct SuperBlockShape {
+  int64_t group_size = 0;  // 0: there is no such width
+  bool symmetric = false;  // no offsets
+  int scale_bits = 0;      // of a code of a scale, and of an offset
+};
+constexpr SuperBlockShape super_block_shape(int bits) {
+  switch (bits) {
+    case 2:
+      return {16, false, 4};
+    case 3:
+      return {16, true, 6};
+    case 4:
+    case 5:
+      return {32, false, 6};
+    case 6:
+      return {16, true, 8};
+    default:
+      return {};
+  }
+}
+
+// The codebooks of vector grids (methods.md 4.7), also in super-blocks: those of GGUF's types.
+constexpr Codebook kCodebooks[] = {Codebook::kIq2Xxs, Codebook::kIq2Xs, Codebook::kIq2S,
+                                   Codebook::kIq3Xxs, Codebook::kIq3S};
+constexpr int kVectorCodeBits = 4;  // of a stored code: a magnitude and a sign
+struct CodebookShape {
+  std::string_view type, word;  // of GGUF, of a recipe
+  int bits = 0;                 // a weight, rounded: what the grid is for
+  int64_t group_size = 0;
+};
+constexpr CodebookShape codebook_shape(Codebook codebook) {
+  switch (codebook) {
+    case Codebook::kIq2Xxs:
+      return {"IQ2_XXS", "iq2_xxs", 2, 32};
+    case Codebook::kIq2Xs:
+      return {"IQ2_XS", "iq2_xs", 2, 16};
+    case Codebook::kIq2S:
+      return {"IQ2_S", "iq2_s", 2, 16};
+    case Codebook::kIq3Xxs:
+      return {"IQ3_XXS", "iq3_xxs", 3, 32};
+    case Codebook::kIq3S:
+      return {"IQ3_S", "iq3_s", 3, 32};
+  }
+  return {};
+}
 
 // Rows of a linear in `groups` runs, as even as can be: run g is [first(g), first(g + 1)).
 // 1 <= groups <= out
@@ -102,6 +153,7 @@ struct GridOptions {
   int qq_scale_bits = 3;      // bits of a scale's code
   int qq_zero_bits = 3;       // bits of a zero's code
   bool round_zero = false;    // zeros are integers; with qq_zero_bits >= bits stored as such
+  Codebook codebook = Codebook::kIq2Xxs;   // of a vector grid
   BinaryMode mode = BinaryMode::kColumns;  // of a binary grid (quantize/grid/binary.h)
   // split: the outliers of a group have a scale of their own (methods.md 4.5)
   OutlierCodes outlier_codes = OutlierCodes::kUniform;
@@ -111,7 +163,14 @@ struct GridOptions {
     return group_size == 0 ? in : std::min(group_size, in);
   }
   // Bits of a stored code: of a binary grid two, a second sign or whether it is in the tail.
-  int code_bits() const { return kind == GridKind::kBinary ? 2 : bits; }
+  int code_bits() const {
+    if (kind == GridKind::kVector) return kVectorCodeBits;
+    return kind == GridKind::kBinary ? 2 : bits;
+  }
+  // Groups have numbers that are multiples of those of a super-block.
+  bool in_super_blocks() const {
+    return kind == GridKind::kSuperBlock || kind == GridKind::kVector;
+  }
   // Zeros are codes of `bits` bits; else fractions, on a second level.
   bool has_integer_zeros() const {
     return kind != GridKind::kBilevel || symmetric || (round_zero && qq_zero_bits >= bits);
@@ -120,7 +179,7 @@ struct GridOptions {
   // exact in float16, else 8; grids whose numbers are float16 have its 11. 0: unrounded float32.
   int significant_scale_bits() const {
     if (scale_bits >= 0) return scale_bits;
-    if (kind == GridKind::kBilevel || kind == GridKind::kBinary) return 11;
+    if (kind == GridKind::kBilevel || kind == GridKind::kBinary || in_super_blocks()) return 11;
     return !symmetric && bits == 4 ? 7 : 8;
   }
   // The published code of BiLLM: an error reaches only the columns beyond its block.

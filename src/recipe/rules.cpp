@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -20,7 +21,7 @@ struct Asked {
   const OutlierOptions& outliers;
   const OrderOptions& order;
   const ModelRecipe& model;
-  int64_t rows, sequences;  // 0: not known
+  int64_t rows, columns, sequences;  // 0: not known
 };
 
 // What must hold, and what to say where it does not.
@@ -40,6 +41,18 @@ bool is_binary(const Asked& a) {
 }
 bool is_bilevel(const Asked& a) {
   return a.grid.kind == GridKind::kBilevel;
+}
+// What a grid in super-blocks must be; of others nothing.
+struct Blocks {
+  int64_t group_size;
+  bool symmetric;
+};
+std::optional<Blocks> blocks_of(const Asked& a) {
+  if (a.grid.kind == GridKind::kVector)
+    return Blocks{codebook_shape(a.grid.codebook).group_size, true};
+  if (a.grid.kind != GridKind::kSuperBlock) return std::nullopt;
+  const SuperBlockShape shape = super_block_shape(a.grid.bits);
+  return Blocks{shape.group_size, shape.symmetric};
 }
 bool has_target(const Asked& a) {
   return a.target != TargetOptions{};
@@ -220,6 +233,58 @@ const Rule kBilevelRules[] = {
      }},
 };
 
+const Rule kSuperBlockRules[] = {
+    {[](const Asked& a) {
+       return a.grid.kind != GridKind::kSuperBlock || super_block_shape(a.grid.bits).group_size > 0;
+     },
+     [](const Asked& a) {
+       return fmt::format("grid.bits: expected 2 to 6 with grid.kind = superblock, not {}",
+                          a.grid.bits);
+     }},
+    {[](const Asked& a) {
+       return a.grid.kind != GridKind::kVector ||
+              codebook_shape(a.grid.codebook).bits == a.grid.bits;
+     },
+     [](const Asked& a) {
+       return fmt::format("grid.bits: expected {} with the codebook of {}, not {}",
+                          codebook_shape(a.grid.codebook).bits,
+                          codebook_shape(a.grid.codebook).type, a.grid.bits);
+     }},
+    {[](const Asked& a) { return !blocks_of(a) || blocks_of(a)->group_size == a.grid.group_size; },
+     [](const Asked& a) {
+       return fmt::format("grid.group_size: this grid's groups are of {} columns, not {}",
+                          blocks_of(a)->group_size, a.grid.group_size);
+     }},
+    {[](const Asked& a) { return !blocks_of(a) || blocks_of(a)->symmetric == a.grid.symmetric; },
+     [](const Asked& a) {
+       return fmt::format("grid.symmetric: expected {} for this grid", !a.grid.symmetric);
+     }},
+    {[](const Asked& a) { return !blocks_of(a) || a.columns % kSuperBlock == 0; },
+     [](const Asked& a) {
+       return fmt::format("grid.kind: super-blocks need a multiple of {} input columns, not {}",
+                          kSuperBlock, a.columns);
+     }},
+    {[](const Asked& a) { return !blocks_of(a) || a.outliers.kind == OutlierKind::kNone; },
+     "outliers.kind: expected none beside super-blocks"},
+    {[](const Asked& a) { return !blocks_of(a) || !a.order.groups_follow_order(); },
+     "order.static_groups: expected true with order.kind = activation: super-blocks are runs of "
+     "the "
+     "file's columns"},
+    {[](const Asked& a) {
+       return a.grid.kind != GridKind::kVector || a.order.kind == OrderKind::kNatural;
+     },
+     "order.kind: expected natural with grid.kind = vector, whose points are runs of the file's "
+     "columns"},
+    {[](const Asked& a) {
+       return !blocks_of(a) || a.grid.scale_bits == -1 || a.grid.scale_bits == 11;
+     },
+     [](const Asked& a) {
+       return fmt::format(
+           "grid.scale_bits: super-blocks store float16 numbers: expected -1 or 11, not {}",
+           a.grid.scale_bits);
+     }},
+};
+
 bool takes_all(const Asked& a) {
   return a.outliers.kind == OutlierKind::kLasso;
 }
@@ -321,10 +386,16 @@ const Rule kSequenceRules[] = {
      }},
 };
 
+// What is asked beside the linear's own recipe; 0: not known.
+struct Sizes {
+  int64_t rows = 0, columns = 0, sequences = 0;
+};
+
 void check(std::initializer_list<std::span<const Rule>> tables, const LinearRecipe& linear,
-           const ModelRecipe& model, int64_t rows, int64_t sequences) {
-  const Asked asked{linear.objective, linear.target, linear.grid, linear.outliers,
-                    linear.order,     model,         rows,        sequences};
+           const ModelRecipe& model, const Sizes& sizes) {
+  const Asked asked{linear.objective, linear.target, linear.grid,
+                    linear.outliers,  linear.order,  model,
+                    sizes.rows,       sizes.columns, sizes.sequences};
   for (const std::span<const Rule> table : tables)
     for (const Rule& rule : table)
       if (!rule.holds(asked)) fail("{}", rule.fixed ? rule.fixed : rule.message(asked));
@@ -332,18 +403,20 @@ void check(std::initializer_list<std::span<const Rule>> tables, const LinearReci
 
 }  // namespace
 
-void require_linear(const LinearRecipe& linear, const ModelRecipe& model, int64_t rows) {
-  check({kObjectiveRules, kBinaryRules, kGridRules, kBilevelRules, kOutlierRules, kTargetRules},
-        linear, model, rows, 0);
+void require_linear(const LinearRecipe& linear, const ModelRecipe& model, int64_t rows,
+                    int64_t columns) {
+  check({kObjectiveRules, kBinaryRules, kGridRules, kBilevelRules, kSuperBlockRules, kOutlierRules,
+         kTargetRules},
+        linear, model, {.rows = rows, .columns = columns});
 }
 
 void require_model(const ModelRecipe& model) {
-  check({kModelRules}, {}, model, 0, 0);
+  check({kModelRules}, {}, model, {});
 }
 
 void require_sequences(const RunRecipe& run, int64_t sequences) {
   for (const auto& [name, linear] : run.linears)
-    check({kSequenceRules}, linear, run.model, 0, sequences);
+    check({kSequenceRules}, linear, run.model, {.sequences = sequences});
 }
 
 }  // namespace halftone

@@ -12,9 +12,10 @@
 namespace halftone {
 
 // Error: what is asked of one linear excludes itself. The line names the keys and what is expected.
-// rows: of the linear, whose runs (objective.row_groups) must be such that they can be stored; 0:
-// not known
-void require_linear(const LinearRecipe& linear, const ModelRecipe& model = {}, int64_t rows = 0);
+// rows, columns: of the linear; runs of rows (objective.row_groups) and super-blocks must be such
+// that they can be stored; 0: not known
+void require_linear(const LinearRecipe& linear, const ModelRecipe& model = {}, int64_t rows = 0,
+                    int64_t columns = 0);
 
 // Error: what is asked of the model excludes itself.
 void require_model(const ModelRecipe& model);

@@ -259,9 +259,9 @@ TEST(Recipe, AnUnknownTableListsTheKnownOnes) {
 }
 
 TEST(Recipe, AKindThatIsNotBuiltNamesTheKindsThatAre) {
-  EXPECT_TRUE(contains(complaint("[grid]\nkind = \"superblock\"\n"),
+  EXPECT_TRUE(contains(complaint("[grid]\nkind = \"trellis\"\n"),
                        "line 2: grid.kind: expected \"uniform\" or \"bilevel\" or \"split\" or "
-                       "\"binary\", found superblock"));
+                       "\"binary\" or \"superblock\" or \"vector\", found trellis"));
   EXPECT_TRUE(contains(complaint("objective.kind = \"kron\""),
                        "expected \"none\" or \"input\" or \"oac\""));
 }
@@ -274,7 +274,7 @@ TEST(Recipe, ValuesOfTheWrongTypeAreRefused) {
   EXPECT_TRUE(contains(complaint("grid.symmetric = 1"), "true or false, found 1"));
   EXPECT_TRUE(contains(complaint("objective.damping = nan"), "a number in 0 .. 10, found nan"));
   EXPECT_TRUE(contains(complaint("objective.damping = -inf"), "found -inf"));
-  EXPECT_TRUE(contains(complaint("grid.kind = 3"), "or \"binary\", found 3"));
+  EXPECT_TRUE(contains(complaint("grid.kind = 3"), "or \"vector\", found 3"));
   EXPECT_TRUE(contains(complaint("summary = 3"), "summary: expected a string, found a value"));
   EXPECT_TRUE(contains(complaint("paper = {}"), "paper: expected a string, found a table"));
 }
@@ -375,6 +375,7 @@ signed_scale = false
 zero_min = 0
 scale_bits = -1
 mode = "columns"
+codebook = "iq2_xxs"
 outlier_codes = "uniform"
 qq_groupsize = 16
 qq_scale_bits = 3

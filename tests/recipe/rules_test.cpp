@@ -15,11 +15,12 @@ using halftone::testing::message_of;
 using Change = std::function<void(LinearRecipe&)>;
 
 // What is wrong with the default recipe once it is changed so; empty: nothing.
-std::string complaint(const Change& change, int64_t rows = 0, const ModelRecipe& model = {}) {
+std::string complaint(const Change& change, int64_t rows = 0, const ModelRecipe& model = {},
+                      int64_t columns = 0) {
   LinearRecipe recipe;
   change(recipe);
   try {
-    require_linear(recipe, model, rows);
+    require_linear(recipe, model, rows, columns);
   } catch (const Error& error) {
     return error.what();
   }
@@ -45,6 +46,24 @@ Change binary(const Change& change) {
 Change bilevel(const Change& change) {
   return [=](LinearRecipe& r) {
     r.grid.kind = GridKind::kBilevel;
+    change(r);
+  };
+}
+
+Change super_blocks(const Change& change) {
+  return [=](LinearRecipe& r) {
+    r.grid = {.kind = GridKind::kSuperBlock, .bits = 4, .group_size = 32};
+    change(r);
+  };
+}
+
+Change vectors(const Change& change) {
+  return [=](LinearRecipe& r) {
+    r.grid = {.kind = GridKind::kVector,
+              .bits = 3,
+              .group_size = 32,
+              .symmetric = true,
+              .codebook = Codebook::kIq3S};
     change(r);
   };
 }
@@ -82,6 +101,38 @@ TEST(Rules, NumbersAreRefusedOutsideTheirRange) {
               r.grid.clip_search = false;
             }));
   expect_in("grid.scale_bits", complaint([](auto& r) { r.grid.scale_bits = 25; }));
+}
+
+TEST(Rules, SuperBlocksAreThoseOfATypeAndWhole) {
+  EXPECT_EQ(complaint(super_blocks([](auto&) {}), 8, {}, 512), "");
+  EXPECT_EQ(complaint(super_blocks([](auto&) {}), 8, {}, 576),
+            "grid.kind: super-blocks need a multiple of 256 input columns, not 576");
+  EXPECT_EQ(complaint(super_blocks([](auto& r) { r.grid.bits = 7; })),
+            "grid.bits: expected 2 to 6 with grid.kind = superblock, not 7");
+  EXPECT_EQ(complaint(super_blocks([](auto& r) { r.grid.group_size = 64; })),
+            "grid.group_size: this grid's groups are of 32 columns, not 64");
+  EXPECT_EQ(complaint(super_blocks([](auto& r) { r.grid.symmetric = true; })),
+            "grid.symmetric: expected false for this grid");
+  expect_in("scale_bits", complaint(super_blocks([](auto& r) { r.grid.scale_bits = 8; })));
+  expect_in("outliers.kind: expected none",
+            complaint(super_blocks([](auto& r) { r.outliers.kind = OutlierKind::kSpqr; })));
+  expect_in("order.static_groups", complaint(super_blocks([](auto& r) {
+              r.order = {OrderKind::kActivation, /*static_groups=*/false};
+            })));
+  EXPECT_EQ(complaint(super_blocks([](auto& r) { r.order.kind = OrderKind::kActivation; })), "");
+}
+
+TEST(Rules, VectorsAreThoseOfACodebookInTheFilesOrder) {
+  EXPECT_EQ(complaint(vectors([](auto&) {}), 8, {}, 256), "");
+  EXPECT_EQ(complaint(vectors([](auto& r) { r.grid.bits = 2; })),
+            "grid.bits: expected 3 with the codebook of IQ3_S, not 2");
+  EXPECT_EQ(complaint(vectors([](auto& r) { r.grid.group_size = 16; })),
+            "grid.group_size: this grid's groups are of 32 columns, not 16");
+  EXPECT_EQ(complaint(vectors([](auto& r) { r.grid.symmetric = false; })),
+            "grid.symmetric: expected true for this grid");
+  expect_in("multiple of 256", complaint(vectors([](auto&) {}), 8, {}, 640));
+  expect_in("order.kind: expected natural",
+            complaint(vectors([](auto& r) { r.order.kind = OrderKind::kActivation; })));
 }
 
 TEST(Rules, ABinaryGridHasOneBitAndNothingBesideIt) {
