@@ -27,6 +27,8 @@ void put_outliers(const Outliers& outliers, int64_t begin, at::Tensor& weights) 
 GridKind QuantizedLinear::kind() const {
   if (binary) return GridKind::kBinary;
   if (split) return GridKind::kSplit;
+  if (blocks) return GridKind::kSuperBlock;
+  if (vectors) return GridKind::kVector;
   return bilevel ? GridKind::kBilevel : GridKind::kUniform;
 }
 

@@ -67,6 +67,25 @@ struct SplitOutliers {
 // Of an outlier's position among the columns of its group: ceil(log2(group_size)).
 int position_bits(int64_t group_size);
 
+// Scales and offsets that are whole multiples of one number for every row and super-block of 256
+// columns (methods.md 4.3).
+//   w = scale * (code - 2^(bits-1))   symmetric, else   w = scale * code - offset
+// in float32, in that order, with scale = step * code, offset = offset step * offset code.
+struct SuperBlocks {
+  at::Tensor scale_codes;     // (out, groups) int8
+  at::Tensor offset_codes;    // (out, groups) int8; undefined: symmetric
+  at::Tensor steps, offsets;  // (out, in / 256) float32, each exactly a float16; offsets: undefined
+};
+
+// What the codes of a vector grid stand for (methods.md 4.7): a code of four bits is a magnitude of
+// the codebook and, from 8 up, a minus sign. Every eight codes make one or two of its points.
+//   w = +-scale * magnitude,  scale = step * unit * (2 scale_code + 1)
+struct VectorBlocks {
+  Codebook codebook = Codebook::kIq2Xxs;
+  at::Tensor scale_codes;  // (out, groups) uint8, 0 .. 15
+  at::Tensor steps;        // (out, in / 256) float32, each exactly a float16, not negative
+};
+
 // w = scale * (code - zero), one scale and zero per row and group of columns (methods.md 4), unless
 // one of the optional parts says otherwise. All numbers have already been rounded to what a file
 // stores, so this is what was measured and what is read back.
@@ -85,7 +104,9 @@ struct QuantizedLinear {
   std::optional<BilevelStatistics> bilevel;
   std::optional<Outliers> outliers;
   std::optional<SplitOutliers> split;
-  std::optional<BinaryPlanes> binary;  // then bits is 2, and scales and zeros are undefined
+  std::optional<BinaryPlanes> binary;   // then bits is 2, and scales and zeros are undefined
+  std::optional<SuperBlocks> blocks;    // then scales are products, and zeros are undefined
+  std::optional<VectorBlocks> vectors;  // the same; bits is 4
 
   int64_t out() const { return codes.size(0); }
   int64_t in() const { return codes.size(1); }

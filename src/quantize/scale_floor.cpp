@@ -36,6 +36,11 @@ Floor floor_of(const QuantizedLinear& linear, const GridOptions& grid) {
     const int top = (1 << linear.bilevel->scales.bits) - 1;
     return {linear.scales, top * with_bits(kKeptBits), true};
   }
+  if (linear.blocks || linear.vectors) {  // one step for the groups of a super-block
+    const at::Tensor& steps = linear.blocks ? linear.blocks->steps : linear.vectors->steps;
+    const int64_t groups = linear.groups() / steps.size(1);
+    return {steps.abs().repeat_interleave(groups, 1), with_bits(kKeptBits), true};
+  }
   const at::Tensor scales =
       linear.split ? at::minimum(linear.scales, linear.split->scales) : linear.scales.abs();
   if (!grid.float16_scales) return {scales, above_least};

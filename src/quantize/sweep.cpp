@@ -42,7 +42,8 @@ int64_t fitted_columns(const Grid<T>& grid, const Grouping& grouping) {
 // the residual that joins E', and S for P, with its sign turned because it is subtracted as E' is.
 // original, weights, residual, drifts: (16)
 template <class T>
-void aim(const SweepTask<T>& task, const T* original, const T* weights, T* residual, T* drifts) {
+void add_target(const SweepTask<T>& task, const T* original, const T* weights, T* residual,
+                T* drifts) {
   const T alpha = static_cast<T>(task.target.alpha), alpha2 = static_cast<T>(task.target.alpha2);
   for (int lane = 0; lane < kLanes; ++lane) {
     residual[lane] = alpha2 * (original[lane] - weights[lane]);
@@ -54,38 +55,38 @@ void aim(const SweepTask<T>& task, const T* original, const T* weights, T* resid
 template <class T>
 struct Scratch {
   explicit Scratch(int64_t columns)
-      : tile(static_cast<size_t>(columns * kLanes)), drifts(tile.size()), seen(tile.size()) {}
-  std::vector<T> tile;    // w, then E'
-  std::vector<T> drifts;  // -S
-  std::vector<T> seen;    // parity: what the columns beyond the block take for w, less w
+      : tile(static_cast<size_t>(columns * kLanes)), drifts(tile.size()), replaced(tile.size()) {}
+  std::vector<T> tile;      // w, then E'
+  std::vector<T> drifts;    // -S
+  std::vector<T> replaced;  // parity: what the columns beyond the block take for w, less w
 };
 
-// Turns E' and -S of a block's columns into those of `seen` weights (methods.md 3.3): w - seen
-// joins the residual and leaves the drift.
+// Turns E' and -S of a block's columns into those of `replaced` weights (methods.md 3.3): w less
+// that joins the residual and leaves the drift.
 template <class T>
-void pass_on_seen(const Block<T>& block, Scratch<T>& scratch) {
+void pass_on_replacements(const Block<T>& block, Scratch<T>& scratch) {
   const T alpha = static_cast<T>(block.task.target.alpha),
           alpha2 = static_cast<T>(block.task.target.alpha2);
   const int64_t in = block.task.original.size(0);
   for (int64_t k = 0; k < block.end - block.begin; ++k) {
     const T pivot = block.upper[(block.begin + k) * in + block.begin + k];
     for (int64_t i = k * kLanes; i < (k + 1) * kLanes; ++i) {
-      scratch.tile[i] -= alpha2 * scratch.seen[i] / pivot;
-      scratch.drifts[i] -= (alpha - alpha2) * scratch.seen[i];
+      scratch.tile[i] -= alpha2 * scratch.replaced[i] / pivot;
+      scratch.drifts[i] -= (alpha - alpha2) * scratch.replaced[i];
     }
   }
 }
 
 // From weights before rounding to how far clamping moves them.
 template <class T>
-void see_clamped(const Block<T>& block, int64_t row, Scratch<T>& scratch) {
+void replace_by_clamped(const Block<T>& block, int64_t row, Scratch<T>& scratch) {
   const int64_t last = block.end - 1;
   const Place place{last, block.task.grouping.group_of[last], row};
   T low[kLanes], high[kLanes];
   block.grid.range(place, low, high);
-  for (size_t i = 0; i < scratch.seen.size(); ++i) {
-    const T weight = scratch.seen[i];
-    scratch.seen[i] = std::clamp(weight, low[i % kLanes], high[i % kLanes]) - weight;
+  for (size_t i = 0; i < scratch.replaced.size(); ++i) {
+    const T weight = scratch.replaced[i];
+    scratch.replaced[i] = std::clamp(weight, low[i % kLanes], high[i % kLanes]) - weight;
   }
 }
 
@@ -102,7 +103,7 @@ void sweep_tile(const Block<T>& block, int64_t row, Scratch<T>& scratch) {
   const bool targeted = block.task.target.alpha != 0 || block.task.target.alpha2 != 0;
   const TargetParity parity =
       targeted && block.upper ? block.task.target.parity : TargetParity::kNone;
-  const int64_t fitted = fitted_columns(block.grid, grouping);
+  const int64_t fitted = fitted_columns(block.grid, grouping), joint = block.grid.joint_columns();
   T error_sum[kLanes] = {}, difference_sum[kLanes] = {}, value[kLanes];
   for (int64_t k = 0; k < columns; ++k) {
     const int64_t position = block.begin + k;
@@ -112,14 +113,16 @@ void sweep_tile(const Block<T>& block, int64_t row, Scratch<T>& scratch) {
       const int64_t members = std::min(fitted, in - position);
       block.grid.fit(at, members, column, block.task.importance.data() + position);
     }
+    if (joint > 1 && position % joint == 0)
+      block.grid.choose(at, column, block.task.importance.data() + position);
     block.grid.round(at, column, block.codes + position * rows + row, value);
     const T pivot = block.upper ? block.upper[position * in + position] : T{1};
     const T* start = block.original + position * rows + row;
     T residual[kLanes];
-    if (targeted) aim(block.task, start, column, residual, drifts + k * kLanes);
+    if (targeted) add_target(block.task, start, column, residual, drifts + k * kLanes);
     if (parity != TargetParity::kNone)
       for (int64_t lane = 0; lane < kLanes; ++lane)
-        scratch.seen[k * kLanes + lane] =
+        scratch.replaced[k * kLanes + lane] =
             parity == TargetParity::kOrg ? value[lane] - column[lane] : column[lane];
     block.kernels.take_error(pivot, start, value, column, error_sum, difference_sum);
     if (!block.upper || !block.task.within_block) continue;
@@ -130,8 +133,8 @@ void sweep_tile(const Block<T>& block, int64_t row, Scratch<T>& scratch) {
     if (block.drift)
       block.kernels.subtract_outer(rest, block.drift + next, drifts + k * kLanes, column + kLanes);
   }
-  if (parity == TargetParity::kAllw) see_clamped(block, row, scratch);
-  if (parity != TargetParity::kNone) pass_on_seen(block, scratch);
+  if (parity == TargetParity::kAllw) replace_by_clamped(block, row, scratch);
+  if (parity != TargetParity::kNone) pass_on_replacements(block, scratch);
   for (int64_t k = 0; block.upper && k < columns; ++k) {
     std::copy_n(tile + k * kLanes, kLanes, block.errors + k * rows + row);
     if (block.drift) std::copy_n(drifts + k * kLanes, kLanes, block.drifts + k * rows + row);

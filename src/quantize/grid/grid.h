@@ -44,6 +44,14 @@ class Grid {
   // tile: (columns, 16), current weights; importance: (columns), weight of a column's error
   virtual void fit(Place at, int64_t columns, const T* tile, const T* importance) = 0;
 
+  // Columns that are rounded together, 1 or a divisor of the group: at the first of them `choose`
+  // is told their weights, and `round` then gives each the code chosen, whatever the errors of the
+  // others have made of it. That is the exact step for several columns at once (methods.md 7.3).
+  virtual int64_t joint_columns() const { return 1; }
+
+  // tile: (joint columns, 16), current weights; importance: (joint columns); threads as in fit
+  virtual void choose(Place /*at*/, const T* /*tile*/, const T* /*importance*/) {}
+
   // weights: (16) -> codes: (16), values: (16), what the codes stand for; threads as in fit
   virtual void round(Place at, const T* weights, uint8_t* codes, T* values) = 0;
 

@@ -14,7 +14,7 @@ struct GridChoice {
   // Decided before the sweep, whatever the rule: kept outside the grid, or a split grid's own;
   // null: none are.
   const OutlierMask* mask = nullptr;
-  bool thorough = true;  // false: only a yardstick; the shortest of the grid's searches will do
+  bool thorough = true;  // false: only a baseline; the shortest of the grid's searches will do
 
   // Whether weights are kept outside the grid.
   bool keeps_outliers() const {

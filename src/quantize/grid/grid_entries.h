@@ -50,6 +50,8 @@ GridEntry uniform_entry();
 GridEntry bilevel_entry();
 GridEntry split_entry();
 GridEntry binary_entry();
+GridEntry super_block_entry();
+GridEntry vector_entry();
 
 const GridEntry& grid_entry(GridKind kind);
 

@@ -1,0 +1,202 @@
+#include "quantize/grid/super_block.h"
+
+#include <ATen/ATen.h>
+
+#include <array>
+#include <cassert>
+
+#include "base/error.h"
+#include "quantize/grid/affine.h"
+#include "quantize/grid/grid_entries.h"
+#include "quantize/run_tensors.h"
+#include "quantize/tensor_checks.h"
+
+namespace halftone {
+namespace {
+
+constexpr int64_t kMostGroups = 16;
+
+int half_of(int bits) {
+  return 1 << (bits - 1);
+}
+
+// (out, blocks) -> (out, groups)
+at::Tensor over_groups(const at::Tensor& x, const QuantizedLinear& linear) {
+  return x.repeat_interleave(kSuperBlock / linear.group_size, 1);
+}
+
+at::Tensor products(const at::Tensor& codes, const at::Tensor& steps,
+                    const QuantizedLinear& linear) {
+  return over_groups(steps, linear).mul_(codes);
+}
+
+template <class T>
+std::unique_ptr<Grid<T>> make(const GridChoice& choice, const GridContext<T>& context) {
+  return std::make_unique<SuperBlockGrid<T>>(choice, context);
+}
+
+at::Tensor values(const QuantizedLinear& linear, int64_t begin, int64_t count) {
+  const auto rows = [&](const at::Tensor& x) { return x.narrow(0, begin, count); };
+  at::Tensor numbers = rows(linear.codes).to(at::kFloat);
+  if (linear.symmetric) numbers.sub_(half_of(linear.bits));
+  numbers.mul_(over_columns(rows(linear.scales), linear));
+  if (linear.symmetric) return numbers;
+  const at::Tensor offsets =
+      products(rows(linear.blocks->offset_codes), rows(linear.blocks->offsets), linear);
+  return numbers.sub_(over_columns(offsets, linear));
+}
+
+double bits(const QuantizedLinear& linear) {
+  const int numbers = linear.symmetric ? 1 : 2;
+  const int of_group = super_block_shape(linear.bits).scale_bits * numbers;
+  return affine_bits(linear, of_group) + 16.0 * numbers / kSuperBlock;
+}
+
+void join(const std::vector<QuantizedLinear>& runs, QuantizedLinear& linear) {
+  const auto all = [&](auto&& member) {
+    return below_each_other(runs,
+                            [&](const QuantizedLinear& run) { return (*run.blocks).*member; });
+  };
+  linear.scales = below_each_other(runs, [](const QuantizedLinear& run) { return run.scales; });
+  linear.blocks->scale_codes = all(&SuperBlocks::scale_codes);
+  linear.blocks->steps = all(&SuperBlocks::steps);
+  if (linear.symmetric) return;
+  linear.blocks->offset_codes = all(&SuperBlocks::offset_codes);
+  linear.blocks->offsets = all(&SuperBlocks::offsets);
+}
+
+void check_codes(const char* what, const at::Tensor& codes, int low, int high,
+                 const std::vector<int64_t>& shape) {
+  check_tensor(what, codes, at::kChar, shape);
+  require(codes.ge(low).logical_and(codes.le(high)).all().item<bool>(),
+          "{}: expected {} .. {}, found one beyond", what, low, high);
+}
+
+void check(const QuantizedLinear& linear) {
+  const SuperBlockShape shape = super_block_shape(linear.bits);
+  require(shape.group_size == linear.group_size && shape.symmetric == linear.symmetric,
+          "super-blocks: {} bits, groups of {}, {}: no type has these", linear.bits,
+          linear.group_size, linear.symmetric ? "symmetric" : "asymmetric");
+  require(linear.in() % kSuperBlock == 0, "super-blocks: {} columns are not a multiple of {}",
+          linear.in(), kSuperBlock);
+  check_scales(linear);
+  const SuperBlocks& blocks = *linear.blocks;
+  const std::vector<int64_t> groups = linear.scales.sizes().vec();
+  const std::vector<int64_t> of_blocks = {linear.out(), linear.in() / kSuperBlock};
+  const SuperBlockRule rule =
+      super_block_rule({.kind = GridKind::kSuperBlock, .bits = linear.bits});
+  check_codes("codes of scales", blocks.scale_codes, rule.least_scale, rule.top_scale, groups);
+  check_tensor("steps", blocks.steps, at::kFloat, of_blocks);
+  check_float16("steps", blocks.steps);
+  require(at::equal(linear.scales, products(blocks.scale_codes, blocks.steps, linear)),
+          "scales: not those of the super-blocks");
+  require(linear.symmetric == !blocks.offsets.defined(), "offsets: symmetric, yet there are some");
+  if (linear.symmetric) return;
+  check_codes("codes of offsets", blocks.offset_codes, 0, rule.top_offset, groups);
+  check_tensor("offsets", blocks.offsets, at::kFloat, of_blocks);
+  check_float16("offsets", blocks.offsets);
+}
+
+}  // namespace
+
+SuperBlockRule super_block_rule(const GridOptions& options) {
+  const SuperBlockShape shape = super_block_shape(options.bits);
+  assert(shape.group_size > 0);
+  const int half = half_of(options.bits), scales = 1 << shape.scale_bits;
+  SuperBlockRule rule{.groups = static_cast<int>(kSuperBlock / shape.group_size),
+                      .columns = static_cast<int>(shape.group_size),
+                      .least = 0,
+                      .top = 2 * half - 1,
+                      .least_scale = 0,
+                      .top_scale = scales - 1,
+                      .top_offset = scales - 1,
+                      .search = options.clip_search};
+  if (!shape.symmetric) return rule;
+  rule.least = -half;
+  rule.top = half - 1;
+  rule.least_scale = -scales / 2;
+  rule.top_scale = scales / 2 - 1;
+  rule.top_offset = 0;
+  return rule;
+}
+
+template <class T>
+SuperBlockGrid<T>::SuperBlockGrid(const GridChoice& choice, const GridContext<T>& context)
+    : rule_(super_block_rule(choice.grid)),
+      kernels_(context.kernels.super_block),
+      rows_(context.rows) {
+  rule_.search = rule_.search && choice.thorough;
+  const int64_t groups = context.grouping.groups, blocks = groups / rule_.groups;
+  assert(groups % rule_.groups == 0);
+  const auto numbers = [&](int64_t count) {
+    return at::zeros({count, rows_}, c10::CppTypeToScalarType<T>::value);
+  };
+  for (at::Tensor* of_groups : {&scale_codes_, &offset_codes_, &scales_, &offsets_})
+    *of_groups = numbers(groups);
+  steps_ = numbers(blocks);
+  offset_steps_ = numbers(blocks);
+}
+
+template <class T>
+void SuperBlockGrid<T>::fit(Place at, [[maybe_unused]] int64_t columns, const T* tile,
+                            const T* importance) {
+  assert(columns == kSuperBlock && at.group % rule_.groups == 0);
+  std::array<T, kMostGroups * kLanes> scale_codes{}, offset_codes{};
+  std::array<T, kLanes> step{}, offset{};
+  kernels_.fit(rule_, tile, importance,
+               {scale_codes.data(), offset_codes.data(), step.data(), offset.data()});
+  const auto put = [&](at::Tensor& to, int64_t index, int64_t lane, T number) {
+    to.template mutable_data_ptr<T>()[index * rows_ + at.row + lane] = number;
+  };
+  for (int64_t lane = 0; lane < kLanes; ++lane) {
+    put(steps_, at.group / rule_.groups, lane, step[lane]);
+    put(offset_steps_, at.group / rule_.groups, lane, offset[lane]);
+    for (int64_t k = 0; k < rule_.groups; ++k) {
+      const T scale_code = scale_codes[k * kLanes + lane];
+      const T offset_code = offset_codes[k * kLanes + lane];
+      put(scale_codes_, at.group + k, lane, scale_code);
+      put(offset_codes_, at.group + k, lane, offset_code);
+      put(scales_, at.group + k, lane, step[lane] * scale_code);
+      put(offsets_, at.group + k, lane, offset[lane] * offset_code);
+    }
+  }
+}
+
+template <class T>
+void SuperBlockGrid<T>::round(Place at, const T* weights, uint8_t* codes, T* values) {
+  const int64_t where = at.group * rows_ + at.row;
+  kernels_.round(rule_, weights, scales_.template const_data_ptr<T>() + where,
+                 offsets_.template const_data_ptr<T>() + where, codes, values);
+}
+
+template <class T>
+void SuperBlockGrid<T>::store(QuantizedLinear& linear) const {
+  const auto in_rows = [&](const at::Tensor& numbers, at::ScalarType type) {
+    return numbers.narrow(1, 0, linear.out()).t().to(type).contiguous();
+  };
+  SuperBlocks blocks{.scale_codes = in_rows(scale_codes_, at::kChar),
+                     .offset_codes = {},
+                     .steps = in_rows(steps_, at::kFloat),
+                     .offsets = {}};
+  if (!linear.symmetric) {
+    blocks.offset_codes = in_rows(offset_codes_, at::kChar);
+    blocks.offsets = in_rows(offset_steps_, at::kFloat);
+  }
+  linear.scales = products(blocks.scale_codes, blocks.steps, linear);
+  linear.blocks = std::move(blocks);
+}
+
+template class SuperBlockGrid<float>;
+template class SuperBlockGrid<double>;
+
+GridEntry super_block_entry() {
+  return {.kind = GridKind::kSuperBlock,
+          .make_float = make<float>,
+          .make_double = make<double>,
+          .values = values,
+          .bits = bits,
+          .join = join,
+          .check = check};
+}
+
+}  // namespace halftone
