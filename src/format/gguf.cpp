@@ -64,7 +64,9 @@ std::unique_ptr<PackedModel> open_file(const std::filesystem::path& file) {
 
 Format gguf_format() {
   return {.name = "gguf",
-          .summary = "a file for llama.cpp: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_0",
+          .summary =
+              "a file for llama.cpp: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_0, Q2_K to Q6_K, IQ2_XXS to "
+              "IQ3_S",
           .kind = PendingOutput::Kind::kFile,
           .least_zero = 0,
           .refusal = gguf_refusal,

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "base/error.h"
 #include "format/stored_numbers.h"
@@ -19,12 +20,34 @@ struct BlockGrid {
   std::string_view type;
   int bits;
   bool symmetric;
-  // Codes of a block, one a weight, as they follow its scale.
-  void (*pack)(const uint8_t* codes, uint8_t* to);
+  std::string_view fallback;  // gguf_fallback
+  // Uniform: codes of a block, one a weight, as they follow its scale. Null: a super-block.
+  void (*pack)(const uint8_t* codes, uint8_t* to) = nullptr;
   // d = -s, code = 2^bits - 1 - q: s (q - 2) = d (code - 1).
   bool downwards = false;
+  std::optional<Codebook> codebook = {};
+
+  GridKind kind() const {
+    if (codebook) return GridKind::kVector;
+    return pack ? GridKind::kUniform : GridKind::kSuperBlock;
+  }
+  bool holds(const StoredGrid& stored) const {
+    if (stored.kind != kind()) return false;
+    if (codebook) return stored.codebook == *codebook;
+    return stored.bits == bits && stored.symmetric == symmetric;
+  }
 };
 
+constexpr BlockGrid vectors(Codebook codebook) {
+  const CodebookShape shape = codebook_shape(codebook);
+  return {.type = shape.type,
+          .bits = shape.bits,
+          .symmetric = true,
+          .fallback = "Q4_0",
+          .codebook = codebook};
+}
+
+constexpr int kFine = 8;        // bits from which on no search for scales pays
 constexpr int64_t kBlock = 32;  // weights, of all these types but Q2_0
 
 void pack_halves(const uint8_t* codes, uint8_t* to) {
@@ -52,34 +75,60 @@ void pack_quarters(const uint8_t* codes, uint8_t* to) {
   }
 }
 
-constexpr std::array<BlockGrid, 6> kGrids{
-    {{.type = "Q2_0", .bits = 2, .symmetric = true, .pack = pack_quarters, .downwards = true},
-     {.type = "Q4_0", .bits = 4, .symmetric = true, .pack = pack_halves},
-     {.type = "Q4_1", .bits = 4, .symmetric = false, .pack = pack_halves},
-     {.type = "Q5_0", .bits = 5, .symmetric = true, .pack = pack_five_bits},
-     {.type = "Q5_1", .bits = 5, .symmetric = false, .pack = pack_five_bits},
-     {.type = "Q8_0", .bits = 8, .symmetric = true, .pack = pack_signed_bytes}}};
+constexpr std::array<BlockGrid, 16> kGrids{
+    {{.type = "Q2_0",
+      .bits = 2,
+      .symmetric = true,
+      .fallback = "Q4_0",
+      .pack = pack_quarters,
+      .downwards = true},
+     {.type = "Q4_0", .bits = 4, .symmetric = true, .fallback = "", .pack = pack_halves},
+     {.type = "Q4_1", .bits = 4, .symmetric = false, .fallback = "", .pack = pack_halves},
+     {.type = "Q5_0", .bits = 5, .symmetric = true, .fallback = "", .pack = pack_five_bits},
+     {.type = "Q5_1", .bits = 5, .symmetric = false, .fallback = "", .pack = pack_five_bits},
+     {.type = "Q8_0", .bits = 8, .symmetric = true, .fallback = "", .pack = pack_signed_bytes},
+     {.type = "Q2_K", .bits = 2, .symmetric = false, .fallback = "Q4_0"},
+     {.type = "Q3_K", .bits = 3, .symmetric = true, .fallback = "Q4_0"},
+     {.type = "Q4_K", .bits = 4, .symmetric = false, .fallback = "Q5_0"},
+     {.type = "Q5_K", .bits = 5, .symmetric = false, .fallback = "Q5_1"},
+     {.type = "Q6_K", .bits = 6, .symmetric = true, .fallback = "Q8_0"},
+     vectors(Codebook::kIq2Xxs),
+     vectors(Codebook::kIq2Xs),
+     vectors(Codebook::kIq2S),
+     vectors(Codebook::kIq3Xxs),
+     vectors(Codebook::kIq3S)}};
 
-const BlockGrid* grid_with(int bits, bool symmetric) {
-  const auto found = std::find_if(kGrids.begin(), kGrids.end(), [&](const BlockGrid& grid) {
-    return grid.bits == bits && grid.symmetric == symmetric;
-  });
+const BlockGrid* find_grid(auto&& matches) {
+  const auto found = std::find_if(kGrids.begin(), kGrids.end(), matches);
   return found == kGrids.end() ? nullptr : &*found;
 }
 
+const BlockGrid* grid_with(const StoredGrid& stored) {
+  return find_grid([&](const BlockGrid& grid) { return grid.holds(stored); });
+}
+
+const BlockGrid* grid_named(std::string_view type) {
+  return find_grid([&](const BlockGrid& grid) { return grid.type == type; });
+}
+
 const BlockGrid& grid_of(const GgufType& type) {
-  const auto found = std::find_if(kGrids.begin(), kGrids.end(),
-                                  [&](const BlockGrid& grid) { return grid.type == type.name; });
-  require(found != kGrids.end(), "{}: no grid of ours", type.name);
+  const BlockGrid* found = grid_named(type.name);
+  require(found != nullptr, "{}: no grid of ours", type.name);
   return *found;
 }
 
 std::string known_grids() {
   std::string list;
   for (const BlockGrid& grid : kGrids)
-    list += fmt::format("{}{} bits {}symmetric ({})", list.empty() ? "" : ", ", grid.bits,
-                        grid.symmetric ? "" : "a", grid.type);
+    if (grid.kind() == GridKind::kUniform)
+      list += fmt::format("{}{} bits {}symmetric ({})", list.empty() ? "" : ", ", grid.bits,
+                          grid.symmetric ? "" : "a", grid.type);
   return list;
+}
+
+// Significant bits of a scale that its type's float16 numbers hold.
+int held_scale_bits(const BlockGrid& grid) {
+  return significant_bits(at::kHalf) - (grid.symmetric ? 0 : grid.bits);
 }
 
 uint16_t float16_bits(float number) {
@@ -93,10 +142,13 @@ uint16_t float16_bits(float number) {
 std::string gguf_grid_refusal(const LinearPlan& linear) {
   LinearPlan positive = linear;  // a scale of either sign is what blocks are made for
   positive.grid.signed_scales = false;
+  const bool blocks_of_blocks =
+      linear.grid.kind == GridKind::kSuperBlock || linear.grid.kind == GridKind::kVector;
+  if (blocks_of_blocks) positive.grid.kind = GridKind::kUniform;
   if (std::string why = plain_grid_refusal(positive); !why.empty()) return why;
   const StoredGrid& grid = linear.grid;
   if (grid.group_index) return "groups in the order of quantization; GGUF needs static groups";
-  const BlockGrid* blocks = grid_with(grid.bits, grid.symmetric);
+  const BlockGrid* blocks = grid_with(grid);
   if (blocks == nullptr)
     return fmt::format("{} bits {}; GGUF blocks hold uniform grids of {}", grid.bits,
                        grid.symmetric ? "symmetric" : "asymmetric", known_grids());
@@ -105,6 +157,7 @@ std::string gguf_grid_refusal(const LinearPlan& linear) {
   if (linear.in % block != 0)
     return fmt::format("{} input columns; blocks of {} need a multiple of {}", linear.in,
                        blocks->type, block);
+  if (blocks_of_blocks) return "";
   if (columns % block != 0)
     return fmt::format("groups of {} columns; blocks of {} need a multiple of {}", columns,
                        blocks->type, block);
@@ -113,26 +166,66 @@ std::string gguf_grid_refusal(const LinearPlan& linear) {
   if (needed > held)
     return fmt::format(
         "{} of {} significant bits; the float16 of a block holds {}: grid.scale_bits = {}",
-        grid.symmetric ? "scales" : "least values", needed, held,
-        held - (grid.symmetric ? 0 : grid.bits));
+        grid.symmetric ? "scales" : "least values", needed, held, held_scale_bits(*blocks));
   return "";
 }
 
 const GgufType* gguf_type_of(const LinearPlan& linear) {
-  const BlockGrid* grid = grid_with(linear.grid.bits, linear.grid.symmetric);
+  const BlockGrid* grid = grid_with(linear.grid);
   return grid == nullptr ? nullptr : find_gguf_type(grid->type);
 }
 
-std::vector<std::byte> gguf_row(const QuantizedLinear& linear, const GgufType& type, int64_t row) {
-  const BlockGrid& grid = grid_of(type);
-  const int64_t in = linear.in(), groups = linear.groups(), blocks = in / type.block_length;
+std::vector<std::pair<std::string, std::string>> gguf_grid_settings(const GgufType& type,
+                                                                    bool compensated) {
+  const BlockGrid* grid = grid_named(type.name);
+  if (grid == nullptr) return {};
+  const bool uniform = grid->kind() == GridKind::kUniform, vector = grid->codebook.has_value();
+  const bool searched = grid->bits < kFine;
+  const int64_t group = uniform  ? type.block_length
+                        : vector ? codebook_shape(*grid->codebook).group_size
+                                 : super_block_shape(grid->bits).group_size;
+  const auto word = [](bool is) { return std::string(is ? "true" : "false"); };
+  std::vector<std::pair<std::string, std::string>> settings = {
+      {"grid.kind", uniform  ? "uniform"
+                    : vector ? "vector"
+                             : "superblock"},
+      {"grid.bits", std::to_string(grid->bits)},
+      {"grid.group_size", std::to_string(group)},
+      {"grid.symmetric", word(grid->symmetric)},
+      {"grid.signed_scale", word(uniform && grid->symmetric)},
+      {"grid.clip_search", word(searched)},
+      {"grid.clip_weights", searched && compensated ? "factor" : "none"},
+      {"grid.scale_bits", uniform ? std::to_string(held_scale_bits(*grid)) : "-1"}};
+  if (vector) {
+    settings.emplace_back("grid.codebook", std::string(codebook_shape(*grid->codebook).word));
+    settings.emplace_back("order.kind", "natural");
+  }
+  return settings;
+}
+
+std::string gguf_grid_types() {
+  std::string list;
+  for (const BlockGrid& grid : kGrids)
+    list += fmt::format("{}{}", list.empty() ? "" : ", ", grid.type);
+  return list;
+}
+
+const GgufType* gguf_fallback(const GgufType& type) {
+  const BlockGrid* grid = grid_named(type.name);
+  return grid == nullptr ? nullptr : find_gguf_type(grid->fallback);
+}
+
+namespace {
+
+// Blocks of uniform grids, one row.
+void put_uniform_row(const QuantizedLinear& linear, const BlockGrid& grid, const GgufType& type,
+                     int64_t row, uint8_t* to) {
+  const int64_t in = linear.in(), groups = linear.groups();
   const auto* codes = linear.codes.const_data_ptr<uint8_t>() + row * in;
   const auto* scales = linear.scales.const_data_ptr<float>() + row * groups;
   const auto* zeros = linear.zeros.const_data_ptr<uint8_t>() + row * groups;
-  std::vector<std::byte> bytes(static_cast<size_t>(blocks * type.block_bytes));
-  auto* to = reinterpret_cast<uint8_t*>(bytes.data());
-  for (int64_t block = 0; block < blocks; ++block, to += type.block_bytes) {
-    const int64_t group = block * type.block_length / linear.group_size;
+  for (int64_t first = 0; first < in; first += type.block_length, to += type.block_bytes) {
+    const int64_t group = first / linear.group_size;
     const float scale = scales[group];
     uint8_t* next = to;
     const auto put = [&next](float number) {
@@ -142,8 +235,45 @@ std::vector<std::byte> gguf_row(const QuantizedLinear& linear, const GgufType& t
     };
     put(grid.downwards ? -scale : scale);
     if (!grid.symmetric) put(-scale * static_cast<float>(zeros[group]));
-    grid.pack(codes + block * type.block_length, next);
+    grid.pack(codes + first, next);
   }
+}
+
+const int8_t* signed_codes(const at::Tensor& codes) {
+  return static_cast<const int8_t*>(codes.const_data_ptr());
+}
+
+void put_super_blocks(const QuantizedLinear& linear, const GgufType& type, int64_t row,
+                      uint8_t* to) {
+  const at::Tensor& scale_codes =
+      linear.vectors ? linear.vectors->scale_codes : linear.blocks->scale_codes;
+  const at::Tensor& steps = linear.vectors ? linear.vectors->steps : linear.blocks->steps;
+  const int64_t groups = kSuperBlock / linear.group_size, count = linear.in() / kSuperBlock;
+  for (int64_t block = row * count; block < (row + 1) * count; ++block, to += type.block_bytes) {
+    GgufSuperBlock numbers{.codes = linear.codes.const_data_ptr<uint8_t>() + block * kSuperBlock,
+                           .scale_codes = signed_codes(scale_codes) + block * groups,
+                           .offset_codes = nullptr,
+                           .scale = float16_bits(steps.const_data_ptr<float>()[block]),
+                           .offset = 0};
+    if (linear.blocks && linear.blocks->offsets.defined()) {
+      numbers.offset_codes = signed_codes(linear.blocks->offset_codes) + block * groups;
+      numbers.offset = float16_bits(linear.blocks->offsets.const_data_ptr<float>()[block]);
+    }
+    type.pack(numbers, to);
+  }
+}
+
+}  // namespace
+
+std::vector<std::byte> gguf_row(const QuantizedLinear& linear, const GgufType& type, int64_t row) {
+  const BlockGrid& grid = grid_of(type);
+  const int64_t blocks = linear.in() / type.block_length;
+  std::vector<std::byte> bytes(static_cast<size_t>(blocks * type.block_bytes));
+  auto* to = reinterpret_cast<uint8_t*>(bytes.data());
+  if (grid.kind() == GridKind::kUniform)
+    put_uniform_row(linear, grid, type, row, to);
+  else
+    put_super_blocks(linear, type, row, to);
   return bytes;
 }
 

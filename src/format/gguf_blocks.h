@@ -1,9 +1,10 @@
-// Uniform grids as blocks of a GGUF file (formats.md 12): the same weights, number for number.
+// Grids as blocks of a GGUF file (formats.md 12): the same weights, number for number.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "format/linear_plan.h"
@@ -17,6 +18,18 @@ const GgufType* gguf_type_of(const LinearPlan& linear);
 
 // Why there is none: one line; empty if there is one.
 std::string gguf_grid_refusal(const LinearPlan& linear);
+
+// What a recipe says to get this type's own grid, as key and text: nothing for a type without one.
+// compensated: errors are measured by an objective, which weighs the search for scales too
+std::vector<std::pair<std::string, std::string>> gguf_grid_settings(const GgufType& type,
+                                                                    bool compensated);
+
+// The types that there are such settings for: "Q2_0, Q4_0, ...".
+std::string gguf_grid_types();
+
+// The type that takes over where rows are no whole number of blocks, as llama.cpp's quantizer
+// chooses; nullptr: there is none.
+const GgufType* gguf_fallback(const GgufType& type);
 
 // Row `row` of a linear as `type` stores it.   linear: checked, of a plan whose type this is.
 // Error: a number beyond float16.

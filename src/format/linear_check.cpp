@@ -12,11 +12,9 @@ namespace halftone {
 namespace {
 
 void check_kind(const QuantizedLinear& linear, const StoredGrid& grid) {
-  require(linear.bilevel.has_value() == (grid.kind == GridKind::kBilevel) &&
-              linear.split.has_value() == (grid.kind == GridKind::kSplit),
-          "expected a grid of another kind by the plan");
-  require(linear.binary.has_value() == (grid.kind == GridKind::kBinary),
-          "expected a grid of another kind by the plan");
+  require(linear.kind() == grid.kind, "expected a grid of another kind by the plan");
+  require(!linear.vectors || linear.vectors->codebook == grid.codebook,
+          "codebook: not that of the plan");
   require(!linear.split || linear.split->sign_magnitude == grid.sign_magnitude,
           "outlier codes: not those of the plan");
   require(linear.outliers.has_value() == grid.outliers, "outliers: found {}, but the plan has {}",

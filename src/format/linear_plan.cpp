@@ -42,6 +42,7 @@ StoredGrid stored_grid(const LinearRecipe& recipe) {
     grid.scale_code_bits = options.qq_scale_bits;
     grid.zero_code_bits = options.has_integer_zeros() ? 0 : options.qq_zero_bits;
   }
+  if (options.kind == GridKind::kVector) grid.codebook = options.codebook;
   grid.sign_magnitude = options.outlier_codes == OutlierCodes::kSignMagnitude;
   return grid;
 }
@@ -57,6 +58,9 @@ StoredGrid stored_grid(const QuantizedLinear& linear) {
     grid.run_size = linear.bilevel->run_size;
     grid.scale_code_bits = linear.bilevel->scales.bits;
     grid.zero_code_bits = linear.bilevel->zeros ? linear.bilevel->zeros->bits : 0;
+  } else if (linear.blocks || linear.vectors) {
+    grid.scale_bits = kHalfBits;
+    if (linear.vectors) grid.codebook = linear.vectors->codebook;
   } else if (!linear.binary) {
     grid.signed_scales = linear.scales.min().item<float>() < 0;
     grid.least_zero = linear.zeros.min().item<int>();
@@ -75,6 +79,9 @@ std::string plain_grid_refusal(const LinearPlan& linear) {
   if (grid.kind == GridKind::kBilevel) return "a bilevel grid; it holds uniform ones only";
   if (grid.kind == GridKind::kBinary) return "a binary grid; it holds uniform ones only";
   if (grid.kind == GridKind::kSplit) return "a split grid; it holds uniform ones only";
+  if (grid.kind == GridKind::kVector) return "a vector grid; it holds uniform ones only";
+  if (grid.kind == GridKind::kSuperBlock)
+    return "a grid in super-blocks; it holds uniform ones only";
   if (grid.signed_scales) return "scales of either sign; its engines were made for positive ones";
   if (grid.outliers) return "outliers outside the grid; it holds none";
   if (linear.reads_rotated)

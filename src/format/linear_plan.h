@@ -26,7 +26,8 @@ struct StoredGrid {
   // bilevel: rows of a run, bits of scale and zero codes (0: integer zeros, or symmetric)
   int64_t run_size = 0;
   int scale_code_bits = 0, zero_code_bits = 0;
-  bool sign_magnitude = false;  // split: outlier codes are a sign and a magnitude
+  Codebook codebook = Codebook::kIq2Xxs;  // of a vector grid
+  bool sign_magnitude = false;            // split: outlier codes are a sign and a magnitude
 
   // Columns of a group in a row of `in`.
   int64_t columns_per_group(int64_t in) const;

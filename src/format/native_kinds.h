@@ -70,6 +70,8 @@ NativeKind native_uniform_kind();
 NativeKind native_bilevel_kind();
 NativeKind native_split_kind();
 NativeKind native_binary_kind();
+NativeKind native_super_block_kind();
+NativeKind native_vector_kind();
 
 const std::vector<NativeKind>& native_kinds();
 

@@ -45,7 +45,7 @@ at::Tensor decoded(const QuantizedLinear& linear, const GgufType& type) {
   return weights;
 }
 
-TEST(GgufBlocks, HoldEveryWeightOfAGridExactly) {
+TEST(GgufGridBlocks, HoldEveryWeightOfAGridExactly) {
   for (const auto& [name, options] : cases()) {
     const GgufType* type = gguf_type_of(make_plan("a", options));
     ASSERT_NE(type, nullptr) << name;
@@ -56,7 +56,7 @@ TEST(GgufBlocks, HoldEveryWeightOfAGridExactly) {
   }
 }
 
-TEST(GgufBlocks, GiveBackTheBitsThatAreToldBeforehand) {
+TEST(GgufGridBlocks, GiveBackTheBitsThatAreToldBeforehand) {
   for (const auto& [name, options] : cases()) {
     const GgufType& type = *gguf_type_of(make_plan("a", options));
     const QuantizedLinear linear = make_linear(options);
@@ -66,7 +66,7 @@ TEST(GgufBlocks, GiveBackTheBitsThatAreToldBeforehand) {
   }
 }
 
-TEST(GgufBlocks, HoldScalesOfEitherSign) {
+TEST(GgufGridBlocks, HoldScalesOfEitherSign) {
   for (const auto& [name, options] : cases()) {
     if (!options.symmetric) continue;
     const GgufType& type = *gguf_type_of(make_plan("a", options));
@@ -80,7 +80,40 @@ TEST(GgufBlocks, HoldScalesOfEitherSign) {
   }
 }
 
-TEST(GgufBlocks, AreRefusedWhereTheGridDoesNotFit) {
+TEST(GgufGridBlocks, HoldSuperBlocksExactly) {
+  for (const auto& [name, bits] :
+       {std::pair{"Q2_K", 2}, {"Q3_K", 3}, {"Q4_K", 4}, {"Q5_K", 5}, {"Q6_K", 6}}) {
+    const QuantizedLinear linear = testing::make_super_blocks(bits, 3, 512);
+    check_linear(linear);
+    const LinearPlan plan = plan_of("a", linear);
+    EXPECT_EQ(gguf_grid_refusal(plan), "");
+    const GgufType* type = gguf_type_of(plan);
+    ASSERT_NE(type, nullptr);
+    EXPECT_EQ(type->name, name);
+    const at::Tensor weights = dequantize(linear);
+    EXPECT_EQ(weight_fingerprint(as_decoded(weights, *type)),
+              weight_fingerprint(decoded(linear, *type)))
+        << name;
+    EXPECT_DOUBLE_EQ(bits_per_weight(linear), type->bits_per_weight()) << name;
+  }
+}
+
+TEST(GgufGridBlocks, HoldVectorsExactly) {
+  for (const Codebook codebook : kCodebooks) {
+    const QuantizedLinear linear = testing::make_vectors(codebook, 3, 512);
+    check_linear(linear);
+    const LinearPlan plan = plan_of("a", linear);
+    EXPECT_EQ(gguf_grid_refusal(plan), "");
+    const GgufType* type = gguf_type_of(plan);
+    ASSERT_NE(type, nullptr);
+    EXPECT_EQ(type->name, codebook_shape(codebook).type);
+    EXPECT_EQ(weight_fingerprint(dequantize(linear)), weight_fingerprint(decoded(linear, *type)))
+        << type->name;
+    EXPECT_DOUBLE_EQ(bits_per_weight(linear), type->bits_per_weight()) << type->name;
+  }
+}
+
+TEST(GgufGridBlocks, AreRefusedWhereTheGridDoesNotFit) {
   const auto refusal = [](LinearCase options) {
     return gguf_grid_refusal(make_plan("a", options));
   };
@@ -96,7 +129,7 @@ TEST(GgufBlocks, AreRefusedWhereTheGridDoesNotFit) {
   EXPECT_NE(refusal({.outliers = true}), "");
 }
 
-TEST(GgufBlocks, AScaleBeyondFloat16IsRefused) {
+TEST(GgufGridBlocks, AScaleBeyondFloat16IsRefused) {
   QuantizedLinear linear = make_linear({.out = 1, .in = 32, .bits = 4});
   linear.scales.fill_(70000.0);
   EXPECT_NE(

@@ -17,6 +17,7 @@
 #include "format/linear_check.h"
 #include "format/stored_numbers.h"
 #include "format/verify.h"
+#include "quantize/grid/vector.h"
 #include "support/fixtures.h"
 
 namespace halftone::testing {
@@ -122,6 +123,63 @@ inline QuantizedLinear make_linear(const LinearCase& options, uint64_t seed = 1)
     linear.group_of_column =
         at::arange(options.in, at::kInt).flip(0).floor_divide(linear.group_size).contiguous();
   add_parts(random, options, linear);
+  return linear;
+}
+
+// Super-blocks of any numbers that a file may hold.
+inline QuantizedLinear make_super_blocks(int bits, int64_t out, int64_t in, uint64_t seed = 1) {
+  Random random(seed);
+  const SuperBlockShape shape = super_block_shape(bits);
+  const int64_t groups = in / shape.group_size, blocks = in / kSuperBlock;
+  const int codes = 1 << shape.scale_bits;
+  QuantizedLinear linear;
+  linear.bits = bits;
+  linear.group_size = shape.group_size;
+  linear.symmetric = shape.symmetric;
+  linear.codes = random_codes(random, out, in, 0, (1 << bits) - 1);
+  const auto draw = [&](int64_t bias) {
+    const at::Tensor drawn = random_codes(random, out, groups, 0, codes - 1).to(at::kShort);
+    return (drawn - bias).to(at::kChar);
+  };
+  linear.blocks = {.scale_codes = draw(shape.symmetric ? codes / 2 : 0),
+                   .offset_codes = {},
+                   .steps = random_scales(random, out, blocks, 11),
+                   .offsets = {}};
+  if (!shape.symmetric) {
+    linear.blocks->offset_codes = draw(0);
+    linear.blocks->offsets = random_scales(random, out, blocks, 11);
+  } else {
+    linear.blocks->steps.select(0, 0).neg_();
+  }
+  linear.scales = linear.blocks->steps.repeat_interleave(kSuperBlock / shape.group_size, 1)
+                      .mul_(linear.blocks->scale_codes);
+  return linear;
+}
+
+// Points of a codebook, any that a file may hold.
+inline QuantizedLinear make_vectors(Codebook codebook, int64_t out, int64_t in, uint64_t seed = 1) {
+  Random random(seed);
+  const CodebookShape shape = codebook_shape(codebook);
+  const VectorRule& rule = *find_vector_rule(shape.type);
+  QuantizedLinear linear;
+  linear.bits = kVectorCodeBits;
+  linear.group_size = shape.group_size;
+  linear.symmetric = true;
+  linear.codes = at::empty({out, in}, at::kByte);
+  auto* codes = linear.codes.data_ptr<uint8_t>();
+  for (int64_t i = 0; i < linear.codes.numel(); i += rule.dims) {
+    const uint8_t* levels =
+        rule.levels +
+        static_cast<int64_t>(random.below(static_cast<uint64_t>(rule.points))) * rule.dims;
+    for (int k = 0; k < rule.dims; ++k)
+      codes[i + k] = static_cast<uint8_t>(levels[k] + (random.below(2) == 0 ? kNegative : 0));
+  }
+  for (int64_t i = 0; rule.even && i < linear.codes.numel(); i += kVectorColumns)
+    if (!are_points(rule, codes + i, kVectorColumns)) codes[i] ^= kNegative;
+  linear.vectors = {.codebook = codebook,
+                    .scale_codes = random_codes(random, out, in / shape.group_size, 0, 15),
+                    .steps = random_scales(random, out, in / kSuperBlock, 11)};
+  linear.scales = group_scales(*linear.vectors);
   return linear;
 }
 

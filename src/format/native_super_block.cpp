@@ -1,0 +1,100 @@
+// Kind "superblock": groups whose scales and offsets are whole multiples of those of 256 columns
+// (methods.md 4.3). in is a multiple of 256 and group_index is false; bits 2, 4 and 5 are not
+// symmetric, 3 and 6 are; group_size is 16 at 2, 3 and 6 bits, else 32. With c = 4 bits a code of a
+// scale at 2 bits, 8 at 6, else 6, and blocks = in / 256,
+//
+//   NAME.scale_codes    U8 [ceil(out*groups*c/8)]   one stream, row by row; symmetric: code +
+//   2^(c-1) NAME.block_scales   F16 [out, blocks] NAME.offset_codes, NAME.block_offsets the same,
+//   where not symmetric
+//
+// With group g(i) and block k(i) of a column, in float32 and in this order
+//   scale[o, g] = block_scales[o, k] * scale_codes[o, g]
+//   w[o, i] = scale[o, g] * codes[o, i] - block_offsets[o, k] * offset_codes[o, g]
+//   w[o, i] = scale[o, g] * (codes[o, i] - 2^(bits-1))                            symmetric
+#include <ATen/ATen.h>
+
+#include "base/error.h"
+#include "format/native_kinds.h"
+#include "format/packed_rows.h"
+
+namespace halftone {
+namespace {
+
+void describe(const StoredGrid& /*grid*/, nlohmann::json& /*description*/) {}
+
+SuperBlockShape shape_of(const NativeLinear& described) {
+  return super_block_shape(described.bits);
+}
+
+int64_t bias_of(bool symmetric, int scale_bits) {
+  return symmetric ? int64_t{1} << (scale_bits - 1) : 0;
+}
+
+std::vector<int64_t> blocks_shape(const NativeLinear& described) {
+  return {described.out, described.in / kSuperBlock};
+}
+
+void pack(const QuantizedLinear& linear, const StoreNativePart& store) {
+  const int bits = super_block_shape(linear.bits).scale_bits;
+  const SuperBlocks& blocks = *linear.blocks;
+  const at::Tensor codes = blocks.scale_codes.to(at::kShort) + bias_of(linear.symmetric, bits);
+  store(".scale_codes", pack_bytes(codes.to(at::kByte), bits));
+  store(".block_scales", blocks.steps.to(at::kHalf));
+  if (linear.symmetric) return;
+  store(".offset_codes", pack_bytes(blocks.offset_codes.to(at::kByte), bits));
+  store(".block_offsets", blocks.offsets.to(at::kHalf));
+}
+
+void check(const NativeLinear& described, const NativeParts& parts) {
+  const SuperBlockShape shape = shape_of(described);
+  require(shape.group_size > 0 && described.group_size == shape.group_size &&
+              described.symmetric == shape.symmetric && !described.group_index &&
+              described.in % kSuperBlock == 0,
+          "{}: {} bits, groups of {}, {}symmetric, {} columns: no super-blocks", described.place,
+          described.bits, described.group_size, described.symmetric ? "" : "a", described.in);
+  check_group_codes(described, parts, ".scale_codes", shape.scale_bits);
+  parts.check(".block_scales", {"F16"}, blocks_shape(described));
+  if (!shape.symmetric) {
+    check_group_codes(described, parts, ".offset_codes", shape.scale_bits);
+    return parts.check(".block_offsets", {"F16"}, blocks_shape(described));
+  }
+  for (const std::string_view part : {".offset_codes", ".block_offsets"})
+    require(!parts.has(part), "'{}': symmetric, yet it is there", part);
+}
+
+void read(const NativeLinear& described, const NativeParts& parts, QuantizedLinear& linear) {
+  const SuperBlockShape shape = shape_of(described);
+  const auto codes_of = [&](std::string_view part) {
+    return read_group_codes(described, parts, part, shape.scale_bits).to(at::kShort);
+  };
+  const auto numbers_of = [&](std::string_view part) {
+    return parts.load_numbers(part, {"F16"}, blocks_shape(described));
+  };
+  const int64_t bias = bias_of(shape.symmetric, shape.scale_bits);
+  SuperBlocks blocks{.scale_codes = (codes_of(".scale_codes") - bias).to(at::kChar),
+                     .offset_codes = {},
+                     .steps = numbers_of(".block_scales"),
+                     .offsets = {}};
+  if (!shape.symmetric) {
+    blocks.offset_codes = codes_of(".offset_codes").to(at::kChar);
+    blocks.offsets = numbers_of(".block_offsets");
+  }
+  const int64_t groups = kSuperBlock / shape.group_size;
+  linear.scales = blocks.steps.repeat_interleave(groups, 1).mul_(blocks.scale_codes);
+  linear.blocks = std::move(blocks);
+}
+
+}  // namespace
+
+NativeKind native_super_block_kind() {
+  return {.grid = GridKind::kSuperBlock,
+          .name = "superblock",
+          .keys = {},
+          .parts = {".scale_codes", ".block_scales", ".offset_codes", ".block_offsets"},
+          .describe = describe,
+          .pack = pack,
+          .check = check,
+          .read = read};
+}
+
+}  // namespace halftone
