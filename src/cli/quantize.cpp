@@ -27,18 +27,19 @@ constexpr const char* kFooter =
     "  halftone quantize models/llama --out llama-w4 --calibration c4.txt\n"
     "  halftone quantize models/llama --out llama-w3 --recipe gptq --bits 3 --group-size 64 \\\n"
     "      --calibration c4.txt --sequences 256 --report llama-w3.html\n"
+    "  halftone quantize models/llama --out llama-q4.gguf --type Q4_K --calibration c4.txt\n"
     "  halftone quantize models/llama --out llama-rtn --recipe rtn --set grid.symmetric=true";
 
 constexpr int64_t kMostSequences = int64_t{1} << 24;
 constexpr int64_t kGibibyte = int64_t{1} << 30, kMostGibibytes = int64_t{1} << 20;
 
 struct Options {
-  std::string model, out, recipe = "halftone", calibration, format, report;
+  std::string model, out, recipe = "halftone", calibration, format, type, report;
   std::optional<std::string> bits, group_size;
   std::vector<std::string> settings;
   int64_t sequences = 128, length = 0, memory_limit = -1;
   uint64_t seed = 0;
-  bool overwrite = false, resume = false, requantize = false;
+  bool overwrite = false, resume = false, requantize = false, strict = false;
   ExecutionOptions execution;
   std::optional<Products> products;
 };
@@ -79,6 +80,8 @@ QuantizeRequest make_request(const Options& options) {
   request.length = options.length;
   request.seed = options.seed;
   request.format = options.format;
+  request.type = options.type;
+  request.strict = options.strict;
   request.device = options.execution.device;
   request.compute = options.execution.compute;
   request.products = options.products;
@@ -173,6 +176,15 @@ void add_output_options(CLI::App& command, Options& options) {
       .add_option("--format", options.format,
                   "compressed-tensors, gptq, gptq_v2, gguf, native or dense (the first that fits)")
       ->type_name("FORMAT");
+  command
+      .add_option(
+          "--type", options.type,
+          "gguf: type of every linear, in place of the recipe's grid: Q2_0, Q4_0, Q4_1, "
+          "Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S")
+      ->type_name("TYPE");
+  command.add_flag("--strict", options.strict,
+                   "refuse a --type that the rows of some linear cannot have, instead of giving it "
+                   "llama.cpp's substitute");
   command.add_flag("--overwrite", options.overwrite, "replace the output of this program at --out");
   command.add_flag("--requantize", options.requantize,
                    "even a source whose weights have fewer than 8 bits already (.gguf)");

@@ -7,6 +7,7 @@
 #include "base/place.h"
 #include "kernels/lane_kernels.h"
 #include "pipeline/gguf_head.h"
+#include "pipeline/gguf_type_rules.h"
 #include "pipeline/online_rotation.h"
 #include "pipeline/output_place.h"
 #include "pipeline/output_plan.h"
@@ -74,7 +75,6 @@ QuantizeRequest fitted_to_format(QuantizeRequest request) {
 QuantizeJob::QuantizeJob(const QuantizeRequest& request)
     : request_(fitted_to_format(placed(request))),
       opened_(request.model),
-      recipe_(request_.recipe.resolve(names_of(opened_.model.linears()))),
       execution_(choose_execution(request.device, request.compute, request.threads,
                                   request.recipe.needs_calibration(), request.products)),
       weights_(opened_.weights) {
@@ -87,6 +87,8 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
       "{}: weights of fewer than 8 bits already ({}); quantizing again adds its error to theirs: "
       "take a finer source, or add --requantize",
       request.model.string(), coarse);
+  choose_types();
+  recipe_ = request_.recipe.resolve(names_of(opened_.model.linears()));
   check_recipe();
   const TransformOptions& transform = recipe_.model.transform;
   if (transform.rotation == RotationKind::kQuaRot) {
@@ -106,6 +108,17 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
       request.recipe.name);
   corpus_ = read_corpus_for(opened_, *request.calibration);
   windows_ = draw_windows(request, *corpus_, model().config());
+}
+
+void QuantizeJob::choose_types() {
+  if (request_.type.empty()) return;
+  require(kind_of(request_.format) == PendingOutput::Kind::kFile,
+          "--type {}: is of GGUF files: add --format gguf, or end --out in .gguf",
+          printable(request_.type));
+  TypedRecipe typed = with_gguf_type(request_.recipe, request_.type, opened_.model.linears());
+  require(typed.note.empty() || !request_.strict, "--strict: {}", typed.note);
+  request_.recipe = std::move(typed.recipe);
+  type_note_ = std::move(typed.note);
 }
 
 void QuantizeJob::fit_scales_to_format() {
@@ -138,6 +151,7 @@ OutputPlan QuantizeJob::output_plan() const {
 std::vector<std::string> QuantizeJob::notes() const {
   std::vector<std::string> notes = output_notes(opened_);
   if (gguf_ && !gguf_->note.empty()) notes.push_back(gguf_->note);
+  if (!type_note_.empty()) notes.push_back(type_note_);
   if (const std::string coarse = opened_.weights->coarse_weights(); !coarse.empty())
     notes.push_back(fmt::format(
         "the source has weights of fewer than 8 bits ({}): their error is in the result, and no "
@@ -169,8 +183,9 @@ CalibrationOptions QuantizeJob::calibration_options() const {
 void QuantizeJob::check_recipe() const {
   require_model(recipe_.model);
   for (const LinearSlot& linear : opened_.model.linears())
-    with_context(linear.name,
-                 [&] { require_linear(recipe_.of(linear.name), recipe_.model, linear.out); });
+    with_context(linear.name, [&] {
+      require_linear(recipe_.of(linear.name), recipe_.model, linear.out, linear.in);
+    });
   require_sequences(recipe_, request_.sequences);
 }
 

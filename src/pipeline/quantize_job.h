@@ -38,6 +38,7 @@ class QuantizeJob {
   const RunIdentity& identity() const;
 
  private:
+  void choose_types();  // of --type
   void check_recipe() const;
   void fit_scales_to_format();         // to the type that the output's format stores
   int64_t held_out_sequences() const;  // for target.auto
@@ -49,6 +50,7 @@ class QuantizeJob {
   std::shared_ptr<const WeightSource> weights_;  // of the source, or transformed
   std::optional<Model> transformed_;
   std::optional<GgufHead> gguf_;  // of an output that is a GGUF file
+  std::string type_note_;         // where some linears cannot have the type that was asked for
   std::optional<Corpus> corpus_;
   std::optional<TokenWindows> windows_;
   bool float16_scales_ = false;

@@ -96,6 +96,63 @@ TEST_F(GgufOutput, HoldsTheWeightsThatOtherFormatsHold) {
   }
 }
 
+TEST_F(GgufOutput, ATypeThatSomeRowsCannotHaveIsReplacedAndSaid) {
+  QuantizeRequest typed = request(folder_ / "out.gguf");
+  typed.type = "Q2_K";
+  const json report = testing::run(typed);
+  const std::string notes = report["notes"].dump();
+  EXPECT_NE(notes.find("35 of 35 linears are Q4_0 (4.5 bits a weight) in place of Q2_K"),
+            std::string::npos)
+      << notes;
+  EXPECT_EQ(open_model(folder_ / "out.gguf")
+                ->source()
+                .stored_info("model.layers.0.mlp.up_proj.weight")
+                .dtype,
+            "Q4_0");
+  typed = request(folder_ / "strict.gguf");
+  typed.type = "Q2_K";
+  typed.strict = true;
+  EXPECT_NE(message_of([&] { testing::run(typed); }).find("--strict: 35 of 35"), std::string::npos);
+  typed.type = "Q4_0";
+  testing::run(typed);
+  typed = request(folder_ / "folder");
+  typed.type = "Q4_0";
+  EXPECT_NE(message_of([&] { testing::run(typed); }).find("is of GGUF files"), std::string::npos);
+  EXPECT_FALSE(fs::exists(folder_ / "folder"));
+}
+
+// A model whose widths are whole super-blocks.
+class GoldenGgufTypes : public ::testing::TestWithParam<const char*> {
+ protected:
+  QuantizeRequest request(const fs::path& out) const {
+    QuantizeRequest request = testing::request_for(out, "gptq", 4);
+    request.model = testing::shared_data("models/zoo/llama_k256");
+    request.type = GetParam();
+    request.format.clear();
+    return request;
+  }
+  const TemporaryFolder folder_;
+};
+
+TEST_P(GoldenGgufTypes, AreReadBackAndResumedToTheSameBytes) {
+  HALFTONE_REQUIRE_SHARED("models/zoo/llama_k256/config.json");
+  const json report = testing::run(request(folder_ / "whole.gguf"));
+  EXPECT_EQ(report["verified"], true);
+  EXPECT_EQ(report["notes"].dump().find("in place of"), std::string::npos);
+  const auto written = open_model(folder_ / "whole.gguf");
+  for (const char* linear : {"self_attn.k_proj", "mlp.down_proj"})
+    EXPECT_EQ(written->source().stored_info(fmt::format("model.layers.3.{}.weight", linear)).dtype,
+              GetParam());
+  const QuantizeRequest stopped = request(folder_ / "out.gguf");
+  testing::interrupt(stopped, 17);
+  EXPECT_FALSE(fs::exists(folder_ / "out.gguf"));
+  testing::resume_run(stopped, 42 - 2 * testing::kLinearsOfBlock);
+  EXPECT_TRUE(read_file(folder_ / "out.gguf") == read_file(folder_ / "whole.gguf"));
+}
+
+INSTANTIATE_TEST_SUITE_P(OfSuperBlocks, GoldenGgufTypes,
+                         ::testing::Values("Q2_K", "Q3_K", "IQ2_XXS", "IQ3_S"));
+
 TEST_F(GgufOutput, SaysWhatLlamaCppAsksFor) {
   testing::run(request(folder_ / "out.gguf"));
   const GgufFile file(folder_ / "out.gguf");
