@@ -1,0 +1,95 @@
+#include "pipeline/imatrix.h"
+
+#include <ATen/ATen.h>
+
+#include <array>
+
+#include "base/error.h"
+#include "calibrate/calibration.h"
+#include "checkpoint/gguf_architecture.h"
+#include "checkpoint/gguf_writer.h"
+#include "pipeline/output.h"
+#include "pipeline/quantize_job.h"
+
+namespace halftone {
+namespace {
+
+struct Importance {
+  std::string name;  // of the weight in a GGUF file
+  at::Tensor sums;   // (in) float32
+  float tokens;
+};
+
+Importance importance_of(const std::string& name, const LinearStatistics& statistics) {
+  at::Tensor diagonal = statistics.hessian.diagonal(0, -2, -1);
+  if (diagonal.dim() == 2) diagonal = diagonal.mean(0);
+  diagonal = diagonal.to(at::kFloat).contiguous();
+  require(diagonal.isfinite().all().item<bool>() && diagonal.ge(0).all().item<bool>(),
+          "{}: the sums of squares are not finite", name);
+  return {name, diagonal, static_cast<float>(statistics.tokens)};
+}
+
+std::vector<Importance> measured(const QuantizeJob& job, Progress& progress) {
+  const std::string architecture = job.output_plan().gguf->architecture;
+  Calibration calibration(job.model(), job.calibration_ids(), job.execution(),
+                          job.calibration_options(), progress);
+  std::vector<Importance> all;
+  progress.begin("measure", job.linear_count());
+  for (int64_t index = 0; index < job.model().config().layers; ++index) {
+    calibration.enter(index);
+    for (int stage = 0; stage < job.model().family().stages; ++stage) {
+      const StageStatistics statistics = calibration.measure(stage);
+      for (const LinearSlot& linear : job.model().linears_of_stage(index, stage)) {
+        const auto name = gguf_name(find_gguf_architecture(architecture), linear.name + ".weight");
+        require(name.has_value(), "{}: architecture {} has no such tensor", linear.name,
+                architecture);
+        all.push_back(importance_of(*name, statistics.of(linear)));
+        progress.update(static_cast<int64_t>(all.size()), linear.name);
+      }
+    }
+    calibration.leave();
+  }
+  progress.end();
+  return all;
+}
+
+void write_file(const std::filesystem::path& path, const QuantizeRequest& request,
+                const std::vector<Importance>& all, int64_t length) {
+  const std::array datasets = {request.calibration->filename().string()};
+  GgufPlan plan;
+  plan.metadata = {{"general.type", gguf_value("imatrix")},
+                   {"imatrix.datasets", gguf_value(std::span<const std::string>(datasets))},
+                   {"imatrix.chunk_count", gguf_value(static_cast<uint32_t>(request.sequences))},
+                   {"imatrix.chunk_size", gguf_value(static_cast<uint32_t>(length))}};
+  const GgufType* type = find_gguf_type("F32");
+  for (const Importance& one : all) {
+    plan.tensors.push_back({one.name + ".in_sum2", {1, one.sums.numel()}, type});
+    plan.tensors.push_back({one.name + ".counts", {1, 1}, type});
+  }
+  GgufWriter writer(path, plan);
+  for (const Importance& one : all) {
+    const std::span sums(one.sums.const_data_ptr<float>(), static_cast<size_t>(one.sums.numel()));
+    writer.write(one.name + ".in_sum2", std::as_bytes(sums));
+    writer.write(one.name + ".counts", std::as_bytes(std::span(&one.tokens, 1)));
+  }
+  writer.finish();
+}
+
+}  // namespace
+
+nlohmann::json write_imatrix(const QuantizeRequest& asked, Progress& progress) {
+  QuantizeRequest request = asked;
+  request.format = "gguf";
+  const QuantizeJob job(request);
+  require(job.calibrated(), "recipe {} measures nothing: expected one with an objective",
+          request.recipe.name);
+  PendingOutput pending(request.out, PendingOutput::Kind::kFile, /*overwrite=*/false);
+  const std::vector<Importance> all = measured(job, progress);
+  write_file(pending.staging(), request, all, job.calibration_ids().size(1));
+  pending.commit();
+  return {{"linears", all.size()},
+          {"tokens", all.empty() ? 0 : static_cast<int64_t>(all.front().tokens)},
+          {"objective", recipe_word(request.recipe.common.objective.kind)}};
+}
+
+}  // namespace halftone

@@ -1,0 +1,90 @@
+#include "pipeline/imatrix.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "checkpoint/gguf_file.h"
+#include "pipeline/demo_request.h"
+#include "support/fixtures.h"
+
+namespace halftone {
+namespace {
+
+using testing::message_of;
+using testing::TemporaryFolder;
+
+constexpr int64_t kSequences = 3, kLength = 32;
+
+QuantizeRequest request_for(const std::filesystem::path& out, const std::string& recipe) {
+  QuantizeRequest request = testing::request_for(out, recipe, /*bits=*/4);
+  request.sequences = kSequences;
+  request.length = kLength;
+  return request;
+}
+
+std::vector<float> numbers(const GgufFile& file, const std::string& name) {
+  for (const GgufTensor& tensor : file.tensors())
+    if (tensor.name == name) {
+      std::vector<float> values(static_cast<size_t>(tensor.shape.back()));
+      std::memcpy(values.data(), file.bytes(tensor).data(), values.size() * sizeof(float));
+      return values;
+    }
+  return {};
+}
+
+TEST(Imatrix, HoldsTheSquaresOfEveryLinearsInput) {
+  const TemporaryFolder folder;
+  SilentProgress progress;
+  const auto report = write_imatrix(request_for(folder / "i.gguf", "gptq"), progress);
+  EXPECT_EQ(report["linears"], 35);
+  EXPECT_EQ(report["tokens"], kSequences * kLength);
+  const GgufFile file(folder / "i.gguf");
+  EXPECT_EQ(file.metadata().text("general.type"), "imatrix");
+  EXPECT_EQ(file.metadata().whole("imatrix.chunk_count"), kSequences);
+  EXPECT_EQ(file.metadata().whole("imatrix.chunk_size"), kLength);
+  EXPECT_EQ(file.metadata().texts("imatrix.datasets")->size(), 1U);
+  EXPECT_EQ(file.tensors().size(), 70U);
+  const auto q = numbers(file, "blk.2.attn_q.weight.in_sum2");
+  ASSERT_EQ(q.size(), 64U);
+  for (const float sum : q) EXPECT_GT(sum, 0);
+  EXPECT_EQ(numbers(file, "blk.2.attn_k.weight.in_sum2"), q);
+  EXPECT_EQ(numbers(file, "blk.2.attn_v.weight.in_sum2"), q);
+  EXPECT_NE(numbers(file, "blk.2.attn_output.weight.in_sum2"), q);
+  EXPECT_EQ(numbers(file, "blk.4.ffn_down.weight.in_sum2").size(), 172U);
+  EXPECT_EQ(numbers(file, "blk.4.ffn_down.weight.counts"),
+            std::vector<float>{kSequences * kLength});
+  // behind a norm whose weight is near 1 a token's squares add up to about the width
+  double sum = 0;
+  for (const float each : numbers(file, "blk.0.attn_q.weight.in_sum2")) sum += each;
+  EXPECT_GT(sum / (kSequences * kLength), 1);
+}
+
+TEST(Imatrix, FollowsTheObjectiveOfTheRecipe) {
+  const TemporaryFolder folder;
+  SilentProgress progress;
+  write_imatrix(request_for(folder / "input.gguf", "gptq"), progress);
+  EXPECT_EQ(write_imatrix(request_for(folder / "guided.gguf", "guided"), progress)["objective"],
+            "guided");
+  const GgufFile input(folder / "input.gguf"), guided(folder / "guided.gguf");
+  EXPECT_NE(numbers(input, "blk.0.attn_q.weight.in_sum2"),
+            numbers(guided, "blk.0.attn_q.weight.in_sum2"));
+}
+
+TEST(Imatrix, IsRefusedBeforeWork) {
+  const TemporaryFolder folder;
+  SilentProgress progress;
+  const auto refusal = [&](const QuantizeRequest& request) {
+    return message_of([&] { write_imatrix(request, progress); });
+  };
+  EXPECT_NE(refusal(request_for(folder / "i.gguf", "rtn")).find("measures nothing"),
+            std::string::npos);
+  EXPECT_NE(refusal(request_for(folder / "i", "gptq")).find(".gguf"), std::string::npos);
+  write_imatrix(request_for(folder / "i.gguf", "gptq"), progress);
+  EXPECT_NE(refusal(request_for(folder / "i.gguf", "gptq")).find("already exists"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace halftone
