@@ -11,10 +11,14 @@
 namespace halftone {
 
 struct RopeScaling {
-  enum class Kind { kNone, kLinear, kLlama3 };
+  enum class Kind { kNone, kLinear, kLlama3, kLong };
   Kind kind = Kind::kNone;
   double factor = 1, low_frequency_factor = 1, high_frequency_factor = 4;
   int64_t original_context = 8192;
+  // Of kLong: what divides each frequency, in sequences up to the original context and beyond it;
+  // and times cos and sin.
+  std::vector<double> short_factors = {}, long_factors = {};
+  double amplitude = 1;
 };
 
 // What hidden units of an MLP go through.

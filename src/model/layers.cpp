@@ -80,13 +80,17 @@ at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::T
   return at::layer_norm(x, weight.sizes(), weight, bias, epsilon);
 }
 
-// Llama-3: transformers' modeling_rope_utils, _compute_llama3_parameters.
-std::vector<double> rope_frequencies(const RopeOptions& options) {
+// Llama-3 and LongRoPE (Ding et al. 2024, arXiv 2402.13753): transformers' modeling_rope_utils,
+// _compute_llama3_parameters and _compute_longrope_parameters.
+std::vector<double> rope_frequencies(const RopeOptions& options, int64_t length) {
   const RopeScaling& scaling = options.scaling;
+  const std::vector<double>& factors =
+      length > scaling.original_context ? scaling.long_factors : scaling.short_factors;
   std::vector<double> frequencies;
   for (int64_t i = 0; i < options.dim; i += 2) {
     double f = std::pow(options.theta, -static_cast<double>(i) / static_cast<double>(options.dim));
     if (scaling.kind == RopeScaling::Kind::kLinear) f /= scaling.factor;
+    if (scaling.kind == RopeScaling::Kind::kLong) f /= factors[static_cast<size_t>(i / 2)];
     if (scaling.kind == RopeScaling::Kind::kLlama3) {
       const double wavelength = 2 * std::numbers::pi / f;
       const double turns = static_cast<double>(scaling.original_context) / wavelength;
@@ -102,11 +106,12 @@ std::vector<double> rope_frequencies(const RopeOptions& options) {
 
 RopeTable make_rope_table(const RopeOptions& options, int64_t length, at::Device device,
                           at::ScalarType dtype) {
-  const std::vector<double> frequencies = rope_frequencies(options);
+  const std::vector<double> frequencies = rope_frequencies(options, length);
   const at::Tensor angle =
       at::outer(at::arange(length, at::kDouble), at::tensor(frequencies, at::kDouble));
   const at::Tensor both = at::cat({angle, angle}, 1);
-  return {both.cos().to(device, dtype), both.sin().to(device, dtype)};
+  const double amplitude = options.scaling.amplitude;
+  return {(both.cos() * amplitude).to(device, dtype), (both.sin() * amplitude).to(device, dtype)};
 }
 
 at::Tensor apply_rope(const at::Tensor& x, const RopeTable& table) {

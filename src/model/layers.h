@@ -34,8 +34,9 @@ struct RopeOptions {
   double theta = 10000;
   RopeScaling scaling = {};
 };
-// Of each pair, in radians a token, after scaling.  -> dim / 2
-std::vector<double> rope_frequencies(const RopeOptions& options);
+// Of each pair, in radians a token, after scaling, in sequences of `length` tokens at most.
+// -> dim / 2
+std::vector<double> rope_frequencies(const RopeOptions& options, int64_t length = 0);
 RopeTable make_rope_table(const RopeOptions& options, int64_t length, at::Device device,
                           at::ScalarType dtype);
 // The first numbers of each head, as many as the table is wide; the others stay.

@@ -71,6 +71,12 @@ TEST(Forward, SmolLM3WithALayerWithoutRotaryEmbeddingsEqualsTransformers) {
                         test_data("forward/smollm3_forward.safetensors"));
 }
 
+TEST(Forward, Phi3WithLongRopeEqualsTransformersUpToItsOriginalContextAndBeyond) {
+  for (const char* values : {"phi3_longrope_short", "phi3_longrope"})
+    expect_golden_forward(test_data("forward/phi3_longrope"),
+                          test_data(fmt::format("forward/{}_forward.safetensors", values)));
+}
+
 TEST(GoldenForward, BabyllamaEqualsTransformers) {
   HALFTONE_REQUIRE_SHARED("golden/forward");
   expect_golden_forward(shared_data("models/babyllama_tok105/hf"),

@@ -103,8 +103,28 @@ TEST(Phi3Config, HasItsWindowInAllLayersOrNone) {
   EXPECT_EQ(windows_of(parsed("Phi3ForCausalLM", {{"sliding_window", 7}})), Windows(6, 7));
 }
 
+TEST(Phi3Config, LongRopeFollowsTheContext) {
+  const json list = {1, 2, 3, 4};  // heads of 8
+  const json keys = {{"type", "su"}, {"short_factor", list}, {"long_factor", list}};
+  const json changes = {{"rope_scaling", keys},
+                        {"max_position_embeddings", 64},
+                        {"original_max_position_embeddings", 16}};
+  const RopeScaling scaling = parsed("Phi3ForCausalLM", changes).rope_scaling;
+  EXPECT_EQ(scaling.kind, RopeScaling::Kind::kLong);
+  EXPECT_EQ(scaling.original_context, 16);
+  EXPECT_EQ(scaling.factor, 4);
+  EXPECT_DOUBLE_EQ(scaling.amplitude, std::sqrt(1.5));  // log 4 / log 16
+  EXPECT_EQ(scaling.long_factors, (std::vector<double>{1, 2, 3, 4}));
+  json given = changes;
+  given["rope_scaling"]["attention_factor"] = 2;
+  EXPECT_EQ(parsed("Phi3ForCausalLM", given).rope_scaling.amplitude, 2);
+}
+
 TEST(Phi3Config, RefusesWhatItDoesNotComputeByName) {
-  EXPECT_NE(refusal("Phi3ForCausalLM", {{"rope_scaling", {{"type", "yarn"}}}}).find("yarn"),
+  const json rope = {{"type", "longrope"}, {"short_factor", {1, 2, 3, 4}}, {"long_factor", {1}}};
+  EXPECT_NE(refusal("Phi3ForCausalLM", {{"rope_scaling", rope}}).find("long_factor"),
+            std::string::npos);
+  EXPECT_NE(refusal("Phi3ForCausalLM", {{"rope_scaling", {{"type", "dynamic"}}}}).find("dynamic"),
             std::string::npos);
   EXPECT_NE(refusal("Phi3ForCausalLM", {{"hidden_act", "gelu"}}).find("hidden_act"),
             std::string::npos);
