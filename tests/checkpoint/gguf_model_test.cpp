@@ -357,7 +357,8 @@ TEST_F(GgufModelTest, WhatDoesNotGoTogetherIsRefused) {
 
 TEST_F(GgufModelTest, WhatThisProgramCannotComputeIsRefusedByName) {
   EXPECT_CONTAINS(refusal(tiny_model("mamba")),
-                  "general.architecture: expected one of llama, qwen2, found mamba");
+                  "general.architecture: expected one of llama, qwen2, qwen3, granite, olmo2, "
+                  "smollm3, found mamba");
   EXPECT_CONTAINS(refusal(tiny_model().with("general.type", text("adapter"))),
                   "general.type: expected model, found adapter");
   EXPECT_CONTAINS(refusal(tiny_model().with("llama.expert_count", u32(8))), "llama.expert_count");
