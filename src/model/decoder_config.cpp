@@ -4,11 +4,8 @@
 #include "model/config_values.h"
 
 namespace halftone {
-namespace {
 
 using nlohmann::json;
-
-}  // namespace
 
 ModelConfig parse_decoder(const json& config, const DecoderKeys& keys) {
   const auto size = [&](const SizeKey& key) {
@@ -31,6 +28,13 @@ ModelConfig parse_decoder(const json& config, const DecoderKeys& keys) {
   model.activation = activation_or(config, keys.activation, keys.activation_otherwise);
   model.tied_embeddings = flag_or(config, "tie_word_embeddings", keys.tied);
   return model;
+}
+
+void share_heads(int64_t kv_heads, const char* key, ModelConfig& model) {
+  require(model.heads % kv_heads == 0,
+          "config.json: {} attention heads are not a multiple of {} {}", model.heads, key,
+          kv_heads);
+  model.kv_heads = kv_heads;
 }
 
 void require_flags(const json& config, std::initializer_list<std::pair<const char*, bool>> only) {

@@ -28,6 +28,10 @@ struct DecoderKeys {
 // 0; hidden that is no multiple of heads; an activation that is not known.
 ModelConfig parse_decoder(const nlohmann::json& config, const DecoderKeys& keys);
 
+// Key/value heads that several heads share. Error: heads that are no multiple of them.   key: what
+// config.json calls them
+void share_heads(int64_t kv_heads, const char* key, ModelConfig& model);
+
 // Settings that would change the model and are computed one way alone: an Error names the first
 // that says otherwise.
 void require_flags(const nlohmann::json& config,

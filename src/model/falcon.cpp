@@ -23,6 +23,8 @@ constexpr DecoderKeys kKeys = {.layers = {"num_hidden_layers", 32},
                                .activation_otherwise = "gelu",
                                .tied = true};
 
+constexpr const char *kEmbeddings = "transformer.word_embeddings.weight", *kHead = "lm_head.weight";
+
 bool is_new(const json& config) {
   return flag_or(config, "new_decoder_architecture", false);
 }
@@ -39,10 +41,7 @@ ModelConfig parse_config(const json& config) {
   DecoderKeys keys = kKeys;
   if (given(config, "n_embed")) keys.hidden.name = "n_embed";  // goes first, as in the library
   ModelConfig model = parse_decoder(config, keys);
-  model.kv_heads = kv_heads_of(config, model.heads);
-  require(model.heads % model.kv_heads == 0,
-          "config.json: num_attention_heads {} is not a multiple of num_kv_heads {}", model.heads,
-          model.kv_heads);
+  share_heads(kv_heads_of(config, model.heads), "num_kv_heads", model);
   model.separate_mlp_norm =
       is_new(config) && positive_or(config, "num_ln_in_parallel_attn", 2) == 2;
   model.residual = Residual::kParallel;
@@ -51,27 +50,17 @@ ModelConfig parse_config(const json& config) {
   return model;
 }
 
-std::vector<TensorSpec> norms(const ModelConfig& config) {
-  using enum Dim;
-  if (config.separate_mlp_norm)
-    return {{"ln_attn.weight", {kHidden}},
-            {"ln_attn.bias", {kHidden}},
-            {"ln_mlp.weight", {kHidden}},
-            {"ln_mlp.bias", {kHidden}}};
-  return {{"input_layernorm.weight", {kHidden}}, {"input_layernorm.bias", {kHidden}}};
-}
-
 BlockTable block_table(const ModelConfig& config, int64_t) {
   using enum Dim;
   using namespace two_stages;
   // one key says it of all of them, so none may be there unasked
   const Presence bias = config.mlp_bias ? Presence::kAlways : Presence::kNever;
   const auto linear = [&](const char* name, Dim out, Dim in, Stage stage, int input = 0) {
-    return LinearSpec{
-        .name = name, .out = out, .in = in, .stage = stage, .bias = bias, .input = input};
+    return linear_spec(name, out, in, stage, bias, input);
   };
   const int of_mlp = config.separate_mlp_norm ? 1 : 0;
-  return {.tensors = norms(config),
+  return {.tensors = config.separate_mlp_norm ? layer_norm_specs({"ln_attn", "ln_mlp"})
+                                              : layer_norm_specs({"input_layernorm"}),
           .linears = {linear("self_attention.query_key_value", kQueryKeyValue, kHidden, kIn),
                       linear("mlp.dense_h_to_4h", kIntermediate, kHidden, kIn, of_mlp),
                       linear("self_attention.dense", kHidden, kQuery, kOut),
@@ -83,38 +72,24 @@ LayerConfig layer(const ModelConfig& config, int64_t index) {
 }
 
 at::Tensor embed(const ModelConfig&, const RowLookup& rows, const at::Tensor& ids) {
-  return rows("transformer.word_embeddings.weight", ids);
+  return rows(kEmbeddings, ids);
 }
 
 }  // namespace
 
 Family falcon_family() {
-  using enum Dim;
-  return {
-      .name = "falcon",
-      .architectures = {"FalconForCausalLM"},
-      .parse_config = parse_config,
-      .layer = layer,
-      .block_prefix = "transformer.h.",
-      .embedding = "transformer.word_embeddings.weight",
-      .head = "lm_head.weight",
-      .outer = {{"transformer.word_embeddings.weight", {kVocab, kHidden}},
-                {"transformer.ln_f.weight", {kHidden}},
-                {"transformer.ln_f.bias", {kHidden}},
-                {.name = "lm_head.weight",
-                 .shape = {kVocab, kHidden},
-                 .presence = Presence::kUntied}},
-      .block = block_table,
-      .ignored = {".rotary_emb.inv_freq"},
-      .stages = two_stages::kStages,
-      .parts = two_stages::parts(),
-      .positions = rotary_positions,
-      .embed = embed,
-      .inputs = two_stages::inputs,
-      .advance = two_stages::advance,
-      .logits = layer_norm_logits,
-      .unrotatable = kLayerNormTurns,
-  };
+  Family family = two_stage_family();
+  family.name = "falcon";
+  family.architectures = {"FalconForCausalLM"};
+  family.parse_config = parse_config;
+  family.layer = layer;
+  family.block_prefix = "transformer.h.";
+  family.embedding = kEmbeddings;
+  family.head = kHead;
+  family.outer = outer_specs(kEmbeddings, "transformer.ln_f", kHead);
+  family.block = block_table;
+  family.embed = embed;
+  return family;
 }
 
 }  // namespace halftone

@@ -23,34 +23,23 @@ RopeTable rope_of(const Block& block) {
   return {};
 }
 
-// Several linears' outputs, or one linear's in parts of these widths.
-std::vector<at::Tensor> in_parts(std::span<const at::Tensor> outputs,
-                                 std::initializer_list<int64_t> widths) {
-  if (outputs.size() > 1) return {outputs.begin(), outputs.end()};
-  std::vector<at::Tensor> parts;
-  int64_t begin = 0;
-  for (const int64_t width : widths) {
-    parts.push_back(outputs[0].narrow(-1, begin, width).contiguous());
-    begin += width;
-  }
-  return parts;
-}
-
 at::Tensor attention(const Block& block, std::span<const at::Tensor> outputs) {
   const AttentionOptions& options = block.layer.attention;
-  const int64_t keys = options.kv_heads * options.head_dim;
-  const std::vector<at::Tensor> parts =
-      in_parts(outputs, {options.heads * options.head_dim, keys, keys});
+  const QueryKeyValue parts = outputs.size() > 1 ? QueryKeyValue{outputs[0], outputs[1], outputs[2]}
+                                                 : split_whole(outputs[0], options);
   const NormPlaces& norms = block.layer.norms;
-  return causal_attention(normalized(block, norms.query, parts[0]),
-                          normalized(block, norms.key, parts[1]), parts[2], rope_of(block),
-                          options);
+  return causal_attention(normalized(block, norms.query, parts.q),
+                          normalized(block, norms.key, parts.k), parts.v, rope_of(block), options);
 }
 
+// outputs: gate and up, or one below the other of one linear
 at::Tensor product(const Block& block, std::span<const at::Tensor> outputs) {
-  const int64_t half = outputs[0].size(-1) / 2;
-  const std::vector<at::Tensor> parts = in_parts(outputs, {half, half});
-  return block.linears.back().prepared(gated(parts[0], parts[1], block.layer.activation));
+  const auto half = [&](int64_t index) {
+    if (outputs.size() > 1) return outputs[static_cast<size_t>(index)];
+    const int64_t width = outputs[0].size(-1) / 2;
+    return outputs[0].narrow(-1, index * width, width).contiguous();
+  };
+  return block.linears.back().prepared(gated(half(0), half(1), block.layer.activation));
 }
 
 at::Tensor scaled(const at::Tensor& x, double factor) {

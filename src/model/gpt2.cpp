@@ -24,7 +24,7 @@ constexpr DecoderKeys kKeys = {.layers = {"n_layer", 12},
                                .activation_otherwise = "gelu_new",
                                .tied = true};
 constexpr const char *kEmbeddings = "transformer.wte.weight",
-                     *kPositionTable = "transformer.wpe.weight";
+                     *kPositionTable = "transformer.wpe.weight", *kHead = "lm_head.weight";
 
 ModelConfig parse_config(const json& config) {
   require_flags(config, {{"scale_attn_weights", true},
@@ -40,13 +40,9 @@ BlockTable block_table(const ModelConfig&, int64_t) {
   using enum Dim;
   using namespace four_stages;
   const auto linear = [](const char* name, Dim out, Dim in, Stage stage) {
-    return LinearSpec{
-        .name = name, .out = out, .in = in, .stage = stage, .bias = Presence::kAlways};
+    return linear_spec(name, out, in, stage, Presence::kAlways);
   };
-  return {.tensors = {{"ln_1.weight", {kHidden}},
-                      {"ln_1.bias", {kHidden}},
-                      {"ln_2.weight", {kHidden}},
-                      {"ln_2.bias", {kHidden}}},
+  return {.tensors = layer_norm_specs({"ln_1", "ln_2"}),
           .linears = {linear("attn.c_attn", kQueryKeyValue, kHidden, kAttentionIn),
                       linear("attn.c_proj", kHidden, kQuery, kAttentionOut),
                       linear("mlp.c_fc", kIntermediate, kHidden, kMlpIn),
@@ -65,33 +61,22 @@ at::Tensor embed(const ModelConfig&, const RowLookup& rows, const at::Tensor& id
 
 Family gpt2_family() {
   using enum Dim;
-  return {
-      .name = "gpt2",
-      .architectures = {"GPT2LMHeadModel"},
-      .parse_config = parse_config,
-      .layer = layer,
-      .block_prefix = "transformer.h.",
-      .embedding = kEmbeddings,
-      .head = "lm_head.weight",
-      .outer = {{kEmbeddings, {kVocab, kHidden}},
-                {kPositionTable, {kPositions, kHidden}},
-                {"transformer.ln_f.weight", {kHidden}},
-                {"transformer.ln_f.bias", {kHidden}},
-                {.name = "lm_head.weight",
-                 .shape = {kVocab, kHidden},
-                 .presence = Presence::kUntied}},
-      .embeds = {kPositionTable},
-      .block = block_table,
-      .ignored = {".attn.bias", ".attn.masked_bias"},
-      .stages = four_stages::kStages,
-      .parts = four_stages::parts(),
-      .positions = no_positions,
-      .embed = embed,
-      .inputs = four_stages::inputs,
-      .advance = four_stages::advance,
-      .logits = layer_norm_logits,
-      .unrotatable = kLayerNormTurns,
-  };
+  Family family = four_stage_family();
+  family.name = "gpt2";
+  family.architectures = {"GPT2LMHeadModel"};
+  family.parse_config = parse_config;
+  family.layer = layer;
+  family.block_prefix = "transformer.h.";
+  family.embedding = kEmbeddings;
+  family.head = kHead;
+  family.outer = outer_specs(kEmbeddings, "transformer.ln_f", kHead);
+  family.outer.push_back({kPositionTable, {kPositions, kHidden}});
+  family.embeds = {kPositionTable};
+  family.block = block_table;
+  family.ignored = {".attn.bias", ".attn.masked_bias"};
+  family.positions = no_positions;
+  family.embed = embed;
+  return family;
 }
 
 }  // namespace halftone

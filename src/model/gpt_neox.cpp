@@ -22,6 +22,7 @@ constexpr DecoderKeys kKeys = {.layers = {"num_hidden_layers", 44},
                                .activation = "hidden_act",
                                .activation_otherwise = "gelu",
                                .tied = false};
+constexpr const char *kEmbeddings = "gpt_neox.embed_in.weight", *kHead = "embed_out.weight";
 constexpr RopeKeys kRope = {.theta = "rotary_emb_base", .share_key = "rotary_pct", .share = 0.25};
 
 ModelConfig parse_config(const json& config) {
@@ -36,19 +37,13 @@ ModelConfig parse_config(const json& config) {
 BlockTable block_table(const ModelConfig&, int64_t) {
   using enum Dim;
   using namespace four_stages;
-  const auto linear = [](const char* name, Dim out, Dim in, Stage stage, Presence bias) {
-    return LinearSpec{.name = name, .out = out, .in = in, .stage = stage, .bias = bias};
-  };
-  const Presence bias = Presence::kAttentionBias;
-  return {
-      .tensors = {{"input_layernorm.weight", {kHidden}},
-                  {"input_layernorm.bias", {kHidden}},
-                  {"post_attention_layernorm.weight", {kHidden}},
-                  {"post_attention_layernorm.bias", {kHidden}}},
-      .linears = {linear("attention.query_key_value", kQueryKeyValue, kHidden, kAttentionIn, bias),
-                  linear("attention.dense", kHidden, kQuery, kAttentionOut, bias),
-                  linear("mlp.dense_h_to_4h", kIntermediate, kHidden, kMlpIn, Presence::kAlways),
-                  linear("mlp.dense_4h_to_h", kHidden, kIntermediate, kMlpOut, Presence::kAlways)}};
+  const Presence bias = Presence::kAttentionBias, always = Presence::kAlways;
+  return {.tensors = layer_norm_specs({"input_layernorm", "post_attention_layernorm"}),
+          .linears = {
+              linear_spec("attention.query_key_value", kQueryKeyValue, kHidden, kAttentionIn, bias),
+              linear_spec("attention.dense", kHidden, kQuery, kAttentionOut, bias),
+              linear_spec("mlp.dense_h_to_4h", kIntermediate, kHidden, kMlpIn, always),
+              linear_spec("mlp.dense_4h_to_h", kHidden, kIntermediate, kMlpOut, always)}};
 }
 
 LayerConfig layer(const ModelConfig& config, int64_t index) {
@@ -56,38 +51,25 @@ LayerConfig layer(const ModelConfig& config, int64_t index) {
 }
 
 at::Tensor embed(const ModelConfig&, const RowLookup& rows, const at::Tensor& ids) {
-  return rows("gpt_neox.embed_in.weight", ids);
+  return rows(kEmbeddings, ids);
 }
 
 }  // namespace
 
 Family gpt_neox_family() {
-  using enum Dim;
-  return {
-      .name = "gpt_neox",
-      .architectures = {"GPTNeoXForCausalLM"},
-      .parse_config = parse_config,
-      .layer = layer,
-      .block_prefix = "gpt_neox.layers.",
-      .embedding = "gpt_neox.embed_in.weight",
-      .head = "embed_out.weight",
-      .outer = {{"gpt_neox.embed_in.weight", {kVocab, kHidden}},
-                {"gpt_neox.final_layer_norm.weight", {kHidden}},
-                {"gpt_neox.final_layer_norm.bias", {kHidden}},
-                {.name = "embed_out.weight",
-                 .shape = {kVocab, kHidden},
-                 .presence = Presence::kUntied}},
-      .block = block_table,
-      .ignored = {".rotary_emb.inv_freq", ".attention.bias", ".attention.masked_bias"},
-      .stages = four_stages::kStages,
-      .parts = four_stages::parts(),
-      .positions = rotary_positions,
-      .embed = embed,
-      .inputs = four_stages::inputs,
-      .advance = four_stages::advance,
-      .logits = layer_norm_logits,
-      .unrotatable = kLayerNormTurns,
-  };
+  Family family = four_stage_family();
+  family.name = "gpt_neox";
+  family.architectures = {"GPTNeoXForCausalLM"};
+  family.parse_config = parse_config;
+  family.layer = layer;
+  family.block_prefix = "gpt_neox.layers.";
+  family.embedding = kEmbeddings;
+  family.head = kHead;
+  family.outer = outer_specs(kEmbeddings, "gpt_neox.final_layer_norm", kHead);
+  family.block = block_table;
+  family.ignored.insert(family.ignored.end(), {".attention.bias", ".attention.masked_bias"});
+  family.embed = embed;
+  return family;
 }
 
 }  // namespace halftone

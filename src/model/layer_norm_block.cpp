@@ -111,6 +111,59 @@ void advance(const Block& block, int stage, std::span<const at::Tensor> outputs,
 
 }  // namespace two_stages
 
+namespace {
+
+Family layer_norm_family() {
+  Family family{};
+  family.ignored = {".rotary_emb.inv_freq"};
+  family.positions = rotary_positions;
+  family.logits = layer_norm_logits;
+  family.unrotatable = kLayerNormTurns;
+  return family;
+}
+
+}  // namespace
+
+Family four_stage_family() {
+  Family family = layer_norm_family();
+  family.stages = four_stages::kStages;
+  family.parts = four_stages::parts();
+  family.inputs = four_stages::inputs;
+  family.advance = four_stages::advance;
+  return family;
+}
+
+Family two_stage_family() {
+  Family family = layer_norm_family();
+  family.stages = two_stages::kStages;
+  family.parts = two_stages::parts();
+  family.inputs = two_stages::inputs;
+  family.advance = two_stages::advance;
+  return family;
+}
+
+LinearSpec linear_spec(const char* name, Dim out, Dim in, int stage, Presence bias, int input) {
+  return {.name = name, .out = out, .in = in, .stage = stage, .bias = bias, .input = input};
+}
+
+std::vector<TensorSpec> layer_norm_specs(std::initializer_list<const char*> norms) {
+  std::vector<TensorSpec> specs;
+  for (const std::string norm : norms) {
+    specs.push_back({norm + ".weight", {Dim::kHidden}});
+    specs.push_back({norm + ".bias", {Dim::kHidden}});
+  }
+  return specs;
+}
+
+std::vector<TensorSpec> outer_specs(const char* embedding, const char* norm, const char* head) {
+  std::vector<TensorSpec> specs = {{embedding, {Dim::kVocab, Dim::kHidden}}};
+  const std::vector<TensorSpec> norms = layer_norm_specs({norm});
+  specs.insert(specs.end(), norms.begin(), norms.end());
+  specs.push_back(
+      {.name = head, .shape = {Dim::kVocab, Dim::kHidden}, .presence = Presence::kUntied});
+  return specs;
+}
+
 LayerConfig layer_norm_layer(const ModelConfig& config, int64_t index, QueryKeyValueLayout layout) {
   return {.attention = {.heads = config.heads,
                         .kv_heads = config.kv_heads,

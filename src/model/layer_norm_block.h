@@ -12,6 +12,8 @@
 //            the MLP; out of it. In two stages: queries ..., into the MLP; attention's output, out.
 #pragma once
 
+#include <initializer_list>
+
 #include "model/family.h"
 
 namespace halftone {
@@ -32,6 +34,17 @@ std::vector<StatePart> parts();
 std::vector<StageInput> inputs(const Block& block, int stage, const BlockState& state);
 void advance(const Block& block, int stage, std::span<const at::Tensor> outputs, BlockState& state);
 }  // namespace two_stages
+
+// A family of such blocks with rotary positions and the final norm before the head, to be filled
+// in: name, architectures, parse_config, layer, block_prefix, embedding, head, outer, block, embed.
+Family four_stage_family();
+Family two_stage_family();
+
+// Tables. A linear that nothing rotates; weight and bias of LayerNorms, as wide as the stream;
+// embedding, final norm and head of a whole model.
+LinearSpec linear_spec(const char* name, Dim out, Dim in, int stage, Presence bias, int input = 0);
+std::vector<TensorSpec> layer_norm_specs(std::initializer_list<const char*> norms);
+std::vector<TensorSpec> outer_specs(const char* embedding, const char* norm, const char* head);
 
 // Of all layers alike but for the window.
 LayerConfig layer_norm_layer(const ModelConfig& config, int64_t index, QueryKeyValueLayout layout);

@@ -27,7 +27,7 @@ constexpr DecoderKeys kKeys = {.layers = {"num_hidden_layers", 12},
 constexpr int64_t kPositionOffset = 2;
 constexpr const char *kEmbeddings = "model.decoder.embed_tokens.weight",
                      *kPositionTable = "model.decoder.embed_positions.weight",
-                     *kProjectIn = "model.decoder.project_in.weight";
+                     *kProjectIn = "model.decoder.project_in.weight", *kHead = "lm_head.weight";
 
 ModelConfig parse_config(const json& config) {
   require_flags(config, {{"layer_norm_elementwise_affine", true}});
@@ -47,12 +47,9 @@ BlockTable block_table(const ModelConfig& config, int64_t) {
   // one key says it of all of them, so none may be there unasked
   const Presence bias = config.mlp_bias ? Presence::kAlways : Presence::kNever;
   const auto linear = [&](const char* name, Dim out, Dim in, Stage stage) {
-    return LinearSpec{.name = name, .out = out, .in = in, .stage = stage, .bias = bias};
+    return linear_spec(name, out, in, stage, bias);
   };
-  return {.tensors = {{"self_attn_layer_norm.weight", {kHidden}},
-                      {"self_attn_layer_norm.bias", {kHidden}},
-                      {"final_layer_norm.weight", {kHidden}},
-                      {"final_layer_norm.bias", {kHidden}}},
+  return {.tensors = layer_norm_specs({"self_attn_layer_norm", "final_layer_norm"}),
           .linears = {linear("self_attn.q_proj", kQuery, kHidden, kAttentionIn),
                       linear("self_attn.k_proj", kKeyValue, kHidden, kAttentionIn),
                       linear("self_attn.v_proj", kKeyValue, kHidden, kAttentionIn),
@@ -88,34 +85,29 @@ Family opt_family() {
   const auto tensor = [](const char* name, std::vector<Dim> shape, Presence presence) {
     return TensorSpec{.name = name, .shape = std::move(shape), .presence = presence};
   };
-  return {
-      .name = "opt",
-      .architectures = {"OPTForCausalLM"},
-      .parse_config = parse_config,
-      .layer = layer,
-      .block_prefix = "model.decoder.layers.",
-      .embedding = kEmbeddings,
-      .head = "lm_head.weight",
-      .outer = {{kEmbeddings, {kVocab, kEmbeddingWidth}},
-                {kPositionTable, {kPositions, kHidden}},
-                tensor(kProjectIn, {kHidden, kEmbeddingWidth}, Presence::kProjected),
-                tensor("model.decoder.project_out.weight", {kEmbeddingWidth, kHidden},
-                       Presence::kProjected),
-                tensor("model.decoder.final_layer_norm.weight", {kHidden}, Presence::kFinalNorm),
-                tensor("model.decoder.final_layer_norm.bias", {kHidden}, Presence::kFinalNorm),
-                tensor("lm_head.weight", {kVocab, kEmbeddingWidth}, Presence::kUntied)},
-      .embeds = {kPositionTable, kProjectIn},
-      .block = block_table,
-      .ignored = {},
-      .stages = four_stages::kStages,
-      .parts = four_stages::parts(),
-      .positions = no_positions,
-      .embed = embed,
-      .inputs = four_stages::inputs,
-      .advance = four_stages::advance,
-      .logits = logits,
-      .unrotatable = kLayerNormTurns,
-  };
+  Family family = four_stage_family();
+  family.name = "opt";
+  family.architectures = {"OPTForCausalLM"};
+  family.parse_config = parse_config;
+  family.layer = layer;
+  family.block_prefix = "model.decoder.layers.";
+  family.embedding = kEmbeddings;
+  family.head = kHead;
+  family.outer = {
+      {kEmbeddings, {kVocab, kEmbeddingWidth}},
+      {kPositionTable, {kPositions, kHidden}},
+      tensor(kProjectIn, {kHidden, kEmbeddingWidth}, Presence::kProjected),
+      tensor("model.decoder.project_out.weight", {kEmbeddingWidth, kHidden}, Presence::kProjected),
+      tensor("model.decoder.final_layer_norm.weight", {kHidden}, Presence::kFinalNorm),
+      tensor("model.decoder.final_layer_norm.bias", {kHidden}, Presence::kFinalNorm),
+      tensor(kHead, {kVocab, kEmbeddingWidth}, Presence::kUntied)};
+  family.embeds = {kPositionTable, kProjectIn};
+  family.block = block_table;
+  family.ignored = {};
+  family.positions = no_positions;
+  family.embed = embed;
+  family.logits = logits;
+  return family;
 }
 
 }  // namespace halftone

@@ -24,16 +24,15 @@ constexpr DecoderKeys kKeys = {.layers = {"num_hidden_layers", 24},
                                .activation = "hidden_act",
                                .activation_otherwise = "gelu_new",
                                .tied = false};
+constexpr const char *kEmbeddings = "model.embed_tokens.weight", *kHead = "lm_head.weight";
 constexpr RopeKeys kRope = {
     .theta = "rope_theta", .share_key = "partial_rotary_factor", .share = 0.5};
 
 ModelConfig parse_config(const json& config) {
   require_flags(config, {{"qk_layernorm", false}});
   ModelConfig model = parse_decoder(config, kKeys);
-  model.kv_heads = positive_or(config, "num_key_value_heads", model.heads);
-  require(model.heads % model.kv_heads == 0,
-          "config.json: num_attention_heads {} is not a multiple of num_key_value_heads {}",
-          model.heads, model.kv_heads);
+  share_heads(positive_or(config, "num_key_value_heads", model.heads), "num_key_value_heads",
+              model);
   model.head_dim = positive_or(config, "head_dim", model.head_dim);
   model.residual = Residual::kParallel;
   model.separate_mlp_norm = false;
@@ -46,14 +45,9 @@ BlockTable block_table(const ModelConfig&, int64_t) {
   using enum Dim;
   using namespace two_stages;
   const auto linear = [](const char* name, Dim out, Dim in, Stage stage, int input = 0) {
-    return LinearSpec{.name = name,
-                      .out = out,
-                      .in = in,
-                      .stage = stage,
-                      .bias = Presence::kAlways,
-                      .input = input};
+    return linear_spec(name, out, in, stage, Presence::kAlways, input);
   };
-  return {.tensors = {{"input_layernorm.weight", {kHidden}}, {"input_layernorm.bias", {kHidden}}},
+  return {.tensors = layer_norm_specs({"input_layernorm"}),
           .linears = {linear("self_attn.q_proj", kQuery, kHidden, kIn),
                       linear("self_attn.k_proj", kKeyValue, kHidden, kIn),
                       linear("self_attn.v_proj", kKeyValue, kHidden, kIn),
@@ -67,7 +61,7 @@ LayerConfig layer(const ModelConfig& config, int64_t index) {
 }
 
 at::Tensor embed(const ModelConfig&, const RowLookup& rows, const at::Tensor& ids) {
-  return rows("model.embed_tokens.weight", ids);
+  return rows(kEmbeddings, ids);
 }
 
 // head: weight and bias of the norm, bias of the head
@@ -78,33 +72,20 @@ at::Tensor logits(const ModelConfig& config, const Head& head, const at::Tensor&
 }  // namespace
 
 Family phi_family() {
-  using enum Dim;
-  return {
-      .name = "phi",
-      .architectures = {"PhiForCausalLM"},
-      .parse_config = parse_config,
-      .layer = layer,
-      .block_prefix = "model.layers.",
-      .embedding = "model.embed_tokens.weight",
-      .head = "lm_head.weight",
-      .outer = {{"model.embed_tokens.weight", {kVocab, kHidden}},
-                {"model.final_layernorm.weight", {kHidden}},
-                {"model.final_layernorm.bias", {kHidden}},
-                {.name = "lm_head.weight",
-                 .shape = {kVocab, kHidden},
-                 .presence = Presence::kUntied},
-                {"lm_head.bias", {kVocab}}},
-      .block = block_table,
-      .ignored = {".rotary_emb.inv_freq"},
-      .stages = two_stages::kStages,
-      .parts = two_stages::parts(),
-      .positions = rotary_positions,
-      .embed = embed,
-      .inputs = two_stages::inputs,
-      .advance = two_stages::advance,
-      .logits = logits,
-      .unrotatable = kLayerNormTurns,
-  };
+  Family family = two_stage_family();
+  family.name = "phi";
+  family.architectures = {"PhiForCausalLM"};
+  family.parse_config = parse_config;
+  family.layer = layer;
+  family.block_prefix = "model.layers.";
+  family.embedding = kEmbeddings;
+  family.head = kHead;
+  family.outer = outer_specs(kEmbeddings, "model.final_layernorm", kHead);
+  family.outer.push_back({"lm_head.bias", {Dim::kVocab}});
+  family.block = block_table;
+  family.embed = embed;
+  family.logits = logits;
+  return family;
 }
 
 }  // namespace halftone

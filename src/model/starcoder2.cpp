@@ -12,6 +12,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kKeyValueHeads = 2;
+constexpr const char *kEmbeddings = "model.embed_tokens.weight", *kHead = "lm_head.weight";
 
 constexpr DecoderKeys kKeys = {.layers = {"num_hidden_layers", 30},
                                .hidden = {"hidden_size", 3072},
@@ -26,10 +27,8 @@ constexpr DecoderKeys kKeys = {.layers = {"num_hidden_layers", 30},
 
 ModelConfig parse_config(const json& config) {
   ModelConfig model = parse_decoder(config, kKeys);
-  model.kv_heads = positive_or(config, "num_key_value_heads", kKeyValueHeads);
-  require(model.heads % model.kv_heads == 0,
-          "config.json: num_attention_heads {} is not a multiple of num_key_value_heads {}",
-          model.heads, model.kv_heads);
+  share_heads(positive_or(config, "num_key_value_heads", kKeyValueHeads), "num_key_value_heads",
+              model);
   model.head_dim = positive_or(config, "head_dim", model.head_dim);
   model.sliding_window = positive_or(config, "sliding_window", 0);
   model.attention_bias = model.mlp_bias = flag_or(config, "use_bias", true);
@@ -43,12 +42,9 @@ BlockTable block_table(const ModelConfig& config, int64_t) {
   // one key says it of all of them, so none may be there unasked
   const Presence bias = config.mlp_bias ? Presence::kAlways : Presence::kNever;
   const auto linear = [&](const char* name, Dim out, Dim in, Stage stage) {
-    return LinearSpec{.name = name, .out = out, .in = in, .stage = stage, .bias = bias};
+    return linear_spec(name, out, in, stage, bias);
   };
-  return {.tensors = {{"input_layernorm.weight", {kHidden}},
-                      {"input_layernorm.bias", {kHidden}},
-                      {"post_attention_layernorm.weight", {kHidden}},
-                      {"post_attention_layernorm.bias", {kHidden}}},
+  return {.tensors = layer_norm_specs({"input_layernorm", "post_attention_layernorm"}),
           .linears = {linear("self_attn.q_proj", kQuery, kHidden, kAttentionIn),
                       linear("self_attn.k_proj", kKeyValue, kHidden, kAttentionIn),
                       linear("self_attn.v_proj", kKeyValue, kHidden, kAttentionIn),
@@ -62,38 +58,24 @@ LayerConfig layer(const ModelConfig& config, int64_t index) {
 }
 
 at::Tensor embed(const ModelConfig&, const RowLookup& rows, const at::Tensor& ids) {
-  return rows("model.embed_tokens.weight", ids);
+  return rows(kEmbeddings, ids);
 }
 
 }  // namespace
 
 Family starcoder2_family() {
-  using enum Dim;
-  return {
-      .name = "starcoder2",
-      .architectures = {"Starcoder2ForCausalLM"},
-      .parse_config = parse_config,
-      .layer = layer,
-      .block_prefix = "model.layers.",
-      .embedding = "model.embed_tokens.weight",
-      .head = "lm_head.weight",
-      .outer = {{"model.embed_tokens.weight", {kVocab, kHidden}},
-                {"model.norm.weight", {kHidden}},
-                {"model.norm.bias", {kHidden}},
-                {.name = "lm_head.weight",
-                 .shape = {kVocab, kHidden},
-                 .presence = Presence::kUntied}},
-      .block = block_table,
-      .ignored = {".rotary_emb.inv_freq"},
-      .stages = four_stages::kStages,
-      .parts = four_stages::parts(),
-      .positions = rotary_positions,
-      .embed = embed,
-      .inputs = four_stages::inputs,
-      .advance = four_stages::advance,
-      .logits = layer_norm_logits,
-      .unrotatable = kLayerNormTurns,
-  };
+  Family family = four_stage_family();
+  family.name = "starcoder2";
+  family.architectures = {"Starcoder2ForCausalLM"};
+  family.parse_config = parse_config;
+  family.layer = layer;
+  family.block_prefix = "model.layers.";
+  family.embedding = kEmbeddings;
+  family.head = kHead;
+  family.outer = outer_specs(kEmbeddings, "model.norm", kHead);
+  family.block = block_table;
+  family.embed = embed;
+  return family;
 }
 
 }  // namespace halftone
