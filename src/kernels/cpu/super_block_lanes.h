@@ -75,15 +75,7 @@ struct SuperBlockLanes {
 
   // The nearest float16, half to even; no number here is beyond that type.
   static Reals float16(Reals x) {
-    const auto one = static_cast<typename V::Integer>(1);
-    const int drop = Bits<T>::mantissa - 10;
-    const Reals size = V::magnitude(x);
-    const auto raw = V::bits_of(size);
-    const Reals rounded = V::reals_of((raw + ((one << (drop - 1)) - one) + ((raw >> drop) & one)) &
-                                      ~((one << drop) - one));
-    const T least = static_cast<T>(kLeastFloat16Scale);
-    const Reals multiple = V::rint(V::smaller(size / least, V::all(1024))) * least;
-    const Reals half = V::select(size < static_cast<T>(kLeastNormalFloat16), multiple, rounded);
+    const Reals size = V::magnitude(x), half = V::as_float16(V::with_bits(size, 11), size);
     return V::select(x < 0, -half, half);
   }
 

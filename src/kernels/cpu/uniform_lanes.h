@@ -40,18 +40,8 @@ struct UniformLanes {
   // it a scale that the file can hold. All-zero weights: 2^-14.
   static Reals round_scale(const UniformRule& rule, Reals scale) {
     const Integers zeros = scale == 0;
-    const int drop = Bits<T>::mantissa + 1 - (rule.scale_bits == 0 ? 24 : rule.scale_bits);
-    if (drop > 0) {
-      const auto raw = V::bits_of(scale);
-      const auto one = static_cast<typename V::Integer>(1);
-      const auto odd = (raw >> drop) & one;
-      scale = V::reals_of((raw + ((one << (drop - 1)) - one) + odd) & ~((one << drop) - one));
-    }
-    if (rule.float16_scales) {  // subnormals are multiples of the least
-      const T least = static_cast<T>(kLeastFloat16Scale);
-      const Reals multiple = V::rint(V::smaller(scale / least, V::all(1024))) * least;
-      scale = V::select(scale < static_cast<T>(kLeastNormalFloat16), multiple, scale);
-    }
+    scale = V::with_bits(scale, rule.scale_bits == 0 ? 24 : rule.scale_bits);
+    if (rule.float16_scales) scale = V::as_float16(scale, scale);
     scale = V::larger(scale, V::all(static_cast<T>(least_scale(rule.float16_scales))));
     return V::select(zeros, V::all(static_cast<T>(kScaleOfZeros)), scale);
   }

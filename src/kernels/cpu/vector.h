@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "kernels/lane_kernels.h"
+
 namespace halftone::cpu {
 
 template <class T>
@@ -55,6 +57,21 @@ struct Vector {
   static Reals rint(Reals a) { return (a + Bits<T>::shifter) - Bits<T>::shifter; }
   static Integers bits_of(Reals a) { return reinterpret_cast<Integers>(a); }
   static Reals reals_of(Integers a) { return reinterpret_cast<Reals>(a); }
+  // So many significant bits of a number not below 0, to nearest, half to even.
+  static Reals with_bits(Reals a, int bits) {
+    const int drop = Bits<T>::mantissa + 1 - bits;
+    if (drop <= 0) return a;
+    const auto one = static_cast<Integer>(1);
+    const Integers raw = bits_of(a), odd = (raw >> drop) & one;
+    return reals_of((raw + ((one << (drop - 1)) - one) + odd) & ~((one << drop) - one));
+  }
+  // A number not below 0 that has been rounded to float16's 11 bits or fewer: those below 2^-14
+  // become multiples of 2^-24, as float16 has them. `a` may be more exact.
+  static Reals as_float16(Reals rounded, Reals a) {
+    const T least = static_cast<T>(kLeastFloat16Scale);
+    const Reals multiple = rint(smaller(a / least, all(1024))) * least;
+    return select(a < static_cast<T>(kLeastNormalFloat16), multiple, rounded);
+  }
   // whole numbers 0 .. 255
   static void store_bytes(uint8_t* to, Reals value) {
     const Integers shifted = bits_of(value + Bits<T>::shifter);  // the integer lies in the low bits
