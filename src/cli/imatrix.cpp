@@ -23,8 +23,6 @@ constexpr const char* kFooter =
     "Example:\n"
     "  halftone imatrix models/llama --out imatrix.gguf --calibration c4.txt";
 
-constexpr int64_t kMostSequences = int64_t{1} << 24;
-
 struct Options {
   std::string model, out, recipe = "gptq", calibration;
   std::vector<std::string> settings;
@@ -77,21 +75,14 @@ void add_imatrix(CLI::App& program, Action& action) {
   command.add_option("--out", options->out, "file to write, NAME.gguf")
       ->required()
       ->type_name("PATH");
-  command
-      .add_option("--calibration", options->calibration,
-                  "UTF-8 text, .jsonl or .json with a text field, or .tokens")
-      ->required()
-      ->type_name("FILE");
+  add_calibration(command, options->calibration, /*required=*/true);
   command
       .add_option(
           "--recipe", options->recipe,
           "whose objective: gptq = the inputs' squares, guided = weighed by the loss (gptq)")
       ->type_name("NAME");
-  command.add_option("--set", options->settings, "changes one key of the recipe; may be repeated")
-      ->type_name("KEY=VALUE")
-      ->allow_extra_args(false);
-  add_integer(command, {"--sequences", "calibration windows (128)", 1, kMostSequences},
-              options->sequences);
+  add_settings(command, options->settings);
+  add_sequences(command, options->sequences);
   add_length(command, options->length);
   add_seed(command, options->seed);
   add_execution_options(command, options->execution);

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "cli/exit_status.h"
+#include "pipeline/quantize_request.h"
 
 namespace halftone {
 namespace {
@@ -14,6 +15,7 @@ constexpr const char* kNotBuiltGroup = "Not built yet";
 constexpr int64_t kMostTokens = int64_t{1} << 24;
 constexpr int64_t kMostWindows = int64_t{1} << 32;
 constexpr int64_t kMostThreads = 1024;
+constexpr const char* kTexts = "UTF-8 text, .jsonl or .json with a text field, or .tokens";
 
 template <class Number>
 Number parse_integer(const std::string& name, const std::string& text, Number least, Number most) {
@@ -97,10 +99,25 @@ void add_model(CLI::App& command, std::string& target) {
   command.add_option("MODEL", target, "model folder, or .gguf file")->required();
 }
 
-void add_text(CLI::App& command, std::string& target) {
-  command.add_option("--text", target, "UTF-8 text, .jsonl or .json with a text field, or .tokens")
-      ->required()
+void add_calibration(CLI::App& command, std::string& target, bool required) {
+  const char* more = required ? "" : "; none for data-free recipes";
+  command.add_option("--calibration", target, fmt::format("{}{}", kTexts, more))
+      ->required(required)
       ->type_name("FILE");
+}
+
+void add_sequences(CLI::App& command, int64_t& target) {
+  add_integer(command, {"--sequences", "calibration windows (128)", 1, kMostSequences}, target);
+}
+
+void add_settings(CLI::App& command, std::vector<std::string>& target) {
+  command.add_option("--set", target, "changes one key of the recipe; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+}
+
+void add_text(CLI::App& command, std::string& target) {
+  command.add_option("--text", target, kTexts)->required()->type_name("FILE");
 }
 
 void add_option_not_built(CLI::App& command, const std::string& name) {

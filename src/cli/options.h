@@ -38,6 +38,13 @@ void add_seed(CLI::App& command, uint64_t& target);
 void add_length(CLI::App& command, int64_t& target);
 void add_windows(CLI::App& command, int64_t& target);
 
+// --calibration: a text. --sequences: windows of it.
+void add_calibration(CLI::App& command, std::string& target, bool required);
+void add_sequences(CLI::App& command, int64_t& target);
+
+// --set KEY=VALUE, of a recipe.
+void add_settings(CLI::App& command, std::vector<std::string>& target);
+
 // The positional models of a command, and --text.
 void add_model(CLI::App& command, std::string& target);
 void add_text(CLI::App& command, std::string& target);

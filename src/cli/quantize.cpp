@@ -14,6 +14,7 @@
 #include "cli/options.h"
 #include "cli/recipe_choice.h"
 #include "cli/text_target.h"
+#include "format/gguf_blocks.h"
 #include "pipeline/journal.h"
 #include "pipeline/output_place.h"
 #include "pipeline/quantize_model.h"
@@ -30,7 +31,6 @@ constexpr const char* kFooter =
     "  halftone quantize models/llama --out llama-q4.gguf --type Q4_K --calibration c4.txt\n"
     "  halftone quantize models/llama --out llama-rtn --recipe rtn --set grid.symmetric=true";
 
-constexpr int64_t kMostSequences = int64_t{1} << 24;
 constexpr int64_t kGibibyte = int64_t{1} << 30, kMostGibibytes = int64_t{1} << 20;
 
 struct Options {
@@ -55,6 +55,25 @@ Recipe chosen_recipe(const Options& options) {
   return recipe;
 }
 
+// A type is a whole grid: what else is said of it would be lost.
+void require_type(const Options& options) {
+  if (options.type.empty()) return;
+  const GgufType* type = find_gguf_type(options.type);
+  const auto settings = type ? gguf_grid_settings(*type, true) : GridSettings();
+  if (settings.empty())
+    throw UsageError(fmt::format("--type: expected one of {}, found {}", gguf_grid_types(),
+                                 printable(options.type)));
+  const auto refuse = [&](std::string_view option) {
+    throw UsageError(fmt::format("{} with --type {}: the type says that already", printable(option),
+                                 options.type));
+  };
+  if (options.bits) refuse("--bits");
+  if (options.group_size) refuse("--group-size");
+  for (const std::string& setting : options.settings)
+    for (const auto& [key, text] : settings)
+      if (setting.starts_with(key + "=")) refuse("--set " + key);
+}
+
 TextTarget report_target(const std::string& report, const QuantizeRequest& request) {
   const std::string type = std::filesystem::path(report).extension().string();
   if (!report.empty() && type != ".json" && type != ".html")
@@ -68,6 +87,7 @@ TextTarget report_target(const std::string& report, const QuantizeRequest& reque
 
 QuantizeRequest make_request(const Options& options) {
   require_built_format(options.format);
+  require_type(options);
   QuantizeRequest request;
   request.model = options.model;
   request.out = options.out;
@@ -131,9 +151,7 @@ void add_recipe_options(CLI::App& command, Options& options) {
       .add_option("--recipe", options.recipe,
                   "a name of `halftone recipes`, or a .toml file (default: halftone)")
       ->type_name("NAME");
-  command.add_option("--set", options.settings, "changes one key of the recipe; may be repeated")
-      ->type_name("KEY=VALUE")
-      ->allow_extra_args(false);
+  add_settings(command, options.settings);
   command.add_option("--bits", options.bits, "bits of a code: --set grid.bits=B")->type_name("B");
   command
       .add_option("--group-size", options.group_size,
@@ -142,13 +160,8 @@ void add_recipe_options(CLI::App& command, Options& options) {
 }
 
 void add_calibration_options(CLI::App& command, Options& options) {
-  command
-      .add_option(
-          "--calibration", options.calibration,
-          "UTF-8 text, .jsonl or .json with a text field, or .tokens; none for data-free recipes")
-      ->type_name("FILE");
-  add_integer(command, {"--sequences", "calibration windows (128)", 1, kMostSequences},
-              options.sequences);
+  add_calibration(command, options.calibration, /*required=*/false);
+  add_sequences(command, options.sequences);
   add_length(command, options.length);
   add_integer(command,
               {"--memory-limit",
@@ -177,10 +190,9 @@ void add_output_options(CLI::App& command, Options& options) {
                   "compressed-tensors, gptq, gptq_v2, gguf, native or dense (the first that fits)")
       ->type_name("FORMAT");
   command
-      .add_option(
-          "--type", options.type,
-          "gguf: type of every linear, in place of the recipe's grid: Q2_0, Q4_0, Q4_1, "
-          "Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S")
+      .add_option("--type", options.type,
+                  fmt::format("gguf: type of every linear, in place of the recipe's grid: {}",
+                              gguf_grid_types()))
       ->type_name("TYPE");
   command.add_flag("--strict", options.strict,
                    "refuse a --type that the rows of some linear cannot have, instead of giving it "

@@ -175,8 +175,7 @@ const GgufType* gguf_type_of(const LinearPlan& linear) {
   return grid == nullptr ? nullptr : find_gguf_type(grid->type);
 }
 
-std::vector<std::pair<std::string, std::string>> gguf_grid_settings(const GgufType& type,
-                                                                    bool compensated) {
+GridSettings gguf_grid_settings(const GgufType& type, bool compensated) {
   const BlockGrid* grid = grid_named(type.name);
   if (grid == nullptr) return {};
   const bool uniform = grid->kind() == GridKind::kUniform, vector = grid->codebook.has_value();
@@ -185,7 +184,7 @@ std::vector<std::pair<std::string, std::string>> gguf_grid_settings(const GgufTy
                         : vector ? codebook_shape(*grid->codebook).group_size
                                  : super_block_shape(grid->bits).group_size;
   const auto word = [](bool is) { return std::string(is ? "true" : "false"); };
-  std::vector<std::pair<std::string, std::string>> settings = {
+  GridSettings settings = {
       {"grid.kind", uniform  ? "uniform"
                     : vector ? "vector"
                              : "superblock"},

@@ -21,8 +21,8 @@ std::string gguf_grid_refusal(const LinearPlan& linear);
 
 // What a recipe says to get this type's own grid, as key and text: nothing for a type without one.
 // compensated: errors are measured by an objective, which weighs the search for scales too
-std::vector<std::pair<std::string, std::string>> gguf_grid_settings(const GgufType& type,
-                                                                    bool compensated);
+using GridSettings = std::vector<std::pair<std::string, std::string>>;
+GridSettings gguf_grid_settings(const GgufType& type, bool compensated);
 
 // The types that there are such settings for: "Q2_0, Q4_0, ...".
 std::string gguf_grid_types();

@@ -20,8 +20,6 @@
 namespace halftone {
 namespace {
 
-constexpr int64_t kMostSequences = int64_t{1} << 24;
-
 TokenWindows draw_windows(const QuantizeRequest& request, const Corpus& corpus,
                           const ModelConfig& config) {
   require(request.sequences > 0 && request.sequences <= kMostSequences,

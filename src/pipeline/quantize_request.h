@@ -12,6 +12,8 @@
 
 namespace halftone {
 
+inline constexpr int64_t kMostSequences = int64_t{1} << 24;
+
 struct QuantizeRequest {
   std::filesystem::path model, out;
   Recipe recipe;

@@ -113,6 +113,17 @@ TEST(CommandLine, AnUnknownRecipeListsTheRecipes) {
   expect_failure({"recipes", "halfton"}, 1, "did you mean halftone?");
 }
 
+TEST(CommandLine, ATypeIsAWholeGridThatNoOtherOptionChanges) {
+  const auto typed = [](const Arguments& more) {
+    return kRtn + Arguments{"--type", "Q4_K"} + more;
+  };
+  expect_failure(typed({"--bits", "3"}), 2, "--bits with --type Q4_K");
+  expect_failure(typed({"--group-size", "64"}), 2, "--group-size with --type Q4_K");
+  expect_failure(typed({"--set", "grid.symmetric=true"}), 2,
+                 "--set grid.symmetric with --type Q4_K");
+  expect_failure(kRtn + Arguments{"--type", "Q4_X"}, 2, "--type: expected one of Q2_0, Q4_0");
+}
+
 TEST(CommandLine, WrongRecipeSettingsExitWithTwo) {
   expect_failure(kRtn + Arguments{"--set", "grid.bitz=3"}, 2,
                  "--set: unknown key grid.bitz (did you mean grid.bits?); known keys: ");
