@@ -20,6 +20,18 @@ struct Importance {
   float tokens;
 };
 
+// A file for the model as it is: whose inputs no rotation has mixed, all of them measured.
+void require_plain(const Recipe& recipe, const RunRecipe& run) {
+  require(
+      recipe.model.transform == TransformOptions{},
+      "recipe {}: transform.rotation = \"none\" expected: a stock quantizer sees the model as it "
+      "is, not rotated",
+      recipe.name);
+  for (const auto& [name, linear] : run.linears)
+    require(linear.objective.kind != ObjectiveKind::kNone,
+            "recipe {} measures nothing for {}: expected an objective", recipe.name, name);
+}
+
 Importance importance_of(const std::string& name, const LinearStatistics& statistics) {
   at::Tensor diagonal = statistics.hessian.diagonal(0, -2, -1);
   if (diagonal.dim() == 2) diagonal = diagonal.mean(0);
@@ -81,8 +93,7 @@ nlohmann::json write_imatrix(const QuantizeRequest& asked, Progress& progress) {
   QuantizeRequest request = asked;
   request.format = "gguf";
   const QuantizeJob job(request);
-  require(job.calibrated(), "recipe {} measures nothing: expected one with an objective",
-          request.recipe.name);
+  require_plain(request.recipe, job.recipe());
   PendingOutput pending(request.out, PendingOutput::Kind::kFile, /*overwrite=*/false);
   const std::vector<Importance> all = measured(job, progress);
   write_file(pending.staging(), request, all, job.calibration_ids().size(1));

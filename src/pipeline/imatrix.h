@@ -16,7 +16,8 @@ namespace halftone {
 //                              several runs of rows their mean
 //   NAME.counts   F32 (1, 1)   tokens
 // -> {"linears": .., "tokens": .., "objective": ..}. Errors: those of a quantization that can be
-// known before work; an existing file.
+// known before work; an existing file; a recipe that rotates the model, or has no
+// objective for some linear.
 nlohmann::json write_imatrix(const QuantizeRequest& request, Progress& progress);
 
 }  // namespace halftone

@@ -80,6 +80,13 @@ TEST(Imatrix, IsRefusedBeforeWork) {
   };
   EXPECT_NE(refusal(request_for(folder / "i.gguf", "rtn")).find("measures nothing"),
             std::string::npos);
+  EXPECT_NE(refusal(request_for(folder / "i.gguf", "halftone")).find("transform.rotation"),
+            std::string::npos);
+  QuantizeRequest partly = request_for(folder / "i.gguf", "gptq");
+  partly.recipe.rules = {{.match = "*.down_proj",
+                          .settings = {{"objective.kind", "none"}, {"order.kind", "natural"}}}};
+  EXPECT_NE(refusal(partly).find("measures nothing for model.layers.0.mlp.down_proj"),
+            std::string::npos);
   EXPECT_NE(refusal(request_for(folder / "i", "gptq")).find(".gguf"), std::string::npos);
   write_imatrix(request_for(folder / "i.gguf", "gptq"), progress);
   EXPECT_NE(refusal(request_for(folder / "i.gguf", "gptq")).find("already exists"),
