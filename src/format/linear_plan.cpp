@@ -76,12 +76,11 @@ LinearPlan plan_of(const std::string& name, const QuantizedLinear& linear) {
 
 std::string plain_grid_refusal(const LinearPlan& linear) {
   const StoredGrid& grid = linear.grid;
-  if (grid.kind == GridKind::kBilevel) return "a bilevel grid; it holds uniform ones only";
-  if (grid.kind == GridKind::kBinary) return "a binary grid; it holds uniform ones only";
-  if (grid.kind == GridKind::kSplit) return "a split grid; it holds uniform ones only";
-  if (grid.kind == GridKind::kVector) return "a vector grid; it holds uniform ones only";
-  if (grid.kind == GridKind::kSuperBlock)
-    return "a grid in super-blocks; it holds uniform ones only";
+  if (grid.kind == GridKind::kBilevel) return "a bilevel grid; it holds none";
+  if (grid.kind == GridKind::kBinary) return "a binary grid; it holds none";
+  if (grid.kind == GridKind::kSplit) return "a split grid; it holds none";
+  if (grid.kind == GridKind::kVector) return "a vector grid; it holds none";
+  if (grid.kind == GridKind::kSuperBlock) return "a grid in super-blocks; it holds none";
   if (grid.signed_scales) return "scales of either sign; its engines were made for positive ones";
   if (grid.outliers) return "outliers outside the grid; it holds none";
   if (linear.reads_rotated)

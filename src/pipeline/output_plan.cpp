@@ -40,8 +40,12 @@ void plan_others(const WeightSource& weights, const std::vector<std::string>& na
 
 double code_bytes(std::span<const LinearPlan> linears) {
   double bits = 0;
-  for (const LinearPlan& linear : linears)
-    bits += static_cast<double>(linear.out * linear.in) * linear.grid.bits;
+  for (const LinearPlan& linear : linears) {
+    // of points a .gguf file holds fewer than four bits a weight, which native takes
+    const bool points = linear.grid.kind == GridKind::kVector;
+    bits += static_cast<double>(linear.out * linear.in) *
+            (points ? codebook_shape(linear.grid.codebook).bits : linear.grid.bits);
+  }
   return bits / 8;
 }
 

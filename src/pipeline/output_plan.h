@@ -17,7 +17,7 @@ OutputPlan plan_output(const OpenedModel& source, nlohmann::json config);
 void plan_others(const WeightSource& weights, const std::vector<std::string>& names,
                  OutputPlan& plan);
 
-// Bytes that the codes of these linears take.
+// Bytes that the codes of these linears take, at least.
 double code_bytes(std::span<const LinearPlan> linears);
 // With what lies beside so many bytes of weights: headers, config and tokenizer files.
 size_t bytes_on_disk(double bytes);
