@@ -9,31 +9,21 @@ namespace halftone {
 namespace {
 
 using testing::make_super_blocks;
+using testing::native_error;
+using testing::NativeFolder;
 using testing::plan_for;
-using testing::reading_error;
 using testing::SourceModel;
 using testing::TemporaryFolder;
-using testing::write_folder;
+using testing::write_native;
 
 constexpr int kWidths[] = {2, 3, 4, 5, 6};
-
-void write_linear(const std::filesystem::path& folder, const QuantizedLinear& linear) {
-  const SourceModel source;
-  OutputPlan plan = plan_for(source, {});
-  plan.linears.push_back(plan_of("a", linear));
-  std::filesystem::create_directories(folder);
-  const auto writer = find_format("native").open_writer(folder, plan);
-  writer->add_linear(finish_linear("a", linear));
-  writer->finish({});
-  EXPECT_NO_THROW(verify_written(folder, writer->fingerprints()));
-}
 
 TEST(NativeSuperBlock, WhatIsWrittenIsReadBackBitForBit) {
   for (const int bits : kWidths) {
     SCOPED_TRACE(bits);
     TemporaryFolder folder;
     const QuantizedLinear linear = make_super_blocks(bits, 5, 768);
-    write_linear(folder / "m", linear);
+    write_native(folder / "m", linear);
     const QuantizedLinear read = open_model(folder / "m")->read_linear("a");
     EXPECT_EQ(read.kind(), GridKind::kSuperBlock);
     EXPECT_TRUE(read.codes.equal(linear.codes));
@@ -59,7 +49,7 @@ TEST(NativeSuperBlock, BytesAreTheDocumentedOnes) {
                    .offsets = {}};
   linear.scales = linear.blocks->scale_codes * -0.5;
   TemporaryFolder folder;
-  write_linear(folder / "m", linear);
+  write_native(folder / "m", linear);
   const Checkpoint written(folder / "m");
   const at::Tensor codes = written.load("a.scale_codes"), steps = written.load("a.block_scales");
   EXPECT_EQ(std::vector<int>(codes.data_ptr<uint8_t>(), codes.data_ptr<uint8_t>() + 6),
@@ -102,26 +92,8 @@ TEST(NativeSuperBlock, LinearsThatAreNoSuperBlocksAreNotWritten) {
   EXPECT_NE(refused(6, [](auto& l) { l.blocks->offsets = l.blocks->steps; }), "");
 }
 
-struct Folder {
-  nlohmann::json config, description;
-  std::map<std::string, at::Tensor> tensors;
-};
-
-std::string error_with(int bits, const std::function<void(Folder&)>& spoil) {
-  TemporaryFolder folder;
-  write_linear(folder / "m", make_super_blocks(bits, 4, 512));
-  const Checkpoint checkpoint(folder / "m");
-  Folder parts{
-      checkpoint.config(),
-      nlohmann::json::parse(checkpoint.metadata().at("halftone.native")).at("linears").at("a"),
-      {}};
-  for (const std::string& name : checkpoint.names())
-    parts.tensors[name] = checkpoint.load(name).clone();
-  spoil(parts);
-  const nlohmann::json description = {{"version", 1}, {"linears", {{"a", parts.description}}}};
-  write_folder(folder / "spoilt", parts.config, parts.tensors,
-               {{"halftone.native", description.dump()}});
-  return reading_error(folder / "spoilt");
+std::string error_with(int bits, const std::function<void(NativeFolder&)>& spoil) {
+  return native_error(make_super_blocks(bits, 4, 512), spoil);
 }
 
 TEST(NativeSuperBlockHostile, EveryImpossibleDescriptionIsAnError) {
@@ -137,7 +109,7 @@ TEST(NativeSuperBlockHostile, EveryImpossibleDescriptionIsAnError) {
   for (const auto& [key, hostile] : values)
     for (const nlohmann::json& value : hostile) {
       SCOPED_TRACE(key + " = " + value.dump());
-      EXPECT_NE(error_with(4, [&](Folder& parts) { parts.description[key] = value; }), "");
+      EXPECT_NE(error_with(4, [&](NativeFolder& parts) { parts.description[key] = value; }), "");
     }
 }
 
@@ -148,7 +120,7 @@ TEST(NativeSuperBlockHostile, EveryTensorMustBeThereInItsTypeAndShape) {
       SCOPED_TRACE(::testing::Message() << part << " at " << bits << " bits");
       const bool there = bits == 4 || std::string(part).find("offset") == std::string::npos;
       const auto error = [&](auto&& change) {
-        return error_with(bits, [&](Folder& parts) { change(parts.tensors); });
+        return error_with(bits, [&](NativeFolder& parts) { change(parts.tensors); });
       };
       if (!there) {
         EXPECT_NE(error([&](auto& all) { all[part] = all.at("a.block_scales").clone(); }), "");
@@ -158,7 +130,8 @@ TEST(NativeSuperBlockHostile, EveryTensorMustBeThereInItsTypeAndShape) {
       EXPECT_NE(error([&](auto& all) { all[part] = all[part].to(at::kFloat); }), "");
       EXPECT_NE(error([&](auto& all) { all[part] = at::cat({all[part], all[part]}); }), "");
     }
-  EXPECT_NE(error_with(4, [](Folder& p) { p.tensors["a.block_scales"].fill_(INFINITY); }), "");
+  EXPECT_NE(error_with(4, [](NativeFolder& p) { p.tensors["a.block_scales"].fill_(INFINITY); }),
+            "");
 }
 
 }  // namespace

@@ -9,29 +9,19 @@ namespace halftone {
 namespace {
 
 using testing::make_vectors;
+using testing::native_error;
+using testing::NativeFolder;
 using testing::plan_for;
-using testing::reading_error;
 using testing::SourceModel;
 using testing::TemporaryFolder;
-using testing::write_folder;
-
-void write_linear(const std::filesystem::path& folder, const QuantizedLinear& linear) {
-  const SourceModel source;
-  OutputPlan plan = plan_for(source, {});
-  plan.linears.push_back(plan_of("a", linear));
-  std::filesystem::create_directories(folder);
-  const auto writer = find_format("native").open_writer(folder, plan);
-  writer->add_linear(finish_linear("a", linear));
-  writer->finish({});
-  EXPECT_NO_THROW(verify_written(folder, writer->fingerprints()));
-}
+using testing::write_native;
 
 TEST(NativeVector, WhatIsWrittenIsReadBackBitForBit) {
   for (const Codebook codebook : kCodebooks) {
     SCOPED_TRACE(codebook_shape(codebook).type);
     TemporaryFolder folder;
     const QuantizedLinear linear = make_vectors(codebook, 5, 768);
-    write_linear(folder / "m", linear);
+    write_native(folder / "m", linear);
     const QuantizedLinear read = open_model(folder / "m")->read_linear("a");
     EXPECT_EQ(read.kind(), GridKind::kVector);
     EXPECT_EQ(read.vectors->codebook, codebook);
@@ -56,7 +46,7 @@ TEST(NativeVector, BytesAreTheDocumentedOnes) {
                     .steps = at::full({1, 1}, 0.5, at::kFloat)};
   linear.scales = group_scales(*linear.vectors);
   TemporaryFolder folder;
-  write_linear(folder / "m", linear);
+  write_native(folder / "m", linear);
   const Checkpoint written(folder / "m");
   const at::Tensor codes = written.load("a.scale_codes");
   EXPECT_EQ(std::vector<int>(codes.data_ptr<uint8_t>(), codes.data_ptr<uint8_t>() + codes.numel()),
@@ -101,26 +91,8 @@ TEST(NativeVector, LinearsThatAreNoVectorsAreNotWritten) {
   EXPECT_NE(refused(xs, [](auto& l) { l.vectors->codebook = Codebook::kIq2Xxs; }), "");
 }
 
-struct Folder {
-  nlohmann::json config, description;
-  std::map<std::string, at::Tensor> tensors;
-};
-
-std::string error_with(const std::function<void(Folder&)>& spoil) {
-  TemporaryFolder folder;
-  write_linear(folder / "m", make_vectors(Codebook::kIq2Xxs, 4, 512));
-  const Checkpoint checkpoint(folder / "m");
-  Folder parts{
-      checkpoint.config(),
-      nlohmann::json::parse(checkpoint.metadata().at("halftone.native")).at("linears").at("a"),
-      {}};
-  for (const std::string& name : checkpoint.names())
-    parts.tensors[name] = checkpoint.load(name).clone();
-  spoil(parts);
-  const nlohmann::json description = {{"version", 1}, {"linears", {{"a", parts.description}}}};
-  write_folder(folder / "spoilt", parts.config, parts.tensors,
-               {{"halftone.native", description.dump()}});
-  return reading_error(folder / "spoilt");
+std::string error_with(const std::function<void(NativeFolder&)>& spoil) {
+  return native_error(make_vectors(Codebook::kIq2Xxs, 4, 512), spoil);
 }
 
 TEST(NativeVectorHostile, EveryImpossibleDescriptionIsAnError) {
@@ -136,7 +108,7 @@ TEST(NativeVectorHostile, EveryImpossibleDescriptionIsAnError) {
   for (const auto& [key, hostile] : values)
     for (const nlohmann::json& value : hostile) {
       SCOPED_TRACE(key + " = " + value.dump());
-      EXPECT_NE(error_with([&](Folder& parts) { parts.description[key] = value; }), "");
+      EXPECT_NE(error_with([&](NativeFolder& parts) { parts.description[key] = value; }), "");
     }
 }
 
@@ -144,7 +116,7 @@ TEST(NativeVectorHostile, EveryTensorMustBeThereInItsTypeAndShape) {
   for (const char* part : {"a.codes", "a.scale_codes", "a.block_scales"}) {
     SCOPED_TRACE(part);
     const auto error = [&](auto&& change) {
-      return error_with([&](Folder& parts) { change(parts.tensors); });
+      return error_with([&](NativeFolder& parts) { change(parts.tensors); });
     };
     EXPECT_NE(error([&](auto& all) { all.erase(part); }), "");
     EXPECT_NE(error([&](auto& all) { all[part] = all[part].to(at::kFloat); }), "");
@@ -153,10 +125,11 @@ TEST(NativeVectorHostile, EveryTensorMustBeThereInItsTypeAndShape) {
 }
 
 TEST(NativeVectorHostile, CodesThatAreNoPointsAreAnErrorWhenTheyAreRead) {
-  EXPECT_NE(error_with([](Folder& p) { p.tensors["a.codes"].fill_(0x77); }), "");
-  EXPECT_NE(error_with([](Folder& p) { p.tensors["a.codes"].data_ptr<uint8_t>()[0] ^= 0x80; }), "");
-  EXPECT_NE(error_with([](Folder& p) { p.tensors["a.block_scales"].fill_(-1); }), "");
-  EXPECT_NE(error_with([](Folder& p) { p.tensors["a.block_scales"].fill_(NAN); }), "");
+  EXPECT_NE(error_with([](NativeFolder& p) { p.tensors["a.codes"].fill_(0x77); }), "");
+  EXPECT_NE(
+      error_with([](NativeFolder& p) { p.tensors["a.codes"].data_ptr<uint8_t>()[0] ^= 0x80; }), "");
+  EXPECT_NE(error_with([](NativeFolder& p) { p.tensors["a.block_scales"].fill_(-1); }), "");
+  EXPECT_NE(error_with([](NativeFolder& p) { p.tensors["a.block_scales"].fill_(NAN); }), "");
 }
 
 }  // namespace

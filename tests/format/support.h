@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -296,6 +297,43 @@ inline std::string reading_error(const std::filesystem::path& folder) {
   });
   EXPECT_EQ(message.find('\n'), std::string::npos) << message;
   return message;
+}
+
+// A native folder of one linear "a", read back and compared.
+inline void write_native(const std::filesystem::path& folder, const QuantizedLinear& linear) {
+  const SourceModel source;
+  OutputPlan plan = plan_for(source, {});
+  plan.linears.push_back(plan_of("a", linear));
+  std::filesystem::create_directories(folder);
+  const auto writer = find_format("native").open_writer(folder, plan);
+  writer->add_linear(finish_linear("a", linear));
+  writer->finish({});
+  EXPECT_NO_THROW(verify_written(folder, writer->fingerprints()));
+}
+
+// What such a folder holds: the description of "a", and all tensors.
+struct NativeFolder {
+  nlohmann::json config, description;
+  std::map<std::string, at::Tensor> tensors;
+};
+
+// What reading it says once it has been spoilt.
+inline std::string native_error(const QuantizedLinear& linear,
+                                const std::function<void(NativeFolder&)>& spoil) {
+  const TemporaryFolder folder;
+  write_native(folder / "m", linear);
+  const Checkpoint checkpoint(folder / "m");
+  NativeFolder parts{
+      checkpoint.config(),
+      nlohmann::json::parse(checkpoint.metadata().at("halftone.native")).at("linears").at("a"),
+      {}};
+  for (const std::string& name : checkpoint.names())
+    parts.tensors[name] = checkpoint.load(name).clone();
+  spoil(parts);
+  const nlohmann::json description = {{"version", 1}, {"linears", {{"a", parts.description}}}};
+  write_folder(folder / "spoilt", parts.config, parts.tensors,
+               {{"halftone.native", description.dump()}});
+  return reading_error(folder / "spoilt");
 }
 
 }  // namespace halftone::testing

@@ -1,61 +1,11 @@
-// The vector grid in the one sweep: methods.md 4.7; methods.md 11, identities 2, 10 and 16.
-#include "layers.h"
-#include "matrix/quadratic_form.h"
+// The vector grid in the one sweep: methods.md 4.7; methods.md 11, identity 10.
+#include "block_grids.h"
 #include "quantize/grid/vector.h"
 
 namespace halftone::testing {
 namespace {
 
-constexpr double kClose = 1e-4;  // relative, of sums with values in float32
-
-LinearRecipe vectors(Codebook codebook) {
-  const CodebookShape shape = codebook_shape(codebook);
-  LinearRecipe recipe;
-  recipe.grid = {.kind = GridKind::kVector,
-                 .bits = shape.bits,
-                 .group_size = shape.group_size,
-                 .symmetric = true,
-                 .clip_search = true,
-                 .clip_weights = ClipWeights::kFactor,
-                 .codebook = codebook};
-  return recipe;
-}
-
-LinearRecipe to_nearest(LinearRecipe recipe) {
-  recipe.objective.kind = ObjectiveKind::kNone;
-  recipe.grid.clip_weights = ClipWeights::kNone;
-  return recipe;
-}
-
 class VectorsOf : public ::testing::TestWithParam<Codebook> {};
-
-TEST_P(VectorsOf, TheSumOfErrorsIsTheQuadraticForm) {
-  const Layer layer = random_layer(20, 512);
-  for (const bool static_groups : {true, false}) {
-    LinearRecipe recipe = vectors(GetParam());
-    recipe.order.static_groups = static_groups;
-    const LinearOutcome outcome =
-        LinearSolver(layer.statistics(), recipe, 2).quantize(layer.weight);
-    const at::Tensor error = layer.weight - dequantize(outcome.quantized).to(at::kDouble);
-    const double ridge = recipe.objective.damping * layer.hessian.diagonal().mean().item<double>();
-    const double expected =
-        quadratic_form(error, layer.hessian) + ridge * error.square().sum().item<double>();
-    EXPECT_NEAR(outcome.loss, expected, kClose * expected);
-    EXPECT_EQ(outcome.fallback, "");
-    check_points(outcome.quantized);
-  }
-}
-
-TEST_P(VectorsOf, CompensationLosesLessThanRoundingToNearest) {
-  const Layer layer = random_layer(32, 512);
-  const auto loss = [&](const LinearRecipe& recipe) {
-    const LinearOutcome outcome =
-        LinearSolver(layer.statistics32(), recipe, 2).quantize(layer.weight32());
-    return quadratic_form(layer.weight - dequantize(outcome.quantized).to(at::kDouble),
-                          layer.hessian);
-  };
-  EXPECT_LT(loss(vectors(GetParam())), 0.7 * loss(to_nearest(vectors(GetParam()))));
-}
 
 // The step of methods.md 7.3 written down: eight columns at once, E = E_raw inv(U_BB), and what the
 // others get is E U.
@@ -106,21 +56,6 @@ TEST_P(VectorsOf, EightColumnsAreRoundedAtOnceAndTheOthersToldExactly) {
   const QuantizedLinear found =
       LinearSolver(layer.statistics(), recipe, 1).quantize(layer.weight).quantized;
   EXPECT_TRUE(at::equal(found.codes, jointly(layer, recipe, found)));
-}
-
-TEST_P(VectorsOf, RunsOfRowsAreJoined) {
-  const Layer layer = random_layer(24, 256);
-  LinearStatistics statistics = layer.statistics32();
-  statistics.hessian = at::stack({statistics.hessian, statistics.hessian});
-  LinearRecipe recipe = vectors(GetParam());
-  recipe.objective.kind = ObjectiveKind::kGuided;
-  recipe.objective.row_groups = 2;
-  const QuantizedLinear joined =
-      LinearSolver(statistics, recipe, 1).quantize(layer.weight32()).quantized;
-  recipe.objective.row_groups = 1;
-  const QuantizedLinear alone =
-      LinearSolver(layer.statistics32(), recipe, 1).quantize(layer.weight32()).quantized;
-  EXPECT_TRUE(dequantize(joined).equal(dequantize(alone)));
 }
 
 TEST_P(VectorsOf, DegenerateWeightsAreFinite) {
