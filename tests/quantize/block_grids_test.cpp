@@ -9,25 +9,32 @@ namespace {
 
 constexpr double kClose = 1e-4;  // relative, of sums with values in float32
 
-std::vector<LinearRecipe> recipes() {
-  std::vector<LinearRecipe> all;
-  for (const int bits : {2, 3, 4, 5, 6}) all.push_back(super_blocks(bits));
-  for (const Codebook codebook : kCodebooks) all.push_back(vectors(codebook));
-  return all;
-}
-
-std::string name_of(const ::testing::TestParamInfo<LinearRecipe>& info) {
-  const GridOptions& grid = info.param.grid;
+std::string name_of(const LinearRecipe& recipe) {
+  const GridOptions& grid = recipe.grid;
   return grid.kind == GridKind::kVector ? std::string(codebook_shape(grid.codebook).word)
                                         : "q" + std::to_string(grid.bits) + "_k";
 }
 
-class BlockGrids : public ::testing::TestWithParam<LinearRecipe> {};
+struct Case {
+  LinearRecipe recipe;
+};
+void PrintTo(const Case& one, std::ostream* out) {
+  *out << name_of(one.recipe);
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const int bits : {2, 3, 4, 5, 6}) all.push_back({super_blocks(bits)});
+  for (const Codebook codebook : kCodebooks) all.push_back({vectors(codebook)});
+  return all;
+}
+
+class BlockGrids : public ::testing::TestWithParam<Case> {};
 
 TEST_P(BlockGrids, TheSumOfErrorsIsTheQuadraticForm) {
   const Layer layer = random_layer(20, 512);
   for (const bool static_groups : {true, false}) {
-    LinearRecipe recipe = GetParam();
+    LinearRecipe recipe = GetParam().recipe;
     recipe.order.static_groups = static_groups;
     const LinearOutcome outcome =
         LinearSolver(layer.statistics(), recipe, 2).quantize(layer.weight);
@@ -48,10 +55,10 @@ TEST_P(BlockGrids, CompensationLosesLessThanRoundingToNearest) {
     return quadratic_form(layer.weight - dequantize(outcome.quantized).to(at::kDouble),
                           layer.hessian);
   };
-  const double nearest = loss(to_nearest(GetParam()));
-  EXPECT_LT(loss(GetParam()), 0.7 * nearest);
-  if (GetParam().grid.kind == GridKind::kVector) return;  // in the file's order alone
-  LinearRecipe by_activation = GetParam();
+  const double nearest = loss(to_nearest(GetParam().recipe));
+  EXPECT_LT(loss(GetParam().recipe), 0.7 * nearest);
+  if (GetParam().recipe.grid.kind == GridKind::kVector) return;  // in the file's order alone
+  LinearRecipe by_activation = GetParam().recipe;
   by_activation.order.kind = OrderKind::kActivation;
   EXPECT_LT(loss(by_activation), 0.7 * nearest);
 }
@@ -60,7 +67,7 @@ TEST_P(BlockGrids, RunsOfRowsAreJoined) {
   const Layer layer = random_layer(24, 256);
   LinearStatistics statistics = layer.statistics32();
   statistics.hessian = at::stack({statistics.hessian, statistics.hessian});
-  LinearRecipe recipe = GetParam();
+  LinearRecipe recipe = GetParam().recipe;
   recipe.objective.kind = ObjectiveKind::kGuided;
   recipe.objective.row_groups = 2;
   const QuantizedLinear joined =
@@ -72,7 +79,11 @@ TEST_P(BlockGrids, RunsOfRowsAreJoined) {
   EXPECT_TRUE(dequantize_rows(joined, 10, 14).equal(dequantize(alone).narrow(0, 10, 14)));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, BlockGrids, ::testing::ValuesIn(recipes()), name_of);
+std::string name_of_case(const ::testing::TestParamInfo<Case>& one) {
+  return name_of(one.param.recipe);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, BlockGrids, ::testing::ValuesIn(cases()), name_of_case);
 
 }  // namespace
 }  // namespace halftone::testing
