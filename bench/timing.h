@@ -43,13 +43,24 @@ inline double median(std::vector<double> values) {
   return *middle;
 }
 
-// Of a large matrix product, operations a second: the best of five after a warm-up.
-inline double gemm_rate(at::ScalarType dtype) {
-  constexpr int64_t kSize = 3072;
-  const at::Tensor a = at::randn({kSize, kSize}).to(dtype), b = at::randn({kSize, kSize}).to(dtype);
+inline double gemm_rate_at(int64_t size, at::ScalarType dtype) {
+  const at::Tensor a = at::randn({size, size}).to(dtype), b = at::randn({size, size}).to(dtype);
   const auto multiply = [&] { (void)a.mm(b); };
   multiply();
-  return 2.0 * kSize * kSize * kSize / least_seconds(5, multiply);
+  return 2.0 * size * size * size / least_seconds(5, multiply);
+}
+
+// Operations a second of a matrix product: the best of five after a warm-up.
+inline double gemm_rate(at::ScalarType dtype, int64_t size = 3072) {
+  const at::Tensor a = at::randn({size, size}).to(dtype), b = at::randn({size, size}).to(dtype);
+  const auto multiply = [&] { (void)a.mm(b); };
+  multiply();
+  return 2.0 * size * size * size / least_seconds(5, multiply);
+}
+
+// The processor has no instructions for it, so that whatever is measured would take minutes.
+inline bool is_emulated(at::ScalarType dtype) {
+  return gemm_rate(dtype, 256) < 10e9;
 }
 
 }  // namespace halftone
