@@ -1,7 +1,6 @@
 // TOML -> Recipe.
 
 #include <fmt/ranges.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <functional>
@@ -13,20 +12,10 @@
 #include "recipe/closest.h"
 #include "recipe/keys.h"
 #include "recipe/recipe.h"
+#include "recipe/toml_nodes.h"
 
 namespace halftone {
 namespace {
-
-std::string line_of(const toml::node& node) {
-  return fmt::format("line {}", node.source().begin.line);
-}
-
-std::string kind_of(const toml::node& node) {
-  if (node.is_table()) return "a table";
-  if (node.is_array()) return "a list";
-  if (node.is_string()) return "a string";
-  return node.is_number() || node.is_boolean() ? "a value" : "a date or time";
-}
 
 // A value as --set would write it; nothing for tables, lists and dates.
 std::optional<std::string> text_of(const toml::node& node) {
@@ -35,14 +24,6 @@ std::optional<std::string> text_of(const toml::node& node) {
   if (const auto* value = node.as_boolean()) return value->get() ? "true" : "false";
   if (const auto* value = node.as_string()) return value->get();
   return std::nullopt;
-}
-
-std::string string_at(const toml::table& table, std::string_view key) {
-  const toml::node* node = table.get(key);
-  if (node == nullptr) return "";
-  require(node->is_string(), "{}: {}: expected a string, found {}", line_of(*node), key,
-          kind_of(*node));
-  return node->as_string()->get();
 }
 
 // What takes a key's name and text: set_recipe_key on the whole recipe, set_linear_key in a rule.
@@ -140,13 +121,8 @@ Recipe read_recipe(const toml::table& table, std::string name) {
 }  // namespace
 
 Recipe parse_recipe(std::string_view text, std::string name) {
-  return with_context(fmt::format("recipe {}", printable(name)), [&] {
-    try {
-      return read_recipe(toml::parse(text), name);
-    } catch (const toml::parse_error& error) {
-      fail("line {}: not TOML: {}", error.source().begin.line, printable(error.description(), 300));
-    }
-  });
+  return parsed_toml(fmt::format("recipe {}", printable(name)), text,
+                     [&](const toml::table& table) { return read_recipe(table, name); });
 }
 
 }  // namespace halftone
