@@ -40,6 +40,9 @@ struct Provenance {
 struct PlannedTensor {
   std::string name;
   std::vector<int64_t> shape;
+  std::string gguf_type = {};  // of a GGUF file; empty: that of all matrices
+  // How its rows become blocks of a type whose codes are searched for: without an objective.
+  LinearRecipe rounding = {};
 };
 
 // What the writer of a whole model needs to know before the first tensor comes.

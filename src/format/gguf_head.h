@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,7 +17,9 @@ struct GgufHead {
   int64_t head_dim = 0;      // rows of queries and keys are heads of this width
   std::vector<std::pair<std::string, std::string>> metadata;  // key, gguf_value(...); in file order
   std::vector<float> rope_factors;  // what divides each frequency; empty: nothing does
-  std::string matrix_type;          // of matrices that are not quantized; empty: the model's own
+  std::string matrix_type;  // of matrices that are neither quantized nor of a type of their own
+                            // (PlannedTensor); empty: the model's own
+  std::optional<uint32_t> file_type;  // general.file_type; none: by what most linears are in
 };
 
 }  // namespace halftone

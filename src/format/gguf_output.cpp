@@ -33,7 +33,8 @@ const GgufType& matrix_type(const OutputPlan& plan) {
 
 // Of a tensor that is no planned linear's weight: vectors are added and multiplied in float32.
 const GgufType& type_of(const OutputPlan& plan, const PlannedTensor& tensor) {
-  return tensor.shape.size() < 2 ? *find_gguf_type("F32") : matrix_type(plan);
+  if (tensor.shape.size() < 2) return *find_gguf_type("F32");
+  return tensor.gguf_type.empty() ? matrix_type(plan) : *find_gguf_type(tensor.gguf_type);
 }
 
 std::string gguf_name_of(const OutputPlan& plan, std::string_view name) {
@@ -42,6 +43,7 @@ std::string gguf_name_of(const OutputPlan& plan, std::string_view name) {
 
 // `general.file_type`: what most of the linears are in. Engines go by the tensors.
 uint32_t file_type(const OutputPlan& plan) {
+  if (plan.gguf->file_type) return *plan.gguf->file_type;
   static const std::map<std::string_view, uint32_t> numbers = {
       {"F32", 0},    {"F16", 1},    {"Q4_0", 2},     {"Q4_1", 3},    {"Q8_0", 7},
       {"Q5_0", 8},   {"Q5_1", 9},   {"Q2_K", 10},    {"Q3_K", 12},   {"Q4_K", 15},
@@ -101,14 +103,16 @@ class GgufOutput final : public ModelWriter {
   void add_tensor(const std::string& name, const at::Tensor& tensor) override {
     require(next_ < plan_.others.size() && plan_.others[next_].name == name,
             "{}: not the next planned tensor", printable(name));
-    const GgufType& type = type_of(plan_, plan_.others[next_]);
+    const PlannedTensor& planned = plan_.others[next_];
+    const GgufType& type = type_of(plan_, planned);
     next_ += 1;
     with_context(name, [&] {
-      write(name, tensor, type);
       constexpr std::string_view kWeight = ".weight";
+      const std::string module = name.substr(0, name.size() - kWeight.size());
+      if (type.encode == nullptr) return written_.add_plain(module, round(planned, tensor, type));
+      write(name, tensor, type);
       if (tensor.dim() == 2 && name.ends_with(kWeight))
-        written_.add_plain(name.substr(0, name.size() - kWeight.size()),
-                           fingerprint_of(tensor, type));
+        written_.add_plain(module, fingerprint_of(tensor, type));
     });
   }
 
@@ -149,6 +153,17 @@ class GgufOutput final : public ModelWriter {
       const at::Tensor part = table.index_select(0, at::tensor(from, at::kLong));
       file_.write(stored, bytes_of(part, type));
     }
+  }
+
+  // A matrix whose blocks are searched for, some rows at a time; the fingerprint of what it is
+  // then.
+  std::string round(const PlannedTensor& planned, const at::Tensor& matrix, const GgufType& type) {
+    const std::string stored = gguf_name_of(plan_, planned.name);
+    return weight_fingerprint(matrix.size(0), matrix.size(1), [&](int64_t first, int64_t count) {
+      const RoundedRows rows = gguf_rounded(matrix.narrow(0, first, count), type, planned.rounding);
+      file_.write(stored, rows.bytes);
+      return rows.weights;
+    });
   }
 
   // numbers: (rows, in)

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "checkpoint/gguf_file.h"
+#include "format/gguf_blocks.h"
 #include "format/support.h"
 
 namespace halftone {
@@ -16,6 +17,7 @@ using testing::plan_for;
 using testing::SourceModel;
 using testing::TemporaryFolder;
 
+constexpr double kFourBits = 0.08;  // relative error of normal numbers, with some room
 constexpr const char* kLinear = "model.layers.0.mlp.up_proj";
 
 class GgufWriting : public ::testing::Test {
@@ -56,6 +58,34 @@ TEST_F(GgufWriting, TellsWhatEveryMatrixMustGiveBack) {
     EXPECT_EQ(writer->fingerprints().at(kLinear),
               finish_linear(kLinear, make_linear({})).fingerprint);
   }
+}
+
+// Rounding needs rows of whole blocks, which the small model's are not.
+TEST_F(GgufWriting, AMatrixOfATypeOfItsOwnIsRoundedToIt) {
+  const at::Tensor table = at::randn({70, 256});
+  plan_.others = {{.name = "model.embed_tokens.weight", .shape = {70, 256}, .gguf_type = "Q4_K"}};
+  plan_.others[0].rounding.objective.kind = ObjectiveKind::kNone;
+  plan_.others[0].rounding.grid = {.kind = GridKind::kSuperBlock,
+                                   .bits = 4,
+                                   .group_size = 32,
+                                   .clip_search = true,
+                                   .float16_scales = true};
+  plan_.gguf->file_type = 15;
+  {
+    const auto writer = open();
+    writer->add_tensor("model.embed_tokens.weight", table);
+    writer->add_linear(finish_linear(kLinear, make_linear({})));
+    const GgufType& type = *find_gguf_type("Q4_K");
+    const RoundedRows rounded = gguf_rounded(table, type, plan_.others[0].rounding);
+    EXPECT_EQ(writer->fingerprints().at("model.embed_tokens"), weight_fingerprint(rounded.weights));
+    at::Tensor decoded = at::empty({70, 256}, at::kFloat);
+    type.decode(70, reinterpret_cast<const uint8_t*>(rounded.bytes.data()),
+                decoded.mutable_data_ptr<float>());
+    EXPECT_TRUE(at::equal(decoded, rounded.weights));
+    EXPECT_LT((decoded - table).norm().item<double>(), kFourBits * table.norm().item<double>());
+    writer->finish({});
+  }
+  EXPECT_EQ(GgufFile(file_).metadata().whole("general.file_type"), 15);
 }
 
 TEST_F(GgufWriting, AReportThatHasNoRoomIsKeptWithoutItsRows) {
