@@ -18,6 +18,7 @@
 #include "pipeline/journal.h"
 #include "pipeline/output_place.h"
 #include "pipeline/quantize_model.h"
+#include "recipe/mix.h"
 #include "report/quantize_report.h"
 
 namespace halftone {
@@ -28,13 +29,14 @@ constexpr const char* kFooter =
     "  halftone quantize models/llama --out llama-w4 --calibration c4.txt\n"
     "  halftone quantize models/llama --out llama-w3 --recipe gptq --bits 3 --group-size 64 \\\n"
     "      --calibration c4.txt --sequences 256 --report llama-w3.html\n"
-    "  halftone quantize models/llama --out llama-q4.gguf --type Q4_K --calibration c4.txt\n"
+    "  halftone quantize models/llama --out llama-q4.gguf --mix Q4_K_M --calibration c4.txt\n"
     "  halftone quantize models/llama --out llama-rtn --recipe rtn --set grid.symmetric=true";
 
 constexpr int64_t kGibibyte = int64_t{1} << 30, kMostGibibytes = int64_t{1} << 20;
 
 struct Options {
-  std::string model, out, recipe = "halftone", calibration, format, type, report;
+  std::string model, out, recipe = "halftone", calibration, format, report;
+  std::string type, mix, embedding, head;  // of a GGUF file
   std::optional<std::string> bits, group_size;
   std::vector<std::string> settings;
   int64_t sequences = 128, length = 0, memory_limit = -1;
@@ -55,17 +57,32 @@ Recipe chosen_recipe(const Options& options) {
   return recipe;
 }
 
-// A type is a whole grid: what else is said of it would be lost.
-void require_type(const Options& options) {
-  if (options.type.empty()) return;
+// What --type or --mix sets in a recipe.
+GridSettings settings_of_type(const Options& options) {
+  if (!options.mix.empty())
+    return gguf_grid_settings(
+        *find_gguf_type(as_usage_error("--mix", [&] { return find_mix(options.mix); }).type), true);
+  if (is_mix(options.type) && !find_gguf_type(options.type))
+    throw UsageError(fmt::format("--type: {0} is a mix of types: --mix {0}", options.type));
   const GgufType* type = find_gguf_type(options.type);
   const auto settings = type ? gguf_grid_settings(*type, true) : GridSettings();
   if (settings.empty())
     throw UsageError(fmt::format("--type: expected one of {}, found {}", gguf_grid_types(),
                                  printable(options.type)));
+  return settings;
+}
+
+// A type is a whole grid: what else is said of it would be lost.
+void require_type(const Options& options) {
+  if (options.type.empty() && options.mix.empty()) return;
+  if (!options.type.empty() && !options.mix.empty())
+    throw UsageError(
+        fmt::format("--type {} with --mix {}: expected one of them", options.type, options.mix));
+  const GridSettings settings = settings_of_type(options);
   const auto refuse = [&](std::string_view option) {
-    throw UsageError(fmt::format("{} with --type {}: the type says that already", printable(option),
-                                 options.type));
+    throw UsageError(fmt::format("{} with {} {}: the type says that already", printable(option),
+                                 options.mix.empty() ? "--type" : "--mix",
+                                 options.mix.empty() ? options.type : options.mix));
   };
   if (options.bits) refuse("--bits");
   if (options.group_size) refuse("--group-size");
@@ -101,6 +118,9 @@ QuantizeRequest make_request(const Options& options) {
   request.seed = options.seed;
   request.format = options.format;
   request.type = options.type;
+  request.mix = options.mix;
+  request.embedding_type = options.embedding;
+  request.head_type = options.head;
   request.strict = options.strict;
   request.device = options.execution.device;
   request.compute = options.execution.compute;
@@ -194,8 +214,19 @@ void add_output_options(CLI::App& command, Options& options) {
                   fmt::format("gguf: type of every linear, in place of the recipe's grid: {}",
                               gguf_grid_types()))
       ->type_name("TYPE");
+  command
+      .add_option("--mix", options.mix,
+                  fmt::format("gguf: types by llama.cpp's name for them, embedding and head "
+                              "included: {}",
+                              mix_names()))
+      ->type_name("NAME");
+  command
+      .add_option("--embedding", options.embedding,
+                  "gguf: type of the embedding, F32, F16, BF16 too (the mix's, or the model's own)")
+      ->type_name("TYPE");
+  command.add_option("--head", options.head, "gguf: type of the head, likewise")->type_name("TYPE");
   command.add_flag("--strict", options.strict,
-                   "refuse a --type that the rows of some linear cannot have, instead of giving it "
+                   "refuse a --type or --mix that some rows cannot have, instead of giving them "
                    "llama.cpp's substitute");
   command.add_flag("--overwrite", options.overwrite, "replace the output of this program at --out");
   command.add_flag("--requantize", options.requantize,

@@ -96,8 +96,7 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
     transformed_.emplace(weights_);
   }
   require_finite(opened_);
-  if (kind_of(request_.format) == PendingOutput::Kind::kFile)
-    gguf_ = gguf_head_of(opened_, model());
+  if (kind_of(request_.format) == PendingOutput::Kind::kFile) describe_file();
   fit_scales_to_format();
   if (!request.recipe.needs_calibration()) return;
   require(
@@ -109,14 +108,31 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
 }
 
 void QuantizeJob::choose_types() {
-  if (request_.type.empty()) return;
-  require(kind_of(request_.format) == PendingOutput::Kind::kFile,
-          "--type {}: is of GGUF files: add --format gguf, or end --out in .gguf",
-          printable(request_.type));
-  TypedRecipe typed = with_gguf_type(request_.recipe, request_.type, opened_.model.linears());
+  for (const auto& [option, text] : {std::pair{"--type", request_.type},
+                                     {"--mix", request_.mix},
+                                     {"--embedding", request_.embedding_type},
+                                     {"--head", request_.head_type}})
+    require(text.empty() || kind_of(request_.format) == PendingOutput::Kind::kFile,
+            "{} {}: is of GGUF files: add --format gguf, or end --out in .gguf", option,
+            printable(text));
+  require(request_.type.empty() || request_.mix.empty(), "--type {} with --mix {}: one of them",
+          printable(request_.type), printable(request_.mix));
+  if (!request_.mix.empty()) mix_ = find_mix(request_.mix);
+  if (request_.type.empty() && !mix_) return;
+  const std::vector<LinearSlot> linears = opened_.model.linears();
+  TypedRecipe typed = mix_ ? with_mix(request_.recipe, *mix_, opened_.model.config(), linears)
+                           : with_gguf_type(request_.recipe, request_.type, linears);
   require(typed.note.empty() || !request_.strict, "--strict: {}", typed.note);
   request_.recipe = std::move(typed.recipe);
   type_note_ = std::move(typed.note);
+}
+
+void QuantizeJob::describe_file() {
+  gguf_ = gguf_head_of(opened_, model());
+  if (mix_) gguf_->file_type = mix_->file_type;
+  matrix_types_ = matrix_types(model().family(), model().config(), request_.embedding_type,
+                               request_.head_type, mix_);
+  require(matrix_types_.note.empty() || !request_.strict, "--strict: {}", matrix_types_.note);
 }
 
 void QuantizeJob::fit_scales_to_format() {
@@ -136,6 +152,7 @@ OutputPlan QuantizeJob::output_plan() const {
   OutputPlan plan = plan_output(opened_, transformed_ ? weights_->config() : opened_.config_json());
   plan.gguf = gguf_;
   plan_others(*weights_, model().other_tensors(), plan);
+  plan_matrix_types(matrix_types_, plan);
   for (const LinearSlot& linear : model().linears())
     plan.linears.push_back({.name = linear.name,
                             .out = linear.out,
@@ -149,7 +166,8 @@ OutputPlan QuantizeJob::output_plan() const {
 std::vector<std::string> QuantizeJob::notes() const {
   std::vector<std::string> notes = output_notes(opened_);
   if (gguf_ && !gguf_->note.empty()) notes.push_back(gguf_->note);
-  if (!type_note_.empty()) notes.push_back(type_note_);
+  for (const std::string& note : {type_note_, matrix_types_.note})
+    if (!note.empty()) notes.push_back(note);
   if (const std::string coarse = opened_.weights->coarse_weights(); !coarse.empty())
     notes.push_back(fmt::format(
         "the source has weights of fewer than 8 bits ({}): their error is in the result, and no "
@@ -213,6 +231,7 @@ const RunIdentity& QuantizeJob::identity() const {
       calibration = calibration_identity(*corpus_, *windows_, request_.seed, held_out_sequences());
     identity_ =
         run_identity(request_, opened_, calibration, execution_, least_scale(float16_scales_));
+    identity_->matrix_types = names_of(matrix_types_);
   }
   return *identity_;
 }

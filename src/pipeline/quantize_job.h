@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "calibrate/calibration.h"
+#include "pipeline/gguf_matrix_types.h"
 #include "pipeline/opened_model.h"
 #include "pipeline/output.h"
 #include "pipeline/quantize_request.h"
@@ -38,7 +39,8 @@ class QuantizeJob {
   const RunIdentity& identity() const;
 
  private:
-  void choose_types();  // of --type
+  void choose_types();   // of --type and --mix
+  void describe_file();  // that is to be written, where it is a GGUF file
   void check_recipe() const;
   void fit_scales_to_format();         // to the type that the output's format stores
   int64_t held_out_sequences() const;  // for target.auto
@@ -50,7 +52,9 @@ class QuantizeJob {
   std::shared_ptr<const WeightSource> weights_;  // of the source, or transformed
   std::optional<Model> transformed_;
   std::optional<GgufHead> gguf_;  // of an output that is a GGUF file
-  std::string type_note_;         // where some linears cannot have the type that was asked for
+  std::optional<Mix> mix_;
+  MatrixTypes matrix_types_;  // of that file
+  std::string type_note_;     // where some linears cannot have the type that was asked for
   std::optional<Corpus> corpus_;
   std::optional<TokenWindows> windows_;
   bool float16_scales_ = false;

@@ -23,8 +23,10 @@ struct QuantizeRequest {
   int64_t length = 0;  // tokens a sequence; 0 = 2048, or the model's context where that is shorter
   uint64_t seed = 0;
   std::string format;   // empty: the first that can hold the grid of every linear
-  std::string type;     // of a GGUF file's blocks; empty: the recipe's own grid
-  bool strict = false;  // no other type where a linear's rows are no whole number of blocks
+  // Of a GGUF file: the type of every linear, or a mix of types; empty: the recipe's own grid. Of
+  // the embedding and the head; empty: what the mix says, without one the model's own.
+  std::string type, mix, embedding_type, head_type;
+  bool strict = false;  // no other type where rows are no whole number of blocks
   std::string device = "cpu";
   Compute compute = Compute::kAuto;
   std::optional<Products> products;  // none: the fastest

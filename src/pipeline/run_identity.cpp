@@ -66,6 +66,7 @@ RunIdentity run_identity(const QuantizeRequest& request, const OpenedModel& mode
                        .recipe_sha256 = "",
                        .calibration = calibration,
                        .least_scale = least_scale,
+                       .matrix_types = {},
                        .compute = std::nullopt,
                        .products = std::nullopt,
                        .device = c10::DeviceTypeName(execution.device.type(), /*lower_case=*/true),

@@ -64,6 +64,7 @@ RunIdentity identity_of(const Json& json) {
                        .recipe_sha256 = member<std::string>(recipe, "sha256"),
                        .calibration = std::nullopt,
                        .least_scale = number(json.at("least_scale")),
+                       .matrix_types = {},
                        .compute = text_or_null(json, "compute"),
                        .products = text_or_null(json, "products"),
                        .device = member<std::string>(json, "device"),
@@ -71,6 +72,8 @@ RunIdentity identity_of(const Json& json) {
                        .seed = member<uint64_t>(json, "seed")};
   if (const Json& calibration = json.at("calibration"); !calibration.is_null())
     identity.calibration = calibration_of(calibration);
+  if (json.contains("matrix_types"))
+    identity.matrix_types = member<std::map<std::string, std::string>>(json, "matrix_types");
   return identity;
 }
 
@@ -157,6 +160,7 @@ void to_json(Json& json, const RunIdentity& identity) {
           {"device", identity.device},
           {"threads", identity.threads},
           {"seed", identity.seed}};
+  if (!identity.matrix_types.empty()) json["matrix_types"] = identity.matrix_types;
 }
 
 void to_json(Json& json, const LinearRow& row) {

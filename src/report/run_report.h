@@ -32,7 +32,8 @@ struct RunIdentity {
   std::string recipe_name, recipe_toml, recipe_sha256;
   std::optional<CalibrationIdentity> calibration;
   double least_scale = 0;
-  std::optional<std::string> compute, products;  // of calibrated runs
+  std::map<std::string, std::string> matrix_types;  // of a GGUF file, outside the blocks
+  std::optional<std::string> compute, products;     // of calibrated runs
   std::string device;
   int threads = 0;
   uint64_t seed = 0;

@@ -122,6 +122,11 @@ TEST(CommandLine, ATypeIsAWholeGridThatNoOtherOptionChanges) {
   expect_failure(typed({"--set", "grid.symmetric=true"}), 2,
                  "--set grid.symmetric with --type Q4_K");
   expect_failure(kRtn + Arguments{"--type", "Q4_X"}, 2, "--type: expected one of Q2_0, Q4_0");
+  expect_failure(kRtn + Arguments{"--type", "Q4_K_M"}, 2,
+                 "--type: Q4_K_M is a mix of types: --mix Q4_K_M");
+  expect_failure(typed({"--mix", "Q4_K_M"}), 2, "--type Q4_K with --mix Q4_K_M");
+  expect_failure(kRtn + Arguments{"--mix", "Q4_K"}, 2, "--mix: expected one of IQ2_M");
+  expect_failure(kRtn + Arguments{"--mix", "Q4_K_M", "--bits", "3"}, 2, "--bits with --mix Q4_K_M");
 }
 
 TEST(CommandLine, WrongRecipeSettingsExitWithTwo) {

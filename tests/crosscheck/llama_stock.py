@@ -43,6 +43,19 @@ def importance(path):
     return mean
 
 
+def load_library(path, log):
+    """The library, its default options, and what must live as long as it; log(level, text): what it says."""
+    lib = ctypes.CDLL(path)
+    quiet = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(
+        lambda level, text, _: log(level, text.decode(errors="replace")))
+    lib.llama_log_set(quiet, None)
+    lib.llama_backend_init()
+    lib.llama_model_quantize_default_params.restype = Options
+    lib.llama_model_quantize.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(Options)]
+    lib.llama_model_quantize.restype = ctypes.c_uint32
+    return lib, lib.llama_model_quantize_default_params(), quiet
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("plain")
@@ -52,15 +65,8 @@ def main():
     parser.add_argument("--imatrix")
     options = parser.parse_args()
     plain = {int(t.tensor_type) for t in GGUFReader(options.plain).tensors if t.name == "token_embd.weight"}.pop()
-    lib = ctypes.CDLL(options.library)
-    quiet = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(
-        lambda level, text, _: sys.stderr.write(text.decode(errors="replace")) if level == 4 else None)
-    lib.llama_log_set(quiet, None)
-    lib.llama_backend_init()
-    lib.llama_model_quantize_default_params.restype = Options
-    lib.llama_model_quantize.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(Options)]
-    lib.llama_model_quantize.restype = ctypes.c_uint32
-    chosen = lib.llama_model_quantize_default_params()
+    lib, chosen, kept = load_library(options.library,
+                                     lambda level, text: sys.stderr.write(text) if level == 4 else None)
     chosen.ftype, chosen.pure, chosen.nthread = FILE_TYPES[options.type], True, os.cpu_count()
     chosen.output_tensor_type = chosen.token_embedding_type = plain
     if options.imatrix:

@@ -23,6 +23,7 @@ using testing::message_of;
 using testing::TemporaryFolder;
 
 constexpr int64_t kWidth = 192;
+constexpr double kSixBits = 2e-2;    // relative, of a matrix rounded to six bits
 constexpr double kEightBits = 2e-2;  // relative and absolute, of weights rounded to eight bits
 
 fs::path filled_up(const fs::path& to) {
@@ -152,6 +153,59 @@ TEST_P(GoldenGgufTypes, AreReadBackAndResumedToTheSameBytes) {
 
 INSTANTIATE_TEST_SUITE_P(OfSuperBlocks, GoldenGgufTypes,
                          ::testing::Values("Q2_K", "Q3_K", "IQ2_XXS", "IQ3_S"));
+
+using GoldenGgufMix = GoldenGgufTypes;
+
+TEST_P(GoldenGgufMix, IsReadBackWithItsEmbeddingAndResumed) {
+  HALFTONE_REQUIRE_SHARED("models/zoo/llama_k256/config.json");
+  const auto mixed = [&](const char* out) {
+    QuantizeRequest asked = request(folder_ / out);
+    asked.type.clear();
+    asked.mix = GetParam();
+    return asked;
+  };
+  const json report = testing::run(mixed("whole.gguf"));
+  EXPECT_EQ(report["verified"], true);
+  EXPECT_EQ(report["matrix_types"], json({{"model.embed_tokens.weight", "Q6_K"}}));
+  const GgufFile file(folder_ / "whole.gguf");
+  EXPECT_EQ(file.metadata().whole("general.file_type"), 15);
+  const auto written = open_model(folder_ / "whole.gguf"),
+             plain = open_model(testing::shared_data("models/zoo/llama_k256"));
+  const std::string embedding = "model.embed_tokens.weight";
+  EXPECT_EQ(written->source().stored_info(embedding).dtype, "Q6_K");
+  const at::Tensor before = plain->load(embedding).to(at::kFloat);
+  EXPECT_LT((written->load(embedding) - before).norm().item<double>(),
+            kSixBits * before.norm().item<double>());
+  QuantizeRequest stopped = mixed("out.gguf");
+  testing::interrupt(stopped, 17);
+  stopped.head_type = "Q8_0";
+  stopped.resume = true;
+  EXPECT_NE(message_of([&] { testing::run(stopped); }).find("matrix_types/model.embed_tokens"),
+            std::string::npos);
+  stopped.head_type.clear();
+  testing::resume_run(stopped, 42 - 2 * testing::kLinearsOfBlock);
+  EXPECT_TRUE(read_file(folder_ / "out.gguf") == read_file(folder_ / "whole.gguf"));
+}
+
+INSTANTIATE_TEST_SUITE_P(OfTypes, GoldenGgufMix, ::testing::Values("Q4_K_M"));
+
+TEST_F(GgufOutput, TypesOfEmbeddingAndHeadAreOfGgufFilesAlone) {
+  QuantizeRequest typed = request(folder_ / "out.gguf");
+  typed.embedding_type = "Q8_0";
+  const json report = testing::run(typed);
+  EXPECT_EQ(report["matrix_types"], json({{"model.embed_tokens.weight", "Q8_0"}}));
+  EXPECT_EQ(
+      open_model(folder_ / "out.gguf")->source().stored_info("model.embed_tokens.weight").dtype,
+      "Q8_0");
+  typed = request(folder_ / "folder");
+  typed.head_type = "Q8_0";
+  EXPECT_NE(message_of([&] { testing::run(typed); }).find("--head Q8_0: is of GGUF files"),
+            std::string::npos);
+  typed.head_type.clear();
+  typed.mix = "Q8_0";
+  EXPECT_NE(message_of([&] { testing::run(typed); }).find("--mix Q8_0: is of GGUF files"),
+            std::string::npos);
+}
 
 TEST_F(GgufOutput, SaysWhatLlamaCppAsksFor) {
   testing::run(request(folder_ / "out.gguf"));

@@ -118,10 +118,10 @@ TEST(GgufTypeRules, TypesWithoutAGridAndRowsWithoutABlockAreRefused) {
   EXPECT_NE(refusal("IQ1_S", 512).find("found IQ1_S"), std::string::npos);
   EXPECT_NE(refusal("F16", 512).find("found F16"), std::string::npos);
   EXPECT_EQ(refusal("Q4_K", 172),
-            "--type Q4_K: model.layers.0.self_attn.q_proj has 172 input columns, not a multiple of "
+            "type Q4_K: model.layers.0.self_attn.q_proj has 172 input columns, not a multiple of "
             "256, nor of the 32 of Q5_0");
   EXPECT_EQ(refusal("Q4_0", 172),
-            "--type Q4_0: model.layers.0.self_attn.q_proj has 172 input columns, not a multiple of "
+            "type Q4_0: model.layers.0.self_attn.q_proj has 172 input columns, not a multiple of "
             "32");
 }
 
