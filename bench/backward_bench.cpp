@@ -111,10 +111,9 @@ int main(int argc, char** argv) {
         static_cast<int32_t>(random.below(static_cast<uint64_t>(model.config().vocab)));
   const bool narrow = !is_emulated(at::kBFloat16);
   const double rate32 = gemm_rate(at::kFloat), rate16 = narrow ? gemm_rate(at::kBFloat16) : 0;
-  fmt::print("GEMM {} threads: float32 {:.0f} Gop/s, bfloat16 {}\n", at::get_num_threads(),
-             rate32 / 1e9,
-             narrow ? fmt::format("{:.0f} Gop/s", rate16 / 1e9)
-                    : "left out, this processor emulates it");
+  fmt::print(
+      "GEMM {} threads: float32 {:.0f} Gop/s, bfloat16 {}\n", at::get_num_threads(), rate32 / 1e9,
+      narrow ? fmt::format("{:.0f} Gop/s", rate16 / 1e9) : "left out, this processor emulates it");
   for (const ObjectiveKind kind : {ObjectiveKind::kOac, ObjectiveKind::kGuided}) {
     run(model, ids, blocks, kind, at::kFloat, rate32, rate32);
     if (narrow) run(model, ids, blocks, kind, at::kBFloat16, rate32, rate16);

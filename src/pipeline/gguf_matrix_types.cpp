@@ -92,8 +92,7 @@ MatrixTypes matrix_types(const Family& family, const ModelConfig& config,
   require(!tied || embedding.empty() || head.empty() || embedding == head,
           "--embedding {}, --head {}: the model has one matrix for both", printable(embedding),
           printable(head));
-  const std::string of_embedding = family.embedding,
-                    of_head = tied ? of_embedding : family.head;
+  const std::string of_embedding = family.embedding, of_head = tied ? of_embedding : family.head;
   Chooser chooser(tensors_of(family, config), result);
   if (!embedding.empty()) chooser.ask("--embedding", of_embedding, embedding);
   if (!head.empty()) chooser.ask("--head", of_head, head);

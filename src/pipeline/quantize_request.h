@@ -22,7 +22,7 @@ struct QuantizeRequest {
   int64_t sequences = 128;
   int64_t length = 0;  // tokens a sequence; 0 = 2048, or the model's context where that is shorter
   uint64_t seed = 0;
-  std::string format;   // empty: the first that can hold the grid of every linear
+  std::string format;  // empty: the first that can hold the grid of every linear
   // Of a GGUF file: the type of every linear, or a mix of types; empty: the recipe's own grid. Of
   // the embedding and the head; empty: what the mix says, without one the model's own.
   std::string type, mix, embedding_type, head_type;
