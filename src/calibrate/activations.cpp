@@ -25,18 +25,21 @@ std::vector<int64_t> widths_of_parts(const Model& model) {
 
 }  // namespace
 
-Activations::Activations(at::Tensor hidden, const std::vector<int64_t>& widths)
-    : hidden_(std::move(hidden)) {
+Activations::Activations(at::Tensor hidden, const std::vector<int64_t>& widths, int64_t experts)
+    : hidden_(std::move(hidden)), experts_(room(experts, at::kInt)) {
+  for (const int64_t width : widths) parts_.push_back(room(width, hidden_.scalar_type()));
+}
+
+Activations::Part Activations::room(int64_t greatest, at::ScalarType type) const {
   const int64_t tokens = hidden_.size(0) * hidden_.size(1);
-  for (const int64_t width : widths)
-    parts_.push_back({width, at::empty({tokens * width}, hidden_.options()),
-                      std::vector<int64_t>(static_cast<size_t>(hidden_.size(0)))});
+  return {greatest, at::empty({tokens * greatest}, hidden_.options().dtype(type)),
+          std::vector<int64_t>(static_cast<size_t>(hidden_.size(0)))};
 }
 
 Activations Activations::copy() const {
   std::vector<int64_t> widths;
   for (const Part& part : parts_) widths.push_back(part.greatest);
-  return Activations(hidden_.clone(), widths);
+  return Activations(hidden_.clone(), widths, experts_.greatest);
 }
 
 at::Tensor Activations::place(const Part& part, const Batch& batch, int64_t width) const {
@@ -45,30 +48,37 @@ at::Tensor Activations::place(const Part& part, const Batch& batch, int64_t widt
       .view({batch.count, length, width});
 }
 
+at::Tensor Activations::numbers(const Part& part, const Batch& batch, at::ScalarType dtype) const {
+  const int64_t width = part.widths[static_cast<size_t>(batch.first)];
+  return width > 0 ? place(part, batch, width).to(dtype) : at::Tensor();
+}
+
+void Activations::write(Part& part, const Batch& batch, const at::Tensor& now,
+                        const at::Tensor& taken) {
+  const int64_t width = now.defined() ? now.size(2) : 0;
+  if (width > 0 && !now.is_same(taken)) place(part, batch, width).copy_(now);
+  std::fill_n(part.widths.begin() + batch.first, batch.count, width);
+}
+
 BlockState Activations::take(const Batch& batch, at::ScalarType dtype) const {
   BlockState state{hidden(batch).to(dtype)};
-  for (const Part& part : parts_) {
-    const int64_t width = part.widths[static_cast<size_t>(batch.first)];
-    state.parts.push_back(width > 0 ? place(part, batch, width).to(dtype) : at::Tensor());
-  }
+  for (const Part& part : parts_) state.parts.push_back(numbers(part, batch, dtype));
+  state.experts = numbers(experts_, batch, at::kInt);
   return state;
 }
 
 void Activations::put(const Batch& batch, const BlockState& state, const BlockState& taken) {
   if (!state.hidden.is_same(taken.hidden)) hidden(batch).copy_(state.hidden);
-  for (size_t i = 0; i < parts_.size(); ++i) {
-    const at::Tensor now = part_of(state, i);
-    const int64_t width = now.defined() ? now.size(2) : 0;
-    if (width > 0 && !now.is_same(part_of(taken, i))) place(parts_[i], batch, width).copy_(now);
-    std::fill_n(parts_[i].widths.begin() + batch.first, batch.count, width);
-  }
+  for (size_t i = 0; i < parts_.size(); ++i)
+    write(parts_[i], batch, part_of(state, i), part_of(taken, i));
+  write(experts_, batch, state.experts, taken.experts);
 }
 
 Activations embedded(const Model& model, const Sequences& sequences, const Execution& execution,
                      at::ScalarType storage) {
   Activations all(at::empty({sequences.count(), sequences.length(), model.config().hidden},
                             at::device(execution.device).dtype(storage)),
-                  widths_of_parts(model));
+                  widths_of_parts(model), model.config().mixture.per_token);
   for (const Batch& batch : sequences.batches())
     all.put(batch, {model.embed(sequences.ids().narrow(0, batch.first, batch.count), execution)});
   return all;

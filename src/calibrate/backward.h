@@ -15,10 +15,11 @@ namespace halftone {
 // One linear's part: its weight's gradient for a sequence is G = delta^T input.
 struct LinearGradient {
   std::string relative;  // "self_attn.q_proj"
-  at::Tensor input;      // (batch, length, in), what the linear read
-  at::Tensor delta;      // (batch, length, out), the gradient at its output
-  // (batch, length, in), what it reads in the full-precision model; undefined: nobody asked
+  at::Tensor input;      // (batch, length, in), what the linear read; of an expert (tokens, in)
+  at::Tensor delta;      // (batch, length, out) or (tokens, out), the gradient at its output
+  // like `input`, what it reads in the full-precision model; undefined: nobody asked
   at::Tensor original = {};
+  at::Tensor rows = {};  // of an expert, which tokens these are (StageInput::rows)
 };
 
 struct BlockGradient {
@@ -32,14 +33,19 @@ struct GradientParts {
 };
 
 // hidden: the block's input, gradient: the gradient at its output, (batch, length, hidden) both, in
-// the block's dtype.
+// the block's dtype; experts: those that each token is sent to (BlockState::experts), undefined: by
+// the router.
 BlockGradient differentiate_block(const Model& model, const Block& block, const at::Tensor& hidden,
-                                  const at::Tensor& gradient, GradientParts parts);
+                                  const at::Tensor& gradient, GradientParts parts,
+                                  const at::Tensor& experts = {});
 
-// What each linear reads, by the same arithmetic to the bit.
-// hidden: as above -> (batch, length, in) each
-std::vector<at::Tensor> linear_inputs(const Model& model, const Block& block,
-                                      const at::Tensor& hidden);
+// What the linears of a block read.
+struct LinearInputs {
+  std::vector<at::Tensor> x;  // of each, as in LinearGradient
+  at::Tensor experts;         // that the tokens were sent to; undefined: the block has none
+};
+// By the same arithmetic to the bit.   hidden: as above
+LinearInputs linear_inputs(const Model& model, const Block& block, const at::Tensor& hidden);
 
 // The gradient at x of a function whose value alone says what the gradient there is.
 // slope_of: from function(x) to the gradient at it; may reuse its memory

@@ -10,21 +10,6 @@
 #include "calibrate/finite.h"
 
 namespace halftone {
-namespace {
-
-// Inputs first: those of linears that share one are neighbours.
-std::vector<at::Tensor*> tensors_of(BlockGradient& gradient) {
-  std::vector<at::Tensor*> all;
-  if (gradient.hidden.defined()) all.push_back(&gradient.hidden);
-  for (LinearGradient& linear : gradient.linears) all.push_back(&linear.input);
-  for (LinearGradient& linear : gradient.linears)
-    if (linear.original.defined()) all.push_back(&linear.original);
-  for (LinearGradient& linear : gradient.linears) all.push_back(&linear.delta);
-  return all;
-}
-
-}  // namespace
-
 BackwardPass::BackwardPass(const Model& model, Sequences& sequences, const Execution& execution,
                            const Positions& positions, TensorStore& store)
     : model_(model),
@@ -74,7 +59,7 @@ void BackwardPass::differentiate_loss(const BackwardOptions& options, Activation
   for (const Batch& batch : sequences_.batches()) {
     at::Tensor rows = outputs.hidden(batch);
     LossGradient gradient = loss.differentiate(rows.to(execution_.dtype), batch.first);
-    leave_out({&gradient.hidden}, batch);
+    leave_out({{&gradient.hidden, TokenRows({}, sequences_.length())}}, batch);
     rows.copy_(gradient.hidden);
     losses_.narrow(0, batch.first, batch.count)
         .copy_(gradient.loss / static_cast<double>(sequences_.length() - 1));
@@ -90,36 +75,45 @@ void BackwardPass::differentiate(const Block& block, GradientParts parts,
   for (const Batch& batch : sequences_.batches()) {
     const at::Tensor input = store_.take(*handle++);
     at::Tensor rows = gradients.hidden(batch);
+    LinearInputs full;  // of the full-precision model, whose choice of experts pairs tokens
+    if (original) full = linear_inputs(model_, block, original->hidden(batch).to(execution_.dtype));
     BlockGradient gradient = differentiate_block(model_, block, input.to(execution_.dtype),
-                                                 rows.to(execution_.dtype), parts);
-    if (original) add_original(block, original->hidden(batch), gradient);
-    leave_out(tensors_of(gradient), batch);
-    if (parts.linears) observer.add(gradient.linears, batch.first);
+                                                 rows.to(execution_.dtype), parts, full.experts);
+    for (size_t i = 0; i < full.x.size(); ++i) gradient.linears[i].original = full.x[i];
+    leave_out(parts_of(gradient), batch);
+    if (parts.linears) observer.add(gradient.linears, batch);
     if (parts.hidden) rows.copy_(gradient.hidden);
   }
   if (parts.linears) observer.leave(block, finite_.logical_not().sum().item<int64_t>());
   sequences_.require_few_left_out(fmt::format("block {}", block.index));
 }
 
-// hidden: (batch, length, hidden), the block's input in the full-precision model
-void BackwardPass::add_original(const Block& block, const at::Tensor& hidden,
-                                BlockGradient& gradient) const {
-  const std::vector<at::Tensor> inputs = linear_inputs(model_, block, hidden.to(execution_.dtype));
-  for (size_t i = 0; i < gradient.linears.size(); ++i) gradient.linears[i].original = inputs[i];
+// Inputs first: those of linears that share one are neighbours.
+std::vector<BackwardPass::Part> BackwardPass::parts_of(BlockGradient& gradient) const {
+  std::vector<Part> all;
+  const auto add = [&](at::Tensor& numbers, const at::Tensor& rows) {
+    if (numbers.defined()) all.push_back({&numbers, TokenRows(rows, sequences_.length())});
+  };
+  add(gradient.hidden, {});
+  for (LinearGradient& linear : gradient.linears) add(linear.input, linear.rows);
+  for (LinearGradient& linear : gradient.linears) add(linear.original, linear.rows);
+  for (LinearGradient& linear : gradient.linears) add(linear.delta, linear.rows);
+  return all;
 }
 
-void BackwardPass::leave_out(const std::vector<at::Tensor*>& parts, const Batch& batch) {
+void BackwardPass::leave_out(const std::vector<Part>& parts, const Batch& batch) {
   at::Tensor finite;  // (batch); undefined: all
   const void* last = nullptr;
-  for (const at::Tensor* part : parts) {
-    if (part->data_ptr() == last) continue;
-    last = part->data_ptr();
-    const at::Tensor mask = finite_sequences(*part);
+  for (const Part& part : parts) {
+    if (part.numbers->data_ptr() == last) continue;
+    last = part.numbers->data_ptr();
+    const at::Tensor mask = finite_sequences(*part.numbers, part.rows, batch.count);
     if (mask.defined()) finite = finite.defined() ? finite.logical_and(mask) : mask;
   }
   if (!finite.defined()) return;
   const at::Tensor bad = finite.logical_not();
-  for (at::Tensor* part : parts) *part = part->masked_fill(bad.view({-1, 1, 1}), 0);
+  for (const Part& part : parts)
+    *part.numbers = part.numbers->masked_fill(part.rows.of_sequences(bad, *part.numbers), 0);
   finite_.narrow(0, batch.first, batch.count).logical_and_(finite.cpu());
   sequences_.leave_out(finite, batch.first, LeftOutFor::kGradients);
 }

@@ -14,6 +14,7 @@
 #include "calibrate/backward.h"
 #include "calibrate/end_loss.h"
 #include "calibrate/tensor_store.h"
+#include "calibrate/token_rows.h"
 
 namespace halftone {
 
@@ -31,9 +32,9 @@ class GradientObserver {
  public:
   virtual ~GradientObserver() = default;
   virtual void enter(const Block& block) = 0;
-  // Of the sequences from `first` on, gradients kLossScale times the loss's. A sequence that was
-  // left out has zeros everywhere.
-  virtual void add(const std::vector<LinearGradient>& linears, int64_t first) = 0;
+  // Of a batch's sequences, gradients kLossScale times the loss's. A sequence that was left out has
+  // zeros everywhere.
+  virtual void add(const std::vector<LinearGradient>& linears, const Batch& batch) = 0;
   // left_out: sequences, in this run and so far
   virtual void leave(const Block& block, int64_t left_out) = 0;
 };
@@ -63,9 +64,13 @@ class BackwardPass {
   // original: as in BackwardOptions, of this block
   void differentiate(const Block& block, GradientParts parts, const Activations* original,
                      Activations& gradients, GradientObserver& observer);
-  void add_original(const Block& block, const at::Tensor& hidden, BlockGradient& gradient) const;
   // Zeroes the sequences of which some number is not finite, in all of `parts`.
-  void leave_out(const std::vector<at::Tensor*>& parts, const Batch& batch);
+  struct Part {
+    at::Tensor* numbers;
+    TokenRows rows;
+  };
+  std::vector<Part> parts_of(BlockGradient& gradient) const;
+  void leave_out(const std::vector<Part>& parts, const Batch& batch);
 
   const Model& model_;
   Sequences& sequences_;

@@ -10,4 +10,11 @@ at::Tensor finite_sequences(const at::Tensor& x) {
   return x.isfinite().flatten(1).all(1);
 }
 
+at::Tensor finite_sequences(const at::Tensor& x, const TokenRows& rows, int64_t count) {
+  const at::Tensor finite = finite_sequences(x);  // by row
+  if (rows.is_all() || !finite.defined()) return finite;
+  const at::Tensor bad = rows.sequences().index({finite.logical_not()});
+  return at::ones({count}, finite.options()).index_fill(0, bad, false);
+}
+
 }  // namespace halftone

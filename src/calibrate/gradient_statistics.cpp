@@ -8,6 +8,7 @@
 
 #include "calibrate/gradient_squares.h"
 #include "calibrate/sums.h"
+#include "calibrate/token_rows.h"
 #include "recipe/held_out.h"
 
 namespace halftone {
@@ -56,17 +57,23 @@ void GradientStatistics::enter(const Block& block) {
   }
 }
 
-void GradientStatistics::add(const std::vector<LinearGradient>& linears, int64_t first) {
-  for (const LinearGradient& linear : linears) {
-    const auto found = sums_.find(linear.relative);
+void GradientStatistics::add(const std::vector<LinearGradient>& linears, const Batch& batch) {
+  for (const LinearGradient& of : linears) {
+    const auto found = sums_.find(of.relative);
     if (found == sums_.end()) continue;
     Sum& sum = found->second;
-    const int64_t batch = linear.delta.size(0);
+    // an expert's tokens among all, so that each sequence has its own again: one linear at a time
+    const TokenRows rows(of.rows, sequences_.length());
+    const auto whole = [&](const at::Tensor& x) {
+      return x.defined() ? rows.spread(x, batch.count) : x;
+    };
+    const LinearGradient linear{of.relative, whole(of.input), whole(of.delta), whole(of.original)};
+    sum.tokens += of.input.numel() / of.input.size(-1);
     if (sum.hessian) sum.hessian->add(linear.input, linear.delta, linear.original);
     if (sum.diagonal) sum.diagonal->add(linear.input, linear.delta);
-    if (sum.weights.values.defined()) weigh(linear, first, sum);
-    for (int64_t i = 0; sum.held_out && i < batch; ++i)
-      if (is_held_out_for_gate(first + i))
+    if (sum.weights.values.defined()) weigh(linear, batch.first, sum);
+    for (int64_t i = 0; sum.held_out && i < batch.count; ++i)
+      if (is_held_out_for_gate(batch.first + i))
         sum.held_out->add(linear.input.narrow(0, i, 1), linear.delta.narrow(0, i, 1));
   }
 }
@@ -96,6 +103,7 @@ GradientStatistics::Waiting GradientStatistics::put_aside(Sum& sum) {
   LinearStatistics& own = waiting.statistics;
   if (sum.hessian) own = sum.hessian->finish(kLossScale);
   if (sum.diagonal) own = sum.diagonal->finish(kLossScale);
+  own.tokens = total(sum.tokens);
   if (sum.weights.values.defined()) {
     own.row_energies = total(sum.row_energies) / kSquared;
     waiting.token_weights = store_.put(sum.weights.values.div_(kSquared));

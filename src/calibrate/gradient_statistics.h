@@ -23,7 +23,7 @@ class GradientStatistics final : public GradientObserver {
                      at::Device device, TensorStore& store);
 
   void enter(const Block& block) override;
-  void add(const std::vector<LinearGradient>& linears, int64_t first) override;
+  void add(const std::vector<LinearGradient>& linears, const Batch& batch) override;
   void leave(const Block& block, int64_t left_out) override;
 
   // Of a linear whose block was observed, once each and before the rest: the weights of its tokens
@@ -44,6 +44,7 @@ class GradientStatistics final : public GradientObserver {
     std::optional<OutputDiagonal> diagonal;
     TokenWeights weights;
     at::Tensor row_energies;  // (out) float64, with weights
+    int64_t tokens = 0;       // that reached the linear
   };
   struct Waiting {
     LinearStatistics statistics;  // without its matrices

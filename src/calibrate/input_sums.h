@@ -12,6 +12,7 @@
 #include "calibrate/input_hessian.h"
 #include "calibrate/linear_statistics.h"
 #include "calibrate/token_weights.h"
+#include "model/family.h"
 
 namespace halftone {
 
@@ -22,10 +23,9 @@ class InputSums {
   InputSums(int64_t in, const std::vector<TokenWeights>& weights, bool two_streams,
             Sequences& sequences, at::Device device);
 
-  // x: (count, length, in), the inputs of a batch's sequences; original: the same in the
-  // full-precision model. A sequence of which x is not finite is left out. Where only some tokens
-  // reach the input (an expert's), the others have zeros in both and add nothing.
-  void add(const Batch& batch, const at::Tensor& x, const at::Tensor& original);
+  // input: of a batch's sequences; original: the same tokens in the full-precision model, or
+  // nothing. A sequence of which the input is not finite is left out.
+  void add(const Batch& batch, const StageInput& input, const StageInput& original);
   // With each of the weights; where these are of several runs, matrices are (runs, in, in).
   std::vector<LinearStatistics> finish();
 

@@ -35,7 +35,7 @@ void StageSums::add(const Batch& batch, std::span<const StageInput> inputs,
                     std::span<const StageInput> original) {
   assert(inputs.size() == sums_.size() && (original.empty() || original.size() == inputs.size()));
   for (size_t i = 0; i < sums_.size(); ++i)
-    sums_[i].add(batch, inputs[i].x, original.empty() ? at::Tensor() : original[i].x);
+    sums_[i].add(batch, inputs[i], original.empty() ? StageInput() : original[i]);
 }
 
 std::vector<LinearStatistics> StageSums::finish() {

@@ -36,16 +36,20 @@ std::vector<LinearStatistics> Stream::measure(const Block& block, const Block& o
                                               std::span<const StageSum> asked) {
   assert(stage == next_stage_);
   next_stage_ = stage + 1;
-  const auto inputs_of = [&](const Block& of, BlockState& state) {
+  const auto advance_to = [&](const Block& of, BlockState& state) {
     if (stage > 0) (void)model_.advance(of, stage - 1, model_.inputs(of, stage - 1, state), state);
-    return model_.inputs(of, stage, state);
   };
   StageSums sums(model_.linears_of_stage(block.index, stage), asked, original_.has_value(),
                  sequences_, execution_.device);
   for_each_batch([&](const Batch& batch, States& states) {
-    const std::vector<StageInput> inputs = inputs_of(block, states.quantized);
+    advance_to(block, states.quantized);
     std::vector<StageInput> full;
-    if (original_) full = inputs_of(original, states.original);
+    if (original_) {
+      advance_to(original, states.original);
+      full = model_.inputs(original, stage, states.original);
+      states.quantized.experts = states.original.experts;
+    }
+    const std::vector<StageInput> inputs = model_.inputs(block, stage, states.quantized);
     sums.add(batch, inputs, full);
   });
   sequences_.require_few_left_out(fmt::format("block {}", block.index));

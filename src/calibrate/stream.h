@@ -5,7 +5,8 @@
 // is computed exactly once, and every statistic is taken behind an already quantized prefix.
 //
 // With two streams the same sequences also run through the full-precision model, stage by stage
-// beside the first, and the statistics hold the cross moment of the two inputs.
+// beside the first, and the statistics hold the cross moment of the two inputs. Experts then get
+// the tokens that the full-precision model sends them, in both: else there were no pairs of them.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -31,6 +31,16 @@ enum class Residual {
   kPostNorm,    // norm(x + attention(x)), then the same with the MLP
 };
 
+// A mixture of experts in the place of a block's MLP.
+struct Mixture {
+  int64_t experts = 0;           // 0: there is none
+  int64_t per_token = 0;         // experts that each token goes to
+  int64_t intermediate = 0;      // of an expert
+  int64_t shared = 0;            // intermediate of the expert that every token goes to; 0: none
+  bool renormalized = false;     // the weights of a token's experts are divided by their sum
+  std::vector<bool> dense = {};  // by layer, whether it has an MLP all the same; empty: none has
+};
+
 struct ModelConfig {
   std::string architecture;  // "LlamaForCausalLM"
   int64_t layers = 0, hidden = 0, intermediate = 0, vocab = 0, context = 0;
@@ -55,6 +65,7 @@ struct ModelConfig {
   double attention_cap = 0;                 // scores s become cap tanh(s / cap); 0: none
   double logit_divisor = 1, logit_cap = 0;  // of the head's output, the cap last
   bool attention_bias = false, mlp_bias = false, tied_embeddings = false;
+  Mixture mixture;
   // The input of every down projection is multiplied by hadamard(intermediate, seed) before the
   // linear sees it (matrix/orthogonal.h; methods.md 8.2, step 5); none: as published.
   std::optional<uint64_t> online_seed;
@@ -68,6 +79,10 @@ struct ModelConfig {
   }
   bool is_rotary(int64_t layer) const {
     return rotary.empty() || rotary[static_cast<size_t>(layer)];
+  }
+  bool is_mixture(int64_t layer) const {
+    return mixture.experts > 0 &&
+           (mixture.dense.empty() || !mixture.dense[static_cast<size_t>(layer)]);
   }
 };
 

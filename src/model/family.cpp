@@ -78,6 +78,16 @@ int64_t size_of(Dim dim, const ModelConfig& config) {
       return config.intermediate;
     case Dim::kGateUp:
       return 2 * config.intermediate;
+    case Dim::kExperts:
+      return config.mixture.experts;
+    case Dim::kExpertIntermediate:
+      return config.mixture.intermediate;
+    case Dim::kChosenIntermediate:
+      return config.mixture.per_token * config.mixture.intermediate;
+    case Dim::kSharedIntermediate:
+      return config.mixture.shared;
+    case Dim::kOne:
+      return 1;
     case Dim::kEmbeddingWidth:
       return config.embedding_width;
     case Dim::kPositions:

@@ -30,7 +30,12 @@ enum class Dim {
   kQueryKeyValue,  // queries, keys, values in one
   kHeadDim,
   kIntermediate,
-  kGateUp,          // both in one
+  kGateUp,  // both in one
+  kExperts,
+  kExpertIntermediate,
+  kChosenIntermediate,  // of all experts that a token goes to
+  kSharedIntermediate,
+  kOne,
   kEmbeddingWidth,  // ModelConfig::embedding_width
   kPositions        // ModelConfig::learned_positions
 };
@@ -76,7 +81,8 @@ struct LinearSpec {
   Rotation rotation = Rotation::kNone;
   std::string norm = {};  // of a reader: "input_layernorm.weight"
   Presence bias = Presence::kNever;
-  int input = 0;  // which of the stage's inputs it reads
+  int input = 0;    // which of the stage's inputs it reads
+  int expert = -1;  // of a mixture, whose linear it is; -1: every token reaches it
 };
 
 struct BlockTable {
@@ -102,6 +108,15 @@ enum class RopeKind { kNone, kOwn, kLocal };
 // split_whole or split_groups takes them.
 enum class QueryKeyValueLayout { kSeparate, kWhole, kGroups };
 
+// How tokens find their experts.
+struct Routing {
+  int64_t experts = 0, per_token = 0;  // 0: the block has none
+  bool renormalized = false, shared = false;
+  // Places in Block::tensors: of the router (experts, hidden) and, where an expert is shared, of
+  // the gate of its output (1, hidden).
+  int router = -1, shared_gate = -1;
+};
+
 // What may differ from one block to the next.
 struct LayerConfig {
   AttentionOptions attention;
@@ -112,6 +127,7 @@ struct LayerConfig {
   NormPlaces norms = {};
   Residual residual = Residual::kSequential;
   QueryKeyValueLayout layout = QueryKeyValueLayout::kSeparate;
+  Routing routing = {};
 };
 
 // One block's weights, in the dtype and on the device they are computed in.
@@ -136,11 +152,19 @@ struct BlockState {
   // What else is on its way to a later stage, (batch, length, width) each, as Family::parts lists
   // them; undefined or left out: nothing is.
   std::vector<at::Tensor> parts = {};
+  // (batch, length, per token) int32: the experts that each token goes to, from their router on to
+  // the end of their block; undefined or left out elsewhere. Whoever writes another choice into it
+  // is followed: so two streams go by one (calibrate/stream.h).
+  at::Tensor experts = {};
 };
 
 // One thing that a stage's linears read.
 struct StageInput {
-  at::Tensor x;  // (batch, length, in), prepared as the linears take it
+  // prepared as the linears take it: of all tokens (batch, length, in), of an expert (tokens, in)
+  at::Tensor x;
+  // (tokens) int64, ascending: an expert's tokens, by their place among all of the batch, sequence
+  // after sequence; undefined: all
+  at::Tensor rows = {};
 };
 
 // A part of BlockState: what it is, and the widths that it may have.
@@ -172,7 +196,7 @@ struct Family {
   at::Tensor (*embed)(const ModelConfig& config, const RowLookup& rows, const at::Tensor& ids);
   // What the linears of `stage` read.
   std::vector<StageInput> (*inputs)(const Block& block, int stage, const BlockState& state);
-  // From what the stage's linears gave, (batch, length, out) each, to the state before the next.
+  // From what the stage's linears gave, shaped as their inputs, to the state before the next.
   void (*advance)(const Block& block, int stage, std::span<const at::Tensor> outputs,
                   BlockState& state);
   // hidden: (..., hidden), the last block's output -> (..., vocab)
@@ -215,5 +239,8 @@ Family opt_family();
 Family gpt2_family();
 Family phi_family();
 Family falcon_family();
+Family mixtral_family();
+Family qwen2_moe_family();
+Family qwen3_moe_family();
 
 }  // namespace halftone

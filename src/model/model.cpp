@@ -31,6 +31,7 @@ void Model::make_slots() {
                         .index = slots_.size() - first_slot_.back(),
                         .stage = spec.stage,
                         .input = static_cast<size_t>(spec.input),
+                        .expert = spec.expert,
                         .has_bias = is_present(spec.bias, config_),
                         .reads_rotated = online_ && spec.rotation == Rotation::kProductWriter});
     assert(std::ranges::is_sorted(linears_of_block(block), {}, &LinearSlot::stage));

@@ -24,6 +24,7 @@ struct LinearSlot {
   size_t index = 0;  // in its block: of Block::linears
   int stage = 0;
   size_t input = 0;  // of the stage's inputs
+  int expert = -1;   // of a mixture; -1: every token reaches it
   bool has_bias = false;
   bool reads_rotated = false;  // its input is rotated as the model runs
 };
@@ -61,7 +62,7 @@ class Model {
     return family_->inputs(block, stage, state);
   }
   // Applies the stage's linears to its inputs and moves the state on to the next stage. Returns
-  // what the linears gave, (batch, length, out) each.
+  // what the linears gave, shaped as their inputs.
   std::vector<at::Tensor> advance(const Block& block, int stage,
                                   const std::vector<StageInput>& inputs, BlockState& state) const;
   // All stages of a block, one after another.

@@ -29,11 +29,11 @@ const Execution kFloat32{at::kCPU, at::kFloat, 2};
 class GradientKeeper final : public GradientObserver {
  public:
   void enter(const Block& block) override { block_ = block.index; }
-  void add(const std::vector<LinearGradient>& linears, int64_t first) override {
+  void add(const std::vector<LinearGradient>& linears, const Batch& batch) override {
     for (const LinearGradient& linear : linears)
       for (int64_t i = 0; i < linear.delta.size(0); ++i) {
         const at::Tensor delta = linear.delta[i].to(at::kDouble) / kLossScale;
-        gradients[{block_, linear.relative, first + i}] =
+        gradients[{block_, linear.relative, batch.first + i}] =
             delta.t().mm(linear.input[i].to(at::kDouble));
       }
   }
@@ -122,7 +122,7 @@ class OneHessian final : public GradientObserver {
  public:
   explicit OneHessian(const LinearSlot& slot) : sum(slot.out, slot.in, at::kCPU), slot_(slot) {}
   void enter(const Block&) override {}
-  void add(const std::vector<LinearGradient>& linears, int64_t) override {
+  void add(const std::vector<LinearGradient>& linears, const Batch&) override {
     for (const LinearGradient& linear : linears)
       if (linear.relative == slot_.relative) sum.add(linear.input, linear.delta);
   }

@@ -139,7 +139,7 @@ TEST(Calibration, TokenWeightsCountEachTokenByItsSquaredGradient) {
   class Reference final : public GradientObserver {
    public:
     void enter(const Block& block) override { block_ = block.index; }
-    void add(const std::vector<LinearGradient>& linears, int64_t) override {
+    void add(const std::vector<LinearGradient>& linears, const Batch&) override {
       for (const LinearGradient& linear : linears) {
         if (block_ != 2) continue;
         const at::Tensor x = linear.input.flatten(0, 1).to(at::kDouble);
@@ -244,12 +244,12 @@ class SlowMoments final : public GradientObserver {
  public:
   explicit SlowMoments(const std::vector<at::Tensor>& originals) : originals_(originals) {}
   void enter(const Block&) override {}
-  void add(const std::vector<LinearGradient>& linears, int64_t first) override {
+  void add(const std::vector<LinearGradient>& linears, const Batch& batch) override {
     for (size_t k = 0; k < linears.size(); ++k)
       for (int64_t i = 0; i < linears[k].delta.size(0); ++i) {
         const at::Tensor delta = linears[k].delta[i].to(at::kDouble) / kLossScale;
         const at::Tensor x = linears[k].input[i].to(at::kDouble);
-        const at::Tensor full = originals_[k][first + i].to(at::kDouble);
+        const at::Tensor full = originals_[k][batch.first + i].to(at::kDouble);
         const at::Tensor part = delta.t().mm(full - x).t().mm(delta.t().mm(x));
         at::Tensor& sum = sums[linears[k].relative];
         sum = sum.defined() ? sum + part : part;
@@ -271,7 +271,7 @@ TEST(Calibration, BlockWiseOutputHessiansComeWithTheDriftSeenByTheirGradients) {
   const Positions positions = model.positions(24, kFloat32);
   const Drifted hidden = drifted_hidden(model, ids, positions);
   SlowMoments expected(
-      linear_inputs(model, model.load_block(1, kFloat32, positions), hidden.original));
+      linear_inputs(model, model.load_block(1, kFloat32, positions), hidden.original).x);
   TensorStore store(1 << 30, ".");
   Sequences sequences(ids);
   BackwardPass(model, sequences, kFloat32, positions, store)
