@@ -41,9 +41,11 @@ NamedTensor bias_of(const LinearSpec& spec, const std::string& prefix, const Mod
 
 const std::vector<Family>& families() {
   static const std::vector<Family> list = {
-      llama_family(),    qwen2_family(),   qwen3_family(),  granite_family(), olmo2_family(),
-      phi3_family(),     smollm3_family(), gemma2_family(), gemma3_family(),  starcoder2_family(),
-      gpt_neox_family(), opt_family(),     gpt2_family(),   phi_family(),     falcon_family(),
+      llama_family(),     qwen2_family(),      qwen3_family(),    granite_family(),
+      olmo2_family(),     phi3_family(),       smollm3_family(),  gemma2_family(),
+      gemma3_family(),    starcoder2_family(), gpt_neox_family(), opt_family(),
+      gpt2_family(),      phi_family(),        falcon_family(),   mixtral_family(),
+      qwen2_moe_family(), qwen3_moe_family(),
   };
   return list;
 }

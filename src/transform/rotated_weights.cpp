@@ -27,9 +27,10 @@ RotatedWeights::RotatedWeights(std::shared_ptr<const WeightSource> source, const
     json_["quantization_config"] = online_rotation_json(seed);
     product_ = hadamard(config.intermediate, seed);
   }
-  bool any = false;
+  bool any = false, any_product = false;
   for (NamedTensor& tensor : tensors_of(family, config)) {
     any = any || tensor.rotation != Rotation::kNone;
+    any_product = any_product || tensor.rotation == Rotation::kProductWriter;
     const std::string name = tensor.name;
     places_.emplace(name, std::move(tensor));
   }
@@ -37,6 +38,8 @@ RotatedWeights::RotatedWeights(std::shared_ptr<const WeightSource> source, const
           "transform.rotation: the {} family cannot be rotated{}{}", family.name,
           family.unrotatable == nullptr ? "" : ": ",
           family.unrotatable == nullptr ? "" : family.unrotatable);
+  require(any_product || !options.online,
+          "transform.online: the {} family has no down projections of one width", family.name);
 }
 
 std::vector<std::string> RotatedWeights::names() const {

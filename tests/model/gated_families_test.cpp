@@ -236,5 +236,115 @@ TEST(Gemma3Config, LayersWithAWindowHaveARotaryBaseOfTheirOwn) {
             std::string::npos);
 }
 
+constexpr const char* kMixtures[] = {"MixtralForCausalLM", "Qwen2MoeForCausalLM",
+                                     "Qwen3MoeForCausalLM"};
+
+TEST(MixtureConfig, AbsentKeysMeanWhatTheLibraryFillsIn) {
+  const ModelConfig mixtral = parsed("MixtralForCausalLM");
+  EXPECT_EQ(mixtral.kv_heads, 8);
+  EXPECT_EQ(mixtral.context, 131072);
+  EXPECT_EQ(mixtral.rope_theta, 1e6);
+  EXPECT_EQ(mixtral.mixture.experts, 8);
+  EXPECT_EQ(mixtral.mixture.per_token, 2);
+  EXPECT_EQ(mixtral.mixture.intermediate, 96);  // intermediate_size
+  EXPECT_TRUE(mixtral.mixture.renormalized);
+  const ModelConfig qwen2 = parsed("Qwen2MoeForCausalLM");
+  EXPECT_EQ(qwen2.kv_heads, 16);
+  EXPECT_EQ(qwen2.mixture.experts, 60);
+  EXPECT_EQ(qwen2.mixture.per_token, 4);
+  EXPECT_EQ(qwen2.mixture.intermediate, 1408);
+  EXPECT_EQ(qwen2.mixture.shared, 5632);
+  EXPECT_FALSE(qwen2.mixture.renormalized);
+  const ModelConfig qwen3 = parsed("Qwen3MoeForCausalLM");
+  EXPECT_EQ(qwen3.kv_heads, 4);
+  EXPECT_EQ(qwen3.mixture.experts, 128);
+  EXPECT_EQ(qwen3.mixture.per_token, 8);
+  EXPECT_EQ(qwen3.mixture.intermediate, 768);
+  EXPECT_EQ(qwen3.mixture.shared, 0);
+}
+
+TEST(MixtureConfig, TwoKeysSayHowManyExpertsThereAre) {
+  const json one = {{"num_experts", 9}}, other = {{"num_local_experts", 12}};
+  const json both = {{"num_experts", 9}, {"num_local_experts", 12}};
+  for (const char* name : {"MixtralForCausalLM", "Qwen3MoeForCausalLM"}) {
+    EXPECT_EQ(parsed(name, one).mixture.experts, 9) << name;
+    EXPECT_EQ(parsed(name, other).mixture.experts, 12) << name;
+    EXPECT_EQ(parsed(name, both).mixture.experts, 12) << name;
+  }
+  EXPECT_EQ(parsed("Qwen2MoeForCausalLM", both).mixture.experts, 9);
+}
+
+TEST(MixtureConfig, RefusesMoreExpertsATokenThanThereAre) {
+  for (const char* name : kMixtures)
+    EXPECT_NE(
+        refusal(name, {{"num_local_experts", 3}, {"num_experts", 3}, {"num_experts_per_tok", 4}})
+            .find("num_experts_per_tok 4: there are 3 experts"),
+        std::string::npos);
+}
+
+TEST(MixtureConfig, LayersAreDenseByTheirStepOrByAList) {
+  const auto mixtures = [](const json& changes) {
+    const ModelConfig config = parsed("Qwen3MoeForCausalLM", changes);
+    std::vector<bool> all;
+    for (int64_t i = 0; i < config.layers; ++i) all.push_back(config.is_mixture(i));
+    return all;
+  };
+  using Flags = std::vector<bool>;
+  EXPECT_EQ(mixtures({}), Flags(6, true));
+  EXPECT_EQ(mixtures({{"decoder_sparse_step", 2}}), (Flags{false, true, false, true, false, true}));
+  EXPECT_EQ(mixtures({{"mlp_only_layers", {0, 5}}}), (Flags{false, true, true, true, true, false}));
+  EXPECT_EQ(mixtures({{"decoder_sparse_step", 3}, {"mlp_only_layers", {2}}}),
+            (Flags{false, false, false, false, false, true}));
+  EXPECT_NE(refusal("Qwen3MoeForCausalLM", {{"mlp_only_layers", "0"}}).find("mlp_only_layers"),
+            std::string::npos);
+}
+
+TEST(MixtureConfig, WindowsAreEachArchitecturesOwn) {
+  EXPECT_EQ(windows_of(parsed("MixtralForCausalLM")), Windows(6, 0));
+  EXPECT_EQ(windows_of(parsed("MixtralForCausalLM", {{"sliding_window", 8}})), Windows(6, 8));
+  const json asked = {{"use_sliding_window", true}, {"max_window_layers", 3}};
+  EXPECT_EQ(windows_of(parsed("Qwen2MoeForCausalLM", asked)), (Windows{4096, 0, 4096, 0, 0, 0}));
+  EXPECT_EQ(windows_of(parsed("Qwen3MoeForCausalLM", asked)), Windows(6, 4096));
+  const json unasked = {{"sliding_window", 8}};
+  EXPECT_EQ(windows_of(parsed("Qwen2MoeForCausalLM", unasked)), Windows(6, 0));
+  EXPECT_EQ(windows_of(parsed("Qwen3MoeForCausalLM", unasked)), Windows(6, 0));
+}
+
+TEST(MixtureFamily, ExpertsReadTheirOwnInputsBehindTheSharedOne) {
+  const ModelConfig config =
+      parsed("Qwen2MoeForCausalLM",
+             {{"num_experts", 3}, {"num_experts_per_tok", 2}, {"mlp_only_layers", {4}}});
+  const Family& family = find_family("Qwen2MoeForCausalLM");
+  const BlockTable table = family.block(config, 0);
+  ASSERT_EQ(table.linears.size(), 4u + 3u * 4u);
+  for (const LinearSpec& linear : table.linears) {
+    EXPECT_EQ(linear.input, linear.expert + 1) << linear.name;
+    EXPECT_EQ(linear.expert >= 0, linear.name.starts_with("mlp.experts.")) << linear.name;
+  }
+  EXPECT_EQ(table.linears[6].name, "mlp.experts.0.gate_proj");
+  EXPECT_EQ(table.linears[13].name, "mlp.experts.0.down_proj");
+  EXPECT_EQ(size_of(table.linears[13].in, config), 1408);
+  const Routing routing = family.layer(config, 0).routing;
+  EXPECT_EQ(table.tensors[static_cast<size_t>(routing.router)].name, "mlp.gate.weight");
+  EXPECT_EQ(table.tensors[static_cast<size_t>(routing.shared_gate)].name,
+            "mlp.shared_expert_gate.weight");
+  EXPECT_EQ(family.block(config, 4).linears.size(), 7u);  // a dense one
+  EXPECT_EQ(family.layer(config, 4).routing.experts, 0);
+}
+
+TEST(MixtureFamily, BiasesAreOfQueriesKeysAndValuesWhereTheyAreAskedFor) {
+  const auto biased = [](const char* name, const json& changes) {
+    const ModelConfig config = parsed(name, changes);
+    int64_t count = 0;
+    for (const LinearSpec& linear : find_family(name).block(config, 0).linears)
+      count += is_present(linear.bias, config);
+    return count;
+  };
+  EXPECT_EQ(biased("Qwen2MoeForCausalLM", {}), 3);
+  EXPECT_EQ(biased("Qwen2MoeForCausalLM", {{"qkv_bias", false}}), 0);
+  EXPECT_EQ(biased("Qwen3MoeForCausalLM", {{"attention_bias", true}}), 4);
+  EXPECT_EQ(biased("MixtralForCausalLM", {{"attention_bias", true}, {"mlp_bias", true}}), 0);
+}
+
 }  // namespace
 }  // namespace halftone

@@ -13,9 +13,10 @@
 namespace halftone::testing {
 
 struct ZooModel {
-  const char* name;     // its folder, and its file of golden values
-  bool rotates = true;  // transform.rotation is legal
-  bool gguf = true;     // llama.cpp computes it as it is
+  const char* name;      // its folder, and its file of golden values
+  bool rotates = true;   // transform.rotation is legal
+  bool gguf = true;      // llama.cpp computes it as it is
+  bool mixture = false;  // of experts
 
   std::filesystem::path folder() const { return shared_data("models/zoo") / name; }
   std::filesystem::path golden() const {
@@ -44,8 +45,17 @@ inline const std::vector<ZooModel>& zoo_models() {
       {"gpt2", false, false},
       {"phi", false, false},
       {"falcon", false, false},
+      {"mixtral", true, false, true},
+      {"qwen2_moe", true, false, true},
+      {"qwen3_moe", true, false, true},
   };
   return models;
+}
+
+inline std::vector<ZooModel> zoo_mixtures() {
+  std::vector<ZooModel> all = zoo_models();
+  std::erase_if(all, [](const ZooModel& model) { return !model.mixture; });
+  return all;
 }
 
 // Of INSTANTIATE_TEST_SUITE_P.

@@ -1,5 +1,5 @@
-// The forward pass of the LayerNorm families in configurations that no model of the zoo has,
-// against values of transformers (tests/data/forward/layer_norm).
+// The forward pass in configurations that no model of the zoo has, against values of transformers
+// (tests/data/forward: layer_norm, mixtures).
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
@@ -15,15 +15,15 @@ using ::halftone::testing::test_data;
 
 constexpr double kTolerance = 1e-5;  // of a tensor's largest magnitude, float32
 
-class LayerNormForward : public ::testing::TestWithParam<const char*> {};
+class RandomForward : public ::testing::TestWithParam<const char*> {};
 
 double relative_difference(const at::Tensor& a, const at::Tensor& b) {
   return ((a - b).abs().max() / b.abs().max()).item<double>();
 }
 
-TEST_P(LayerNormForward, EqualsTransformers) {
+TEST_P(RandomForward, EqualsTransformers) {
   const at::NoGradGuard no_grad;
-  const auto folder = test_data("forward/layer_norm") / GetParam();
+  const auto folder = test_data("forward") / GetParam();
   const Model model(std::make_shared<const Checkpoint>(folder));
   const SafetensorsFile golden(folder.string() + ".safetensors");
   const auto value = [&](const std::string& name) { return golden.view(*golden.find(name)); };
@@ -41,11 +41,23 @@ TEST_P(LayerNormForward, EqualsTransformers) {
   EXPECT_LT(relative_difference(logits, value("logits")), kTolerance);
 }
 
-INSTANTIATE_TEST_SUITE_P(Variants, LayerNormForward,
-                         ::testing::Values("opt_post_norm", "opt_no_bias", "gpt_neox_sequential",
-                                           "falcon_new", "falcon_multi_head", "phi_grouped",
-                                           "gpt2_inner", "starcoder2_no_bias"),
-                         [](const auto& test) { return std::string(test.param); });
+// The model's own name, of "layer_norm/opt_post_norm".
+std::string model_name(const ::testing::TestParamInfo<const char*>& test) {
+  return std::filesystem::path(test.param).filename();
+}
+
+INSTANTIATE_TEST_SUITE_P(LayerNorm, RandomForward,
+                         ::testing::Values("layer_norm/opt_post_norm", "layer_norm/opt_no_bias",
+                                           "layer_norm/gpt_neox_sequential",
+                                           "layer_norm/falcon_new", "layer_norm/falcon_multi_head",
+                                           "layer_norm/phi_grouped", "layer_norm/gpt2_inner",
+                                           "layer_norm/starcoder2_no_bias"),
+                         model_name);
+INSTANTIATE_TEST_SUITE_P(Mixtures, RandomForward,
+                         ::testing::Values("mixtures/mixtral_window_tied",
+                                           "mixtures/qwen2_moe_dense_between",
+                                           "mixtures/qwen3_moe_dense_first"),
+                         model_name);
 
 }  // namespace
 }  // namespace halftone
