@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "calibrate/blend.h"
+#include "calibrate/expert_pool.h"
 #include "calibrate/fisher_gate.h"
 
 namespace halftone {
@@ -171,6 +172,7 @@ StageStatistics Calibration::measure(int stage) {
   for (size_t input = 0; input < shared.size(); ++input)
     if (!shared[input])
       statistics.inputs[input] = {};  // it has been mixed in where it was asked for
+  pool_experts(linears, options_.model.pool, statistics);
   return statistics;
 }
 

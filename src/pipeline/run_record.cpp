@@ -1,8 +1,35 @@
 #include "pipeline/run_record.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "base/memory.h"
 
 namespace halftone {
+namespace {
+
+// "model.layers.0.mlp.experts.3" of a linear's name
+std::string expert_of(const std::string& linear) {
+  return linear.substr(0, linear.rfind('.'));
+}
+
+// Names the experts that no token reached; "" where there are none.
+std::string unreached_experts(const std::vector<LinearRow>& linears) {
+  std::vector<std::string> names;
+  for (const LinearRow& row : linears) {
+    const std::string name = expert_of(row.name);
+    if (row.tokens == 0 && std::ranges::find(names, name) == names.end()) names.push_back(name);
+  }
+  if (names.empty()) return "";
+  return fmt::format("rounded to nearest, as no token of the calibration came to them: {}",
+                     fmt::join(names, ", "));
+}
+
+}  // namespace
 
 RunRecord::RunRecord(const QuantizeJob& job, const std::string& format)
     : start_(std::chrono::steady_clock::now()), labels_(recipe_word(job.recipe().model.labels)) {
@@ -25,7 +52,10 @@ const LinearRow& RunRecord::add(const LinearSlot& linear, const LinearRecipe& re
   row.damping = outcome.damping;
   row.fallback = outcome.fallback;
   row.seconds = outcome.seconds;
-  if (objective.kind != ObjectiveKind::kNone) row.skipped_sequences = statistics.skipped_sequences;
+  if (objective.kind != ObjectiveKind::kNone) {
+    row.skipped_sequences = statistics.skipped_sequences;
+    if (linear.expert >= 0) row.tokens = statistics.tokens;
+  }
   if (outcome.loss_ratio_to_rtn > 0) row.loss_ratio_to_rtn = outcome.loss_ratio_to_rtn;
   if (objective.needs_gradients()) row.labels = labels_;
   if (objective.kind == ObjectiveKind::kOac && objective.gate > 0)
@@ -44,15 +74,22 @@ void RunRecord::take_over(LinearRow row) {
   ++report_.resumed_linears;
 }
 
-RunReport RunRecord::with_times() const {
+RunReport RunRecord::noted() const {
   RunReport report = report_;
+  if (std::string note = unreached_experts(report.linears); !note.empty())
+    report.notes.push_back(std::move(note));
+  return report;
+}
+
+RunReport RunRecord::with_times() const {
+  RunReport report = noted();
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   report.peak_rss_bytes = peak_resident_bytes();
   return report;
 }
 
 RunReport RunRecord::without_times() const {
-  RunReport report = report_;
+  RunReport report = noted();
   report.resumed_linears = 0;
   for (LinearRow& row : report.linears) row.seconds.reset();
   return report;

@@ -29,6 +29,8 @@ class RunRecord {
   RunReport without_times() const;
 
  private:
+  RunReport noted() const;  // with what only its rows together tell
+
   std::chrono::steady_clock::time_point start_;
   std::string labels_;  // of the end loss, where a linear's objective follows it
   RunReport report_;    // rows with the seconds of each linear

@@ -75,6 +75,11 @@ void add_objective_keys(std::vector<RecipeKey>& keys) {
       "what the first token of a sequence, to which all others attend, counts in X^T X; others 1",
       "a number in 0 .. 65536", [](double v) { return v >= 0 && v <= 65536; },
       [](auto& s) -> auto& { return s.first_token; }));
+  keys.push_back(number_key<ModelRecipe>(
+      "objective.pool",
+      "experts: what the Hessian of all of a layer counts in each one's, in tokens a column",
+      "a number in 0 .. 1024", [](double v) { return v >= 0 && v <= 1024; },
+      [](auto& s) -> auto& { return s.pool; }));
   add_end_loss_keys(keys);
 }
 

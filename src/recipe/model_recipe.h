@@ -21,6 +21,9 @@ struct TransformOptions {
 struct ModelRecipe {
   double first_token = 1;  // what each sequence's first token counts in the input Hessian and its
                            // cross moment; the others count 1
+  // What the mean Hessian of all experts of a layer counts beside an expert's own, in tokens for
+  // each input column.
+  double pool = 0.1;
   // Of the objectives that follow the loss at the end of the model:
   LabelKind labels = LabelKind::kTruth;            // what the loss is taken against
   ScheduleKind schedule = ScheduleKind::kOneShot;  // the full-precision model's gradients, or

@@ -369,6 +369,10 @@ const Rule kModelRules[] = {
      [](const Asked& a) {
        return fmt::format("objective.first_token: expected 0 or more, not {}", a.model.first_token);
      }},
+    {[](const Asked& a) { return std::isfinite(a.model.pool) && a.model.pool >= 0; },
+     [](const Asked& a) {
+       return fmt::format("objective.pool: expected 0 or more, not {}", a.model.pool);
+     }},
 };
 
 const Rule kSequenceRules[] = {

@@ -96,12 +96,14 @@ LinearRow row_of(const Json& json) {
                 .fallback = member<std::string>(json, "fallback"),
                 .seconds = number_if(json, "seconds"),
                 .skipped_sequences = std::nullopt,
+                .tokens = std::nullopt,
                 .loss_ratio_to_rtn = number_if(json, "loss_ratio_to_rtn"),
                 .labels = member_or<std::string>(json, "labels", ""),
                 .gate = std::nullopt,
                 .target = std::nullopt};
   if (json.contains("skipped_sequences"))
     row.skipped_sequences = member<int64_t>(json, "skipped_sequences");
+  if (json.contains("tokens")) row.tokens = member<int64_t>(json, "tokens");
   if (json.contains("gate"))
     row.gate = {.score = number(json.at("gate_score")),
                 .closed = member<std::string>(json, "gate") == "closed"};
@@ -175,6 +177,7 @@ void to_json(Json& json, const LinearRow& row) {
           {"fallback", row.fallback}};
   if (row.seconds) json["seconds"] = *row.seconds;
   if (row.skipped_sequences) json["skipped_sequences"] = *row.skipped_sequences;
+  if (row.tokens) json["tokens"] = *row.tokens;
   if (row.loss_ratio_to_rtn) json["loss_ratio_to_rtn"] = *row.loss_ratio_to_rtn;
   if (!row.labels.empty()) json["labels"] = row.labels;
   if (row.gate) {

@@ -57,6 +57,7 @@ struct LinearRow {
   std::string fallback;
   std::optional<double> seconds;             // not in halftone.json
   std::optional<int64_t> skipped_sequences;  // with an objective
+  std::optional<int64_t> tokens;             // that reached an expert's linear, with an objective
   std::optional<double> loss_ratio_to_rtn;
   std::string labels;  // of objectives that follow the end loss
   std::optional<Gate> gate;

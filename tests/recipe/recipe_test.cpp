@@ -47,6 +47,7 @@ kind = "none"
 damping = 1
 damping_reference = "median"
 first_token = 64
+pool = 2
 labels = "sampled"
 schedule = "blockwise"
 blend = 0.25
@@ -71,7 +72,8 @@ static_groups = false
   const ObjectiveOptions objective{
       ObjectiveKind::kNone, 1.0, DampingReference::kMedian, 0.25, 1.5, 4};
   EXPECT_EQ(recipe.common.objective, objective);
-  EXPECT_EQ(recipe.model, (ModelRecipe{64.0, LabelKind::kSampled, ScheduleKind::kBlockWise, {}}));
+  EXPECT_EQ(recipe.model,
+            (ModelRecipe{64.0, 2.0, LabelKind::kSampled, ScheduleKind::kBlockWise, {}}));
   const GridOptions grid{.bits = 3,
                          .group_size = 0,
                          .symmetric = true,
@@ -349,6 +351,7 @@ kind = "input"
 damping = 0.01
 damping_reference = "mean"
 first_token = 1.0
+pool = 0.1
 labels = "truth"
 schedule = "oneshot"
 blend = 0.0

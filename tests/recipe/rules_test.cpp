@@ -270,6 +270,7 @@ TEST(Rules, OnlineRotationNeedsARotation) {
   expect_in("expected rotation = quarot",
             message_of([] { require_model({.transform = {.online = true}}); }));
   expect_in("objective.first_token", message_of([] { require_model({.first_token = -1}); }));
+  expect_in("objective.pool", message_of([] { require_model({.pool = -1}); }));
 }
 
 }  // namespace
