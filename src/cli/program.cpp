@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/closest.h"
 #include "base/memory.h"
 #include "base/progress.h"
 #include "cli/commands.h"
@@ -16,7 +17,6 @@
 #include "cli/exit_status.h"
 #include "cli/interrupt.h"
 #include "pipeline/output.h"
-#include "recipe/closest.h"
 
 namespace halftone {
 namespace {

@@ -5,9 +5,9 @@
 #include <filesystem>
 #include <vector>
 
+#include "base/closest.h"
 #include "base/error.h"
 #include "base/files.h"
-#include "recipe/closest.h"
 
 namespace halftone {
 namespace {

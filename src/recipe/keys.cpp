@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "base/closest.h"
 #include "base/error.h"
-#include "recipe/closest.h"
 #include "recipe/key_makers.h"
 
 namespace halftone {

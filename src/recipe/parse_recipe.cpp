@@ -8,8 +8,8 @@
 #include <set>
 #include <vector>
 
+#include "base/closest.h"
 #include "base/error.h"
-#include "recipe/closest.h"
 #include "recipe/keys.h"
 #include "recipe/recipe.h"
 #include "recipe/toml_nodes.h"

@@ -1,4 +1,4 @@
-#include "recipe/closest.h"
+#include "base/closest.h"
 
 #include <algorithm>
 #include <numeric>
