@@ -12,6 +12,7 @@
 #include "base/sha256.h"
 #include "base/utf8.h"
 #include "text/text_rows.h"
+#include "text/tokens_around.h"
 
 namespace halftone {
 namespace {
@@ -27,24 +28,14 @@ std::string join_rows(std::string_view content, TextFileKind kind) {
   return fmt::format("{}", fmt::join(parse_text_rows(content, kind), kBlankLine));
 }
 
-struct Around {
-  size_t before, after;  // tokens that `special` puts around a text
-};
-
-Around tokens_around(const Tokenizer& tokenizer) {
-  const auto plain = tokenizer.encode("a", false), full = tokenizer.encode("a", true);
-  const auto at = std::search(full.begin(), full.end(), plain.begin(), plain.end());
-  const auto before = static_cast<size_t>(at - full.begin());
-  return {before, full.size() - std::min(full.size(), before + plain.size())};
-}
-
 void tokenize(const std::string& text, const Tokenizer& tokenizer, Corpus& corpus) {
   corpus.description = tokenizer.description();
   corpus.ids = tokenizer.encode(text, true);
-  const Around around = tokens_around(tokenizer);
-  corpus.bos = around.before > 0;
+  const TokensAround around = tokens_around(tokenizer);
+  corpus.bos = !around.before.empty();
   const std::span<const TokenId> ids = corpus.ids;
-  const auto inner = ids.subspan(around.before, ids.size() - around.before - around.after);
+  const auto inner =
+      ids.subspan(around.before.size(), ids.size() - around.before.size() - around.after.size());
   corpus.round_trip = tokenizer.decode(inner, false) == text;
 }
 
