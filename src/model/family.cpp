@@ -37,7 +37,16 @@ NamedTensor bias_of(const LinearSpec& spec, const std::string& prefix, const Mod
           .rotation = spec.rotation};
 }
 
+RopeTable rows_of(const RopeTable& table, const at::Tensor& positions) {
+  if (!table.cos.defined()) return {};
+  return {table.cos.index_select(0, positions), table.sin.index_select(0, positions)};
+}
+
 }  // namespace
+
+Positions Positions::at(const at::Tensor& positions) const {
+  return {rows_of(rope, positions), rows_of(local_rope, positions)};
+}
 
 const std::vector<Family>& families() {
   static const std::vector<Family> list = {

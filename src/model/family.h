@@ -94,6 +94,9 @@ struct BlockTable {
 struct Positions {
   RopeTable rope;
   RopeTable local_rope = {};  // of layers with a window, where theirs is another one
+
+  // The rows of these tables that belong to `positions`, (length) int64, on their device.
+  Positions at(const at::Tensor& positions) const;
 };
 
 // The norms a block may have, by where they stand: of each, its place in Block::tensors; -1: none.
@@ -137,6 +140,12 @@ struct Block {
   const Positions* positions = nullptr;
   std::vector<at::Tensor> tensors = {};  // as BlockTable lists them; undefined: absent
   std::vector<Linear> linears = {};      // as BlockTable lists them
+
+  // What runs next are trees: `at` are the positions of their tokens. Both outlive the run.
+  void lay_out(const Positions& at, const TokenTrees& trees) {
+    positions = &at;
+    layer.attention.trees = &trees;
+  }
 };
 
 // What stands behind the last block.

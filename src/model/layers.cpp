@@ -31,29 +31,85 @@ at::Tensor visible(Span queries, Span keys, int64_t window, at::Device device) {
   return window > 0 ? before.logical_and(distance.lt(window)) : before;
 }
 
-// Attention whose scores are capped before the softmax, some queries at a time.   q, k, v: (batch,
-// heads, length, head_dim), as many heads each -> as q
-at::Tensor capped_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+// The same within one tree.
+at::Tensor visible_in_tree(const TokenTrees& trees, Span tokens, int64_t window) {
+  const auto part = [&](const at::Tensor& of) {
+    return of.narrow(0, tokens.begin, tokens.end - tokens.begin);
+  };
+  const at::Tensor position = part(trees.positions), branch = part(trees.branches);
+  const at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
+  const at::Tensor theirs = branch.unsqueeze(0);
+  const at::Tensor before =
+      theirs.eq(0).logical_or(theirs.eq(branch.unsqueeze(1))).logical_and(distance.ge(0));
+  return window > 0 ? before.logical_and(distance.lt(window)) : before;
+}
+
+// What attention reads, as many heads each unless they are shared.
+struct Heads {
+  at::Tensor q, k, v;  // (batch, heads, length, head_dim)
+
+  Heads part(Span queries, Span keys) const {
+    const auto of = [](const at::Tensor& x, Span span) {
+      return x.narrow(2, span.begin, span.end - span.begin);
+    };
+    return {of(q, queries), of(k, keys), of(v, keys)};
+  }
+};
+
+// Attention whose scores are capped before the softmax.   seen: (queries, keys) -> as q
+at::Tensor capped_attention(const Heads& heads, const at::Tensor& seen,
                             const AttentionOptions& options) {
-  const int64_t length = q.size(2);
   const double scale =
-      options.scale > 0 ? options.scale : 1 / std::sqrt(static_cast<double>(q.size(3)));
+      options.scale > 0 ? options.scale : 1 / std::sqrt(static_cast<double>(heads.q.size(3)));
+  const at::Tensor scores = widened(at::matmul(heads.q, heads.k.transpose(2, 3))) * scale;
+  const at::Tensor weights =
+      at::softmax(soft_capped(scores, options.cap)
+                      .masked_fill(seen.logical_not(), -std::numeric_limits<double>::infinity()),
+                  -1);
+  return at::matmul(weights.to(heads.v.scalar_type()), heads.v);
+}
+
+// The same of sequences, some queries at a time.
+at::Tensor capped_causal_attention(const Heads& heads, const AttentionOptions& options) {
+  const int64_t length = heads.q.size(2);
   std::vector<at::Tensor> mixed;
   for (int64_t begin = 0; begin < length; begin += kQueriesAtOnce) {
     const Span queries{begin, std::min(length, begin + kQueriesAtOnce)};
     const Span keys{options.window > 0 ? std::max<int64_t>(0, begin - options.window + 1) : 0,
                     queries.end};
-    const auto part = [](const at::Tensor& x, Span span) {
-      return x.narrow(2, span.begin, span.end - span.begin);
-    };
-    const at::Tensor scores =
-        widened(at::matmul(part(q, queries), part(k, keys).transpose(2, 3))) * scale;
-    const at::Tensor hidden = visible(queries, keys, options.window, q.device()).logical_not();
-    const at::Tensor weights =
-        at::softmax(soft_capped(scores, options.cap)
-                        .masked_fill(hidden, -std::numeric_limits<double>::infinity()),
-                    -1);
-    mixed.push_back(at::matmul(weights.to(v.scalar_type()), part(v, keys)));
+    const at::Tensor seen = visible(queries, keys, options.window, heads.q.device());
+    mixed.push_back(capped_attention(heads.part(queries, keys), seen, options));
+  }
+  return at::cat(mixed, 2);
+}
+
+// The library's attention.   seen: (queries, keys), or none: all before
+at::Tensor plain_attention(const Heads& heads, const std::optional<at::Tensor>& seen,
+                           const AttentionOptions& options) {
+  return at::scaled_dot_product_attention(
+      heads.q, heads.k, heads.v, seen, /*dropout_p=*/0.0, /*is_causal=*/!seen.has_value(),
+      options.scale > 0 ? std::optional<double>(options.scale) : std::nullopt,
+      /*enable_gqa=*/heads.q.size(1) > heads.k.size(1));
+}
+
+at::Tensor sequence_attention(const Heads& heads, const AttentionOptions& options) {
+  if (options.cap > 0) return capped_causal_attention(heads, options);
+  const Span all{0, heads.q.size(2)};
+  const bool windowed = options.window > 0 && options.window < all.end;
+  std::optional<at::Tensor> seen;
+  if (windowed) seen = visible(all, all, options.window, heads.q.device());
+  return plain_attention(heads, seen, options);
+}
+
+at::Tensor tree_attention(const Heads& heads, const AttentionOptions& options) {
+  const TokenTrees& trees = *options.trees;
+  std::vector<at::Tensor> mixed;
+  for (size_t tree = 0; tree + 1 < trees.begins.size(); ++tree) {
+    const Span tokens{trees.begins[tree], trees.begins[tree + 1]};
+    const at::Tensor seen = visible_in_tree(trees, tokens, options.window);
+    const Heads part = heads.part(tokens, tokens);
+    mixed.push_back(options.cap > 0 ? capped_attention(part, seen, options)
+                                    : plain_attention(part, seen, options));
   }
   return at::cat(mixed, 2);
 }
@@ -138,24 +194,14 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
   // on copies, and on other devices not all of its kernels can share
   const int64_t sharing = options.heads / options.kv_heads;
   const bool backward = at::GradMode::is_enabled() && q.requires_grad();
-  const bool capped = options.cap > 0;
-  const bool copied = sharing > 1 && (backward || capped || !q.is_cpu());
+  const bool copied = sharing > 1 && (backward || options.cap > 0 || !q.is_cpu());
   const auto for_every_query = [&](const at::Tensor& x) {
     return copied ? x.repeat_interleave(sharing, 1) : x;
   };
-  const at::Tensor keys = for_every_query(turned(k, options.kv_heads));
-  const at::Tensor values = for_every_query(by_head(v, options.kv_heads));
-  const auto mix = [&] {
-    if (capped) return capped_attention(queries, keys, values, options);
-    const bool windowed = options.window > 0 && options.window < length;
-    std::optional<at::Tensor> mask;
-    if (windowed) mask = visible({0, length}, {0, length}, options.window, q.device());
-    return at::scaled_dot_product_attention(
-        queries, keys, values, mask, /*dropout_p=*/0.0, /*is_causal=*/!windowed,
-        options.scale > 0 ? std::optional<double>(options.scale) : std::nullopt,
-        /*enable_gqa=*/sharing > 1 && !copied);
-  };
-  const at::Tensor mixed = mix();
+  const Heads parts{queries, for_every_query(turned(k, options.kv_heads)),
+                    for_every_query(by_head(v, options.kv_heads))};
+  const at::Tensor mixed =
+      options.trees ? tree_attention(parts, options) : sequence_attention(parts, options);
   return mixed.transpose(1, 2).reshape({batch, length, options.heads * options.head_dim});
 }
 

@@ -43,15 +43,25 @@ RopeTable make_rope_table(const RopeOptions& options, int64_t length, at::Device
 // x: (batch, heads, length, head_dim)
 at::Tensor apply_rope(const at::Tensor& x, const RopeTable& table);
 
+// A row of tokens that is not one sequence but trees, one after another: a trunk, and branches that
+// each go on from its end. A token sees what stands before it in its trunk and its own branch, and
+// itself.
+struct TokenTrees {
+  std::vector<int64_t> begins;     // of each tree in the row, and the end of the last
+  at::Tensor branches, positions;  // (length): 0 in a trunk, else 1, 2, ...; in its own sequence
+};
+
 struct AttentionOptions {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
-  int64_t window = 0;  // each position sees so many, itself the last; 0: all before it
-  double scale = 0;    // of q k^T; 0: head_dim^-1/2
-  double cap = 0;      // scores s become cap * tanh(s / cap); 0: they stay
+  int64_t window = 0;                 // each position sees so many, itself the last; 0: all before
+  double scale = 0;                   // of q k^T; 0: head_dim^-1/2
+  double cap = 0;                     // scores s become cap * tanh(s / cap); 0: they stay
+  const TokenTrees* trees = nullptr;  // of the one row that runs; null: every row is a sequence
 };
 
 // Causal attention with grouped key/value heads. q: (batch, length, heads * head_dim), k, v:
-// (batch, length, kv_heads * head_dim); an undefined table turns nothing
+// (batch, length, kv_heads * head_dim); an undefined table turns nothing. Of trees, batch is 1 and
+// the table has a row a token.
 // -> (batch, length, heads * head_dim)
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const RopeTable& table, const AttentionOptions& options);

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "model/family.h"
 #include "model/row_access.h"
 
 namespace halftone {
@@ -155,6 +156,63 @@ TEST(Attention, ASlidingWindowForgetsOlderPositions) {
   const RopeTable rope = make_rope_table(kSmallRope, 12, at::kCPU, at::kFloat);
   const at::Tensor fast = causal_attention(q, k, v, rope, options);
   EXPECT_LT(largest_difference(fast, slow_attention(q, k, v, options)), kFloat32Tolerance);
+}
+
+// A row of trees: a trunk of 5 tokens with branches of 3, 0 and 4; a sequence of 6; a trunk of 1
+// with branches of 7 and 2.
+struct Tree {
+  int64_t trunk;
+  std::vector<int64_t> branches;
+};
+const std::vector<Tree> kTrees = {{5, {3, 0, 4}}, {6, {}}, {1, {7, 2}}};
+
+TEST(Attention, InARowOfTreesEveryBranchIsASequenceByItself) {
+  TokenTrees trees{{0}, {}, {}};
+  std::vector<int64_t> branches, positions;
+  std::vector<std::vector<int64_t>> sequences;  // the tokens of each in the row
+  const auto add = [&](int64_t branch, int64_t first, int64_t count) {
+    std::vector<int64_t> tokens;
+    for (int64_t i = 0; i < count; ++i) {
+      tokens.push_back(static_cast<int64_t>(branches.size()));
+      branches.push_back(branch);
+      positions.push_back(first + i);
+    }
+    return tokens;
+  };
+  for (const Tree& tree : kTrees) {
+    const std::vector<int64_t> trunk = add(0, 0, tree.trunk);
+    sequences.push_back(trunk);
+    for (size_t i = 0; i < tree.branches.size(); ++i) {
+      std::vector<int64_t> sequence = trunk;
+      const auto more = add(static_cast<int64_t>(i) + 1, tree.trunk, tree.branches[i]);
+      sequence.insert(sequence.end(), more.begin(), more.end());
+      sequences.push_back(sequence);
+    }
+    trees.begins.push_back(static_cast<int64_t>(branches.size()));
+  }
+  trees.branches = at::tensor(branches, at::kLong);
+  trees.positions = at::tensor(positions, at::kLong);
+  const auto length = static_cast<int64_t>(branches.size());
+  const at::Tensor q = at::randn({1, length, 32}), k = at::randn({1, length, 16}),
+                   v = at::randn({1, length, 16});
+  const RopeTable table = make_rope_table(kSmallRope, 16, at::kCPU, at::kFloat);
+  const RopeTable rows = Positions{table}.at(trees.positions).rope;
+  for (const int64_t window : {0, 3})
+    for (const double cap : {0.0, 2.0}) {
+      AttentionOptions options = kSmall;
+      options.window = window;
+      options.cap = cap;
+      AttentionOptions laid_out = options;
+      laid_out.trees = &trees;
+      const at::Tensor together = causal_attention(q, k, v, rows, laid_out);
+      for (const std::vector<int64_t>& sequence : sequences) {
+        const at::Tensor tokens = at::tensor(sequence, at::kLong);
+        const auto of = [&](const at::Tensor& x) { return x.index_select(1, tokens); };
+        const at::Tensor alone = causal_attention(of(q), of(k), of(v), table, options);
+        EXPECT_LT(largest_difference(of(together), alone), kFloat32Tolerance)
+            << "window " << window << ", cap " << cap;
+      }
+    }
 }
 
 // One pass over what lies in rows, separate operations over what does not.
