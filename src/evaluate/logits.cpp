@@ -101,4 +101,32 @@ void score_logits(const at::Tensor& logits, const at::Tensor& targets, const at:
   });
 }
 
+std::vector<TargetScore> score_targets(const at::Tensor& logits, const at::Tensor& targets) {
+  const at::Tensor rows = logits.contiguous(), ids = targets.to(at::kCPU).contiguous();
+  const auto* target = ids.data_ptr<int64_t>();
+  std::vector<TargetScore> scores(static_cast<size_t>(rows.size(0)));
+  if (!lies_in_rows(rows)) {
+    std::vector<double> nll;
+    append(nll, nll_of(log_probabilities(rows), targets));
+    const at::Tensor greatest = rows.argmax(-1).to(at::kCPU).contiguous();
+    for (size_t i = 0; i < scores.size(); ++i)
+      scores[i] = {-nll[i], greatest.data_ptr<int64_t>()[i] == target[i]};
+    return scores;
+  }
+  const at::Tensor of_targets = rows.gather(1, targets.unsqueeze(1)).to(at::kFloat).contiguous();
+  with_type_of(rows, [&]<class T>(T) {
+    const RowKernels<T> kernels = row_kernels<T>();
+    const T* q = numbers<T>(rows);
+    at::parallel_for(0, rows.size(0), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const LogitSummary of = kernels.summarize(rows.size(1), q + i * rows.size(1));
+        scores[static_cast<size_t>(i)] = {
+            static_cast<double>(numbers<float>(of_targets)[i]) - of.log_sum,
+            of.greatest == target[i]};
+      }
+    });
+  });
+  return scores;
+}
+
 }  // namespace halftone

@@ -12,4 +12,12 @@ namespace halftone {
 void score_logits(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& reference,
                   Scores& scores);
 
+// Of one position alone: log q(target), and whether no token is likelier (of equals the first).
+struct TargetScore {
+  double log_probability = 0;
+  bool is_greatest = false;
+};
+// One entry a position; shapes as there.
+std::vector<TargetScore> score_targets(const at::Tensor& logits, const at::Tensor& targets);
+
 }  // namespace halftone
