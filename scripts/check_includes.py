@@ -5,13 +5,14 @@ import re
 import sys
 
 BELOW_PIPELINE = ["base", "checkpoint", "text", "model", "transform", "calibrate", "quantize", "kernels", "matrix", "format",
-                  "evaluate", "report", "recipe"]
+                  "evaluate", "report", "recipe", "task"]
 MAY_INCLUDE = {  # room -> rooms
     "base": [],
     "kernels": [],
     "matrix": ["kernels", "base"],
     "recipe": ["base"],
     "text": ["base"],
+    "task": ["text", "base"],
     "report": ["base"],
     "checkpoint": ["kernels", "base"],
     "model": ["checkpoint", "matrix", "kernels", "base"],
@@ -28,7 +29,7 @@ SINGLE_HEADERS = {  # plain structs through which rooms meet
     "quantize": ["calibrate/linear_statistics.h", "recipe/linear_recipe.h"],
     "format": ["recipe/linear_recipe.h"],
 }
-WITHOUT_TORCH = ["kernels", "base", "text", "recipe", "report"]
+WITHOUT_TORCH = ["kernels", "base", "text", "recipe", "task", "report"]
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 PRINTS = re.compile(r"std::(cout|cerr|clog|exit|abort|quick_exit)|\b(printf|fprintf|puts|exit|abort|getenv)\s*\(")
 

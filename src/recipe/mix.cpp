@@ -7,7 +7,7 @@
 #include <charconv>
 #include <optional>
 
-#include "recipe/closest.h"
+#include "base/closest.h"
 #include "recipe/toml_nodes.h"
 
 namespace halftone {

@@ -1,0 +1,29 @@
+// Reading a task's TOML: every key is known and has its type, or an Error says the line.
+#pragma once
+
+#include <toml++/toml.h>
+
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace halftone {
+
+std::string line_of(const toml::node& node);
+
+// Error: a key that is none of `known`; it lists them.
+void require_known_keys(const toml::table& table, std::initializer_list<const char*> known);
+
+// The value of a key. Errors: absent (where the table begins), another type.
+const toml::node& require_key(const toml::table& table, const char* key);
+std::string require_string(const toml::node& node, const char* key);
+std::vector<const toml::node*> require_list(const toml::node& node, const char* key);
+
+// The same of a key that may be absent.
+std::optional<std::string> find_string(const toml::table& table, const char* key);
+
+// The tables of [[key]], one at least.
+std::vector<const toml::table*> require_tables(const toml::table& table, const char* key);
+
+}  // namespace halftone
