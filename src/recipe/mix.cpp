@@ -8,7 +8,8 @@
 #include <optional>
 
 #include "base/closest.h"
-#include "recipe/toml_nodes.h"
+#include "base/error.h"
+#include "base/toml_keys.h"
 
 namespace halftone {
 namespace {
@@ -21,25 +22,15 @@ std::vector<std::string> names() {
   return all;
 }
 
-void require_known(const toml::table& table, const std::vector<std::string>& known) {
-  for (const auto& [key, node] : table)
-    require(std::find(known.begin(), known.end(), key.str()) != known.end(),
-            "{}: unknown key {}{}; known are {}", line_of(node), printable(key.str()),
-            did_you_mean(key.str(), known), fmt::join(known, ", "));
-}
-
 std::string text_at(const toml::table& table, const char* key) {
-  std::string text = string_at(table, key);
-  require(!text.empty(), "{}: expected {} = \"...\"", line_of(table), key);
-  return text;
+  return require_string(require_key(table, key), key);
 }
 
 int64_t number_at(const toml::table& table, const char* key, int64_t least, int64_t most) {
-  const toml::node* node = table.get(key);
-  require(node != nullptr, "{}: expected {} = a number", line_of(table), key);
-  const auto number = node->value_exact<int64_t>();
+  const toml::node& node = require_key(table, key);
+  const auto number = node.value_exact<int64_t>();
   require(number && *number >= least && *number <= most,
-          "{}: {}: expected a whole number from {} to {}", line_of(*node), key, least, most);
+          "{}: {}: expected a whole number from {} to {}", line_of(node), key, least, most);
   return *number;
 }
 
@@ -54,8 +45,8 @@ std::optional<int64_t> number_behind(std::string_view prefix, std::string_view t
 }
 
 MixBlocks parse_blocks(const toml::table& table) {
-  const std::string text = string_at(table, "blocks");
-  if (text.empty()) return {};
+  const std::string text = find_string(table, "blocks").value_or("");
+  if (!table.contains("blocks")) return {};
   if (text == "more") return {Kind::kMore};
   if (text == "middle") return {Kind::kMiddle};
   if (const auto share = number_behind("first 1/", text)) return {Kind::kFirstShare, *share};
@@ -65,23 +56,14 @@ MixBlocks parse_blocks(const toml::table& table) {
 }
 
 std::vector<std::string> parse_tensors(const toml::table& table) {
-  const toml::node* node = table.get("tensors");
-  require(node != nullptr && node->is_array() && !node->as_array()->empty(),
-          "{}: expected tensors = [\"attn_v\", ...]", line_of(table));
   std::vector<std::string> tensors;
-  for (const toml::node& element : *node->as_array()) {
-    require(element.is_string(), "{}: tensors: expected strings, found {}", line_of(element),
-            kind_of(element));
-    tensors.push_back(element.as_string()->get());
-  }
+  for (const toml::node* tensor : require_list(require_key(table, "tensors"), "tensors"))
+    tensors.push_back(require_string(*tensor, "tensors"));
   return tensors;
 }
 
-MixRule parse_rule(const toml::node& node) {
-  require(node.is_table(), "{}: rule: expected [[rule]] tables, found {}", line_of(node),
-          kind_of(node));
-  const toml::table& table = *node.as_table();
-  require_known(table, {"tensors", "blocks", "least_gqa", "type"});
+MixRule parse_rule(const toml::table& table) {
+  require_known_keys(table, {"tensors", "blocks", "least_gqa", "type"});
   MixRule rule{.tensors = parse_tensors(table),
                .blocks = parse_blocks(table),
                .type = text_at(table, "type")};
@@ -90,20 +72,16 @@ MixRule parse_rule(const toml::node& node) {
 }
 
 Mix read_mix(const toml::table& table, std::string name) {
-  require_known(table, {"summary", "file_type", "type", "embedding", "head", "rule"});
+  require_known_keys(table, {"summary", "file_type", "type", "embedding", "head", "rule"});
   Mix mix{.name = std::move(name),
           .summary = text_at(table, "summary"),
           .file_type = static_cast<uint32_t>(number_at(table, "file_type", 0, 1023)),
           .type = text_at(table, "type"),
-          .embedding = string_at(table, "embedding"),
+          .embedding = find_string(table, "embedding").value_or(""),
           .head = text_at(table, "head"),
           .rules = {}};
   if (mix.embedding.empty()) mix.embedding = mix.type;
-  const toml::node* rules = table.get("rule");
-  if (rules == nullptr) return mix;
-  require(rules->is_array(), "{}: rule: expected [[rule]] (two brackets), found {}",
-          line_of(*rules), kind_of(*rules));
-  for (const toml::node& rule : *rules->as_array()) mix.rules.push_back(parse_rule(rule));
+  for (const toml::table* rule : find_tables(table, "rule")) mix.rules.push_back(parse_rule(*rule));
   return mix;
 }
 
@@ -137,8 +115,8 @@ const std::string& Mix::type_of(std::string_view tensor, int64_t block, int64_t 
 }
 
 Mix parse_mix(std::string_view text, std::string name) {
-  return parsed_toml(fmt::format("mix {}", printable(name)), text,
-                     [&](const toml::table& table) { return read_mix(table, name); });
+  return with_context(fmt::format("mix {}", printable(name)),
+                      [&] { return read_mix(parse_toml(text), name); });
 }
 
 bool is_mix(std::string_view name) {

@@ -10,9 +10,9 @@
 
 #include "base/closest.h"
 #include "base/error.h"
+#include "base/toml_keys.h"
 #include "recipe/keys.h"
 #include "recipe/recipe.h"
-#include "recipe/toml_nodes.h"
 
 namespace halftone {
 namespace {
@@ -81,7 +81,7 @@ RecipeRule parse_rule(const toml::node& node) {
           kind_of(node));
   const toml::table& table = *node.as_table();
   RecipeRule rule;
-  rule.match = string_at(table, "match");
+  rule.match = find_string(table, "match").value_or("");
   require(!rule.match.empty(), "{}: [[rule]]: expected match = \"GLOB\"", line_of(node));
   LinearSettings scratch;
   const SetKey set_in_rule = [&](auto name, auto text) { set_linear_key(scratch, name, text); };
@@ -104,8 +104,8 @@ std::vector<RecipeRule> parse_rules(const toml::table& table) {
 Recipe read_recipe(const toml::table& table, std::string name) {
   Recipe recipe;
   recipe.name = std::move(name);
-  recipe.summary = string_at(table, "summary");
-  recipe.paper = string_at(table, "paper");
+  recipe.summary = find_string(table, "summary").value_or("");
+  recipe.paper = find_string(table, "paper").value_or("");
   RecipeSettings settings;
   const SetKey set = [&](auto key, auto text) { set_recipe_key(settings, key, text); };
   set_all(set, table, {"summary", "paper", "rule"});
@@ -121,8 +121,8 @@ Recipe read_recipe(const toml::table& table, std::string name) {
 }  // namespace
 
 Recipe parse_recipe(std::string_view text, std::string name) {
-  return parsed_toml(fmt::format("recipe {}", printable(name)), text,
-                     [&](const toml::table& table) { return read_recipe(table, name); });
+  return with_context(fmt::format("recipe {}", printable(name)),
+                      [&] { return read_recipe(parse_toml(text), name); });
 }
 
 }  // namespace halftone

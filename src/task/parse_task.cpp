@@ -1,8 +1,8 @@
 // TOML -> Task.
 
 #include "base/error.h"
+#include "base/toml_keys.h"
 #include "task/task.h"
-#include "task/toml_keys.h"
 
 namespace halftone {
 namespace {
@@ -119,13 +119,9 @@ std::vector<std::string> ItemTemplate::fields() const {
 }
 
 Task parse_task(std::string_view toml, std::string name) {
-  try {
-    Task task = read_task(toml::parse(toml), name);
-    task.toml = toml;
-    return task;
-  } catch (const toml::parse_error& error) {
-    fail("line {}: not TOML: {}", error.source().begin.line, printable(error.description(), 300));
-  }
+  Task task = read_task(parse_toml(toml), name);
+  task.toml = toml;
+  return task;
 }
 
 }  // namespace halftone

@@ -62,11 +62,13 @@ TEST(Task, ErrorsNameTheLine) {
   EXPECT_EQ(refusal("gold = \"{label}\"", ""), "line 5: \"gold\" is missing");
   EXPECT_EQ(refusal("multiple_choice", "generation"),
             "line 1: kind: expected \"multiple_choice\" or \"partial\", found \"generation\"");
-  EXPECT_EQ(refusal("\"multiple_choice\"", "3"), "line 1: kind: expected a text");
+  EXPECT_EQ(refusal("\"multiple_choice\"", "3"), "line 1: kind: expected a string, found a value");
   EXPECT_EQ(refusal("acc_norm", "f1"),
             "line 2: metrics: expected \"acc\" and \"acc_norm\", found \"f1\"");
-  EXPECT_EQ(refusal("[\"acc\", \"acc_norm\"]", "[]"), "line 2: metrics: expected a list of texts");
-  EXPECT_EQ(refusal("[[item]]", "[item]"), "line 5: expected [[item]] (two brackets)");
+  EXPECT_EQ(refusal("[\"acc\", \"acc_norm\"]", "[]"),
+            "line 2: metrics: expected a list of strings, found an empty list");
+  EXPECT_EQ(refusal("[[item]]", "[item]"),
+            "line 5: expected [[item]] (two brackets), found a table");
   EXPECT_NE(refusal("[[data]]\nfile = \"a.jsonl\"\n", "").find("expected [[data]]"),
             std::string::npos);
   EXPECT_EQ(refusal("[[data]]", "draw_one_more = 1\n[[data]]"),
@@ -101,7 +103,7 @@ TEST(Task, IsFoundByNameOrFile) {
   EXPECT_NE(message("a.b.toml").find("a.b.toml: expected a file name of letters"),
             std::string::npos);
   EXPECT_EQ(message("bad.toml"),
-            (folder / "bad.toml").string() + ": line 1: kind: expected a text");
+            (folder / "bad.toml").string() + ": line 1: kind: expected a string, found a value");
   EXPECT_NE(message("none.toml").find("none.toml: cannot be opened"), std::string::npos);
 }
 

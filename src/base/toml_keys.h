@@ -1,4 +1,4 @@
-// Reading a task's TOML: every key is known and has its type, or an Error says the line.
+// Reading TOML: every key is known and has its type, or an Error says the line.
 #pragma once
 
 #include <toml++/toml.h>
@@ -6,11 +6,16 @@
 #include <initializer_list>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace halftone {
 
 std::string line_of(const toml::node& node);
+std::string kind_of(const toml::node& node);  // "a list", to be told what was found
+
+// Error: what is no TOML, with its line.
+toml::table parse_toml(std::string_view text);
 
 // Error: a key that is none of `known`; it lists them.
 void require_known_keys(const toml::table& table, std::initializer_list<const char*> known);
@@ -23,7 +28,8 @@ std::vector<const toml::node*> require_list(const toml::node& node, const char* 
 // The same of a key that may be absent.
 std::optional<std::string> find_string(const toml::table& table, const char* key);
 
-// The tables of [[key]], one at least.
+// The tables of [[key]], one at least; find_tables: where there are any.
 std::vector<const toml::table*> require_tables(const toml::table& table, const char* key);
+std::vector<const toml::table*> find_tables(const toml::table& table, const char* key);
 
 }  // namespace halftone
