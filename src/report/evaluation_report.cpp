@@ -11,6 +11,7 @@
 #include "report/bits_text.h"
 #include "report/human.h"
 #include "report/metric.h"
+#include "report/task_table.h"
 #include "report/text_table.h"
 
 namespace halftone {
@@ -92,11 +93,13 @@ std::string evaluation_text(const Json& json) {
   table.add_row({"model", fmt::format("{} ({}{})", find_text(json, "model"),
                                       format.empty() ? "" : format + ", ", size(json))});
   if (!reference.empty()) table.add_row({"reference", reference});
-  table.add_row({"text", protocol(json)});
+  const bool has_text = !json.contains("tasks") || !find_text(json, "text").empty();
+  if (has_text) table.add_row({"text", protocol(json)});
+  if (!has_text) table.add_row({"compute", find_text(json, "compute")});
   table.add_row(
       {"bits per weight", fmt::format("{} in the quantized linears, {} in the whole model",
                                       bits_text(json), bits(json, "bits_per_weight.model"))});
-  table.add_row({"perplexity", perplexity(json, "perplexity")});
+  if (has_text) table.add_row({"perplexity", perplexity(json, "perplexity")});
   if (find_metric(json, "reference_perplexity.value"))
     table.add_row({"  of the reference", perplexity(json, "reference_perplexity")});
   if (find_metric(json, "kl.mean")) add_divergence_rows(json, table);
@@ -105,7 +108,8 @@ std::string evaluation_text(const Json& json) {
     table.add_row(
         {"took", fmt::format("{}, peak memory {}", human_duration(*seconds),
                              human_bytes(find_metric(json, "peak_rss_bytes").value_or(0)))});
-  return table.text();
+  const std::string tasks = task_table(json);
+  return table.text() + (tasks.empty() ? "" : "\n" + tasks);
 }
 
 std::string comparison_text(const std::vector<Json>& evaluations) {
