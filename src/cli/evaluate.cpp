@@ -1,14 +1,17 @@
-// halftone evaluate MODEL --text FILE [--reference MODEL]
+// halftone evaluate MODEL [--text FILE] [--tasks LIST] [--reference MODEL]
 
+#include <algorithm>
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
 
+#include "base/place.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/console_progress.h"
 #include "cli/exit_status.h"
 #include "cli/options.h"
+#include "cli/task_options.h"
 #include "cli/text_target.h"
 #include "pipeline/evaluate_model.h"
 #include "report/evaluation_report.h"
@@ -21,32 +24,54 @@ constexpr const char* kFooter =
     "Examples:\n"
     "  halftone evaluate llama-w4 --text wiki.test.txt\n"
     "  halftone evaluate llama-w4 --text wiki.test.txt --reference models/llama \\\n"
-    "      --json - --gate \"kl.mean<0.05,top1.value>0.9\"";
+    "      --json - --gate \"kl.mean<0.05,top1.value>0.9\"\n"
+    "  halftone evaluate llama-w4 --tasks piqa,arc_easy --task-data data --reference models/llama";
 
 struct Options {
   std::string model, text, reference, json;
   std::optional<std::string> gate;
   int64_t length = 0, windows = 0;
+  TaskOptions tasks;
   ExecutionOptions execution;
 };
 
+bool begins_with_one_of(const std::string& metric, std::initializer_list<const char*> prefixes) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const char* prefix) { return metric.starts_with(prefix); });
+}
+
+bool is_of_text(const std::string& metric) {
+  return begins_with_one_of(metric, {"perplexity.", "reference_perplexity.", "kl.", "top1."});
+}
+
+bool is_of_tasks(const std::string& metric) {
+  return begins_with_one_of(metric, {"tasks.", "tasks_mean."});
+}
+
 bool needs_reference(const std::string& metric) {
-  for (const char* prefix : {"kl.", "top1.", "reference_perplexity."})
-    if (metric.rfind(prefix, 0) == 0) return true;
-  return false;
+  if (begins_with_one_of(metric, {"kl.", "top1.", "reference_perplexity."})) return true;
+  return is_of_tasks(metric) &&
+         (metric.find(".flips.") != metric.npos || metric.find(".reference") != metric.npos);
 }
 
 std::vector<Gate> gates_of(const Options& options) {
   if (!options.gate) return {};
   const auto gates = as_usage_error("--gate", [&] { return parse_gates(*options.gate); });
   for (const Gate& gate : gates)
-    if (options.reference.empty() && needs_reference(gate.metric))
-      throw UsageError(fmt::format("--gate: {} is measured only with --reference", gate.metric));
+    for (const auto& [missing, option] :
+         {std::pair{options.reference.empty() && needs_reference(gate.metric), "--reference"},
+          {options.text.empty() && is_of_text(gate.metric), "--text"},
+          {!options.tasks.tasks && is_of_tasks(gate.metric), "--tasks"}})
+      if (missing)
+        throw UsageError(fmt::format("--gate: {} is measured only with {}", gate.metric, option));
   return gates;
 }
 
 EvaluateRequest make_request(const Options& options) {
+  if (options.text.empty() && !options.tasks.tasks)
+    throw UsageError("--text is required, or --tasks");
   EvaluateRequest request;
+  request.tasks = tasks_request(options.tasks);
   request.model = options.model;
   request.text = options.text;
   if (!options.reference.empty()) request.reference = options.reference;
@@ -68,15 +93,29 @@ bool all_hold(const std::vector<Gate>& gates, const nlohmann::json& evaluation) 
   return all;
 }
 
-int evaluate(const Options& options) {
-  const std::vector<Gate> gates = gates_of(options);
-  const EvaluateRequest request = make_request(options);
-  const TextTarget json(options.json, inputs_of({request.model}, request));
-  nlohmann::json evaluation;
-  {
-    ConsoleProgress progress;
-    evaluation = evaluate_model(request, progress);
+// What an interrupted run leaves, in words; empty: nothing.
+std::string kept_by(const EvaluateRequest& request) {
+  if (request.tasks.items.empty() || !is_there(request.tasks.items)) return "";
+  return fmt::format("{} keeps the finished items: --resume goes on with them",
+                     shown(request.tasks.items));
+}
+
+nlohmann::json evaluate_with_progress(const EvaluateRequest& request) {
+  ConsoleProgress progress([&] { return kept_by(request); });
+  try {
+    return evaluate_model(request, progress);
+  } catch (const Interrupted&) {
+    throw Interrupted{kept_by(request)};
   }
+}
+
+int evaluate(const Options& options) {
+  const EvaluateRequest request = make_request(options);
+  const std::vector<Gate> gates = gates_of(options);
+  std::vector<std::filesystem::path> apart_from = inputs_of({request.model}, request);
+  if (!request.tasks.items.empty()) apart_from.push_back(request.tasks.items);
+  const TextTarget json(options.json, apart_from);
+  const nlohmann::json evaluation = evaluate_with_progress(request);
   if (!json.is_stdout()) print_result(evaluation_text(evaluation));
   json.write(json_text(evaluation));
   const bool hold = all_hold(gates, evaluation);
@@ -88,10 +127,11 @@ int evaluate(const Options& options) {
 
 void add_evaluate(CLI::App& program, Action& action) {
   CLI::App& command = *program.add_subcommand(
-      "evaluate", "Perplexity on a text and, against a reference, KL divergence and top-1");
+      "evaluate",
+      "Perplexity on a text, accuracy in tasks and, against a reference, KL divergence and flips");
   const auto options = std::make_shared<Options>();
   add_model(command, options->model);
-  add_text(command, options->text);
+  add_text(command, options->text, /*required=*/false);
   command.add_option("--reference", options->reference, "the model to compare with")
       ->type_name("MODEL");
   add_length(command, options->length);
@@ -102,7 +142,7 @@ void add_evaluate(CLI::App& program, Action& action) {
       .add_option("--gate", options->gate,
                   "conditions such as \"kl.mean<0.05\"; exit 3 if one fails")
       ->type_name("LIST");
-  add_option_not_built(command, "--tasks");
+  add_task_options(command, options->tasks);
   command.footer(kFooter);
   command.callback([options, &action] { action = [options] { return evaluate(*options); }; });
 }

@@ -116,8 +116,8 @@ void add_settings(CLI::App& command, std::vector<std::string>& target) {
       ->allow_extra_args(false);
 }
 
-void add_text(CLI::App& command, std::string& target) {
-  command.add_option("--text", target, kTexts)->required()->type_name("FILE");
+void add_text(CLI::App& command, std::string& target, bool required) {
+  command.add_option("--text", target, kTexts)->required(required)->type_name("FILE");
 }
 
 void add_option_not_built(CLI::App& command, const std::string& name) {

@@ -47,7 +47,7 @@ void add_settings(CLI::App& command, std::vector<std::string>& target);
 
 // The positional models of a command, and --text.
 void add_model(CLI::App& command, std::string& target);
-void add_text(CLI::App& command, std::string& target);
+void add_text(CLI::App& command, std::string& target, bool required = true);
 
 // An option of the interface that does not exist yet: using it is an Error that says so.
 void add_option_not_built(CLI::App& command, const std::string& name);

@@ -1,6 +1,5 @@
 #include "pipeline/evaluate_model.h"
 
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <utility>
@@ -53,15 +52,28 @@ json divergence_json(Scores& scores) {
           {"p99", quantile(0.99)}, {"p999", quantile(0.999)}, {"max", quantile(1)}};
 }
 
+// The results that have to be numbers, in the order in which they are named.
+std::vector<std::pair<std::string, double>> results_of(const json& result) {
+  std::vector<std::pair<std::string, double>> found;
+  const auto add = [&](const std::string& name, const json& in, const char* member) {
+    found.emplace_back(name, in.at(member).get<double>());
+  };
+  for (const char* name : {"perplexity", "reference_perplexity"})
+    if (result.contains(name)) add(name, result.at(name), "value");
+  if (result.contains("kl")) add("kl", result.at("kl"), "mean");
+  if (result.contains("tasks"))
+    for (const auto& [name, task] : result.at("tasks").items()) {
+      add("tasks." + name, task, "acc");
+      if (task.contains("reference"))
+        add(fmt::format("tasks.{}.reference", name), task.at("reference"), "acc");
+    }
+  return found;
+}
+
 // The first result that is no number, with its likely cause; empty: all are numbers.
 std::string failure_of(const json& result, const OpenedModel& opened,
                        const OpenedModel* reference) {
-  constexpr std::array kResults = {std::pair{"perplexity", "value"},
-                                   std::pair{"reference_perplexity", "value"},
-                                   std::pair{"kl", "mean"}};
-  for (const auto& [name, member] : kResults) {
-    if (!result.contains(name)) continue;
-    const double value = result.at(name).at(member).get<double>();
+  for (const auto& [name, value] : results_of(result)) {
     if (std::isfinite(value)) continue;
     std::string cause = first_not_finite(opened);
     if (cause.empty() && reference != nullptr) {
@@ -83,6 +95,58 @@ std::vector<std::string> notes_of(const OpenedModel& opened, const OpenedModel* 
   return notes;
 }
 
+// What an evaluation runs.
+struct Evaluated {
+  const OpenedModel& model;
+  const OpenedModel* reference;  // may be null
+  Execution execution;
+};
+
+Corpus read_corpus_for_both(const EvaluateRequest& request, const Evaluated& evaluated) {
+  Corpus corpus = read_corpus_for(evaluated.model, request.text);
+  if (evaluated.reference == nullptr) return corpus;
+  const Corpus again = read_corpus_for(*evaluated.reference, request.text);
+  require(again.ids_sha256 == corpus.ids_sha256,
+          "{} and {} turn {} into different tokens: their distributions cannot be compared",
+          request.model.string(), request.reference->string(), request.text.string());
+  return corpus;
+}
+
+void add_text_results(const EvaluateRequest& request, const Evaluated& evaluated,
+                      Progress& progress, ReferenceStates* kept, json& result) {
+  const Model* reference = evaluated.reference ? &evaluated.reference->model : nullptr;
+  const Corpus corpus = read_corpus_for_both(request, evaluated);
+  const int64_t length = checked_length(request.length, evaluated.model.model.config());
+  if (reference) checked_length(length, reference->config());
+  const TokenWindows windows =
+      with_path(request.text, [&] { return disjoint_windows(corpus, length, request.windows); });
+  Scores scores =
+      score_windows(evaluated.model.model, reference, windows, evaluated.execution, progress, kept);
+  result["protocol"] = {{"length", length},
+                        {"windows", windows.count},
+                        {"tokens", windows.count * (length - 1)},
+                        {"bos", corpus.bos},
+                        {"tokenizer", corpus.description},
+                        {"round_trip", corpus.round_trip},
+                        {"ids_sha256", corpus.ids_sha256}};
+  result["perplexity"] = to_json(perplexity(scores.nll, scores.windows));
+  if (!reference) return;
+  result["reference_perplexity"] = to_json(perplexity(scores.reference_nll, scores.windows));
+  result["top1"] = to_json(mean_over_windows(scores.same_top, scores.windows));
+  result["kl"] = divergence_json(scores);
+}
+
+// Returns what users should know.
+std::vector<std::string> add_task_results(const EvaluateRequest& request,
+                                          const Evaluated& evaluated, Progress& progress,
+                                          json& result) {
+  TaskResults results = evaluate_tasks(request.tasks, evaluated.model, evaluated.reference,
+                                       evaluated.execution, progress);
+  result["tasks"] = std::move(results.tasks);
+  result["tasks_mean"] = std::move(results.mean);
+  return results.notes;
+}
+
 json evaluate(const EvaluateRequest& request, Progress& progress, ReferenceStates* kept) {
   const auto start = std::chrono::steady_clock::now();
   const Execution execution =
@@ -91,43 +155,21 @@ json evaluate(const EvaluateRequest& request, Progress& progress, ReferenceState
   std::optional<OpenedModel> reference;
   if (request.reference) reference.emplace(*request.reference);
   require(request.windows >= 0, "--windows {}: expected 0 (all) or more", request.windows);
-  const Corpus corpus = read_corpus_for(opened, request.text);
-  const int64_t length = checked_length(request.length, opened.model.config());
-  if (reference) {
-    checked_length(length, reference->model.config());
-    const Corpus again = read_corpus_for(*reference, request.text);
-    require(again.ids_sha256 == corpus.ids_sha256,
-            "{} and {} turn {} into different tokens: their distributions cannot be compared",
-            request.model.string(), request.reference->string(), request.text.string());
-  }
-  const TokenWindows windows =
-      with_path(request.text, [&] { return disjoint_windows(corpus, length, request.windows); });
-  Scores scores = score_windows(opened.model, reference ? &reference->model : nullptr, windows,
-                                execution, progress, kept);
-
+  const Evaluated evaluated{opened, reference ? &*reference : nullptr, execution};
+  const bool has_text = !request.text.empty();
   json result = {{"model", request.model.string()},
                  {"reference", request.reference ? json(request.reference->string()) : json()},
-                 {"text", request.text.string()},
+                 {"text", has_text ? json(request.text.string()) : json()},
                  {"format", opened.weights->format()},
-                 {"compute", dtype_name(execution.dtype)},
-                 {"protocol",
-                  {{"length", length},
-                   {"windows", windows.count},
-                   {"tokens", windows.count * (length - 1)},
-                   {"bos", corpus.bos},
-                   {"tokenizer", corpus.description},
-                   {"round_trip", corpus.round_trip},
-                   {"ids_sha256", corpus.ids_sha256}}}};
-  result["perplexity"] = to_json(perplexity(scores.nll, scores.windows));
-  if (reference) {
-    result["reference_perplexity"] = to_json(perplexity(scores.reference_nll, scores.windows));
-    result["top1"] = to_json(mean_over_windows(scores.same_top, scores.windows));
-    result["kl"] = divergence_json(scores);
-  }
-  const OpenedModel* second = reference ? &*reference : nullptr;
-  if (auto failure = failure_of(result, opened, second); !failure.empty())
+                 {"compute", dtype_name(execution.dtype)}};
+  std::vector<std::string> notes = notes_of(opened, evaluated.reference);
+  if (has_text) add_text_results(request, evaluated, progress, kept, result);
+  if (!request.tasks.names.empty())
+    for (std::string& note : add_task_results(request, evaluated, progress, result))
+      notes.push_back(std::move(note));
+  if (auto failure = failure_of(result, opened, evaluated.reference); !failure.empty())
     result["failure"] = std::move(failure);
-  if (auto notes = notes_of(opened, second); !notes.empty()) result["notes"] = std::move(notes);
+  if (!notes.empty()) result["notes"] = std::move(notes);
   result["bits_per_weight"] = bits_of(*opened.weights, opened.model);
   result["bytes"] = opened.weights->source().stored_bytes();
   result["seconds"] =
@@ -140,7 +182,8 @@ json evaluate(const EvaluateRequest& request, Progress& progress, ReferenceState
 
 std::vector<std::filesystem::path> inputs_of(const std::vector<std::filesystem::path>& models,
                                              const EvaluateRequest& request) {
-  std::vector<std::filesystem::path> inputs = {request.text}, all = models;
+  std::vector<std::filesystem::path> inputs = inputs_of(request.tasks), all = models;
+  if (!request.text.empty()) inputs.push_back(request.text);
   if (request.reference) all.push_back(*request.reference);
   for (const std::filesystem::path& model : all)
     for (const std::filesystem::path& file : files_of_model(model)) inputs.push_back(file);

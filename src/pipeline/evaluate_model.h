@@ -10,26 +10,26 @@
 
 #include "base/progress.h"
 #include "model/compute.h"
+#include "pipeline/evaluate_tasks.h"
 
 namespace halftone {
 
 struct EvaluateRequest {
-  std::filesystem::path model, text;
+  std::filesystem::path model, text;  // text: empty without, where there are tasks
   std::optional<std::filesystem::path> reference;
   int64_t length = 0;   // tokens a window; 0 = 2048, or the model's context where that is shorter
   int64_t windows = 0;  // 0 = all
   std::string device = "cpu";
   Compute compute = Compute::kAuto;  // auto = float32
   int threads = 0;
+  TasksRequest tasks = {};
 };
 
 // What evaluating the models reads.
 std::vector<std::filesystem::path> inputs_of(const std::vector<std::filesystem::path>& models,
                                              const EvaluateRequest& request);
 
-// One object as interface.md 6 lists it, with `compute`, `format`, `bytes` (of all weight files)
-// and `protocol.ids_sha256`, `protocol.tokenizer`, `protocol.round_trip`; `notes` (lines), where
-// the files gave rise to any; `failure` (a line), where a result is not a number.
+// One object as interface.md 6 lists it; `failure` (a line), where a result is not a number.
 nlohmann::json evaluate_model(const EvaluateRequest& request, Progress& progress);
 
 // The first model alone, the others against it, all on the first one's windows; request.model and

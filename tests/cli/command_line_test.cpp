@@ -94,6 +94,32 @@ TEST(CommandLine, NumbersOutOfRangeExitWithTwo) {
     expect_failure(kRtn + Arguments{"--seed", value}, 2, "--seed: expected a whole number from 0");
 }
 
+TEST(CommandLine, TasksAreNamesOrFilesOfData) {
+  const auto tasks = [](const std::string& list, const Arguments& more) {
+    return Arguments{"evaluate", "no-such-model", "--tasks", list} + more;
+  };
+  expect_failure(tasks("piqa", {}), 1, "task piqa: expected --task-data DIR, a folder with ");
+  expect_failure(tasks("piqa,pica", {"--task-data", "none"}), 1, "none: expected a folder");
+  expect_failure(tasks("pica", {}), 1, "task pica: unknown (did you mean piqa?); known are arc_");
+  expect_failure(tasks("none.toml", {}), 1, "none.toml: cannot be opened");
+  for (const char* list : {"", ",", "piqa,", ",piqa", "piqa, ,arc_easy"})
+    expect_failure(tasks(list, {}), 2, "--tasks: expected names or .toml files");
+  for (const char* option : {"--task-data", "--shots", "--limit", "--items"})
+    expect_failure(kEvaluate + Arguments{option, "1"}, 2,
+                   std::string(option) + ": only with --tasks");
+  expect_failure(kEvaluate + Arguments{"--truncate"}, 2, "--truncate: only with --tasks");
+  expect_failure(tasks("piqa", {"--resume"}), 2, "--resume: only with --items");
+  expect_failure(tasks("piqa", {"--limit", "0"}), 2, "--limit: expected a whole number from 1");
+}
+
+TEST(CommandLine, GatesNeedWhatMeasuresThem) {
+  expect_failure(kEvaluate + Arguments{"--gate", "tasks.piqa.acc>0.5"}, 2, "only with --tasks");
+  const Arguments tasks = {"evaluate", "m", "--tasks", "piqa", "--gate"};
+  expect_failure(tasks + Arguments{"perplexity.value<9"}, 2, "only with --text");
+  for (const char* metric : {"tasks.piqa.flips.p", "tasks_mean.reference", "kl.mean"})
+    expect_failure(tasks + Arguments{std::string(metric) + "<1"}, 2, "only with --reference");
+}
+
 TEST(CommandLine, WordsOutsideTheirListExitWithTwo) {
   expect_failure({"quantize", "m", "--out", "o", "--products", "fast"}, 2,
                  "auto, float32, bfloat16, two-part");
@@ -161,7 +187,6 @@ TEST(CommandLine, TheMemoryLimitIsAWholeNumberOfGibibytes) {
 TEST(CommandLine, WhatIsNotBuiltYetSaysSo) {
   expect_failure({"plan", "m", "--recipe", "gptq"}, 1, "plan: this command is not built yet");
   expect_failure({"convert", "m", "--out", "x", "--format", "awq"}, 1, "not built yet");
-  expect_failure(kEvaluate + Arguments{"--tasks", "piqa"}, 1, "--tasks: not built yet");
   for (const char* format : {"awq", "mlx"})
     expect_failure(kRtn + Arguments{"--format", format}, 1, "not built yet");
   expect_failure({"inspect", "m.gguf"}, 1, "m.gguf: does not exist");
