@@ -28,7 +28,9 @@ struct BlockGrid {
   // d = -s, code = 2^bits - 1 - q: s (q - 2) = d (code - 1).
   bool downwards = false;
   std::optional<Codebook> codebook = {};
+  Levels levels = Levels::kEven;
 
+  SuperBlockShape super_block() const { return super_block_shape(bits, levels); }
   GridKind kind() const {
     if (codebook) return GridKind::kVector;
     return pack ? GridKind::kUniform : GridKind::kSuperBlock;
@@ -36,7 +38,7 @@ struct BlockGrid {
   bool holds(const StoredGrid& stored) const {
     if (stored.kind != kind()) return false;
     if (codebook) return stored.codebook == *codebook;
-    return stored.bits == bits && stored.symmetric == symmetric;
+    return stored.bits == bits && stored.symmetric == symmetric && stored.levels == levels;
   }
 };
 
@@ -45,7 +47,7 @@ constexpr BlockGrid vectors(Codebook codebook) {
   return {.type = shape.type,
           .bits = shape.bits,
           .symmetric = true,
-          .fallback = "Q4_0",
+          .fallback = "IQ4_NL",
           .codebook = codebook};
 }
 
@@ -77,7 +79,7 @@ void pack_quarters(const uint8_t* codes, uint8_t* to) {
   }
 }
 
-constexpr std::array<BlockGrid, 16> kGrids{
+constexpr std::array<BlockGrid, 18> kGrids{
     {{.type = "Q2_0",
       .bits = 2,
       .symmetric = true,
@@ -94,6 +96,12 @@ constexpr std::array<BlockGrid, 16> kGrids{
      {.type = "Q4_K", .bits = 4, .symmetric = false, .fallback = "Q5_0"},
      {.type = "Q5_K", .bits = 5, .symmetric = false, .fallback = "Q5_1"},
      {.type = "Q6_K", .bits = 6, .symmetric = true, .fallback = "Q8_0"},
+     {.type = "IQ4_NL", .bits = 4, .symmetric = true, .fallback = "", .levels = Levels::kIq4Nl},
+     {.type = "IQ4_XS",
+      .bits = 4,
+      .symmetric = true,
+      .fallback = "IQ4_NL",
+      .levels = Levels::kIq4Xs},
      vectors(Codebook::kIq2Xxs),
      vectors(Codebook::kIq2Xs),
      vectors(Codebook::kIq2S),
@@ -184,7 +192,7 @@ GridSettings gguf_grid_settings(const GgufType& type, bool compensated) {
   const bool searched = grid->bits < kFine;
   const int64_t group = uniform  ? type.block_length
                         : vector ? codebook_shape(*grid->codebook).group_size
-                                 : super_block_shape(grid->bits).group_size;
+                                 : grid->super_block().group_size;
   const auto word = [](bool is) { return std::string(is ? "true" : "false"); };
   GridSettings settings = {
       {"grid.kind", uniform  ? "uniform"
@@ -197,6 +205,12 @@ GridSettings gguf_grid_settings(const GgufType& type, bool compensated) {
       {"grid.clip_search", word(searched)},
       {"grid.clip_weights", searched && compensated ? "factor" : "none"},
       {"grid.scale_bits", uniform ? std::to_string(held_scale_bits(*grid)) : "-1"}};
+  if (grid->kind() == GridKind::kSuperBlock) {
+    constexpr std::pair<Levels, const char*> kWords[] = {
+        {Levels::kEven, "even"}, {Levels::kIq4Xs, "iq4_xs"}, {Levels::kIq4Nl, "iq4_nl"}};
+    for (const auto& [levels, name] : kWords)
+      if (levels == grid->levels) settings.emplace_back("grid.levels", name);
+  }
   if (vector) {
     settings.emplace_back("grid.codebook", std::string(codebook_shape(*grid->codebook).word));
     settings.emplace_back("order.kind", "natural");
@@ -249,9 +263,10 @@ void put_super_blocks(const QuantizedLinear& linear, const GgufType& type, int64
   const at::Tensor& scale_codes =
       linear.vectors ? linear.vectors->scale_codes : linear.blocks->scale_codes;
   const at::Tensor& steps = linear.vectors ? linear.vectors->steps : linear.blocks->steps;
-  const int64_t groups = kSuperBlock / linear.group_size, count = linear.in() / kSuperBlock;
+  const int64_t columns = type.block_length, groups = columns / linear.group_size,
+                count = linear.in() / columns;
   for (int64_t block = row * count; block < (row + 1) * count; ++block, to += type.block_bytes) {
-    GgufSuperBlock numbers{.codes = linear.codes.const_data_ptr<uint8_t>() + block * kSuperBlock,
+    GgufSuperBlock numbers{.codes = linear.codes.const_data_ptr<uint8_t>() + block * columns,
                            .scale_codes = signed_codes(scale_codes) + block * groups,
                            .offset_codes = nullptr,
                            .scale = float16_bits(steps.const_data_ptr<float>()[block]),

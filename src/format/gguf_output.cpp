@@ -45,11 +45,12 @@ std::string gguf_name_of(const OutputPlan& plan, std::string_view name) {
 uint32_t file_type(const OutputPlan& plan) {
   if (plan.gguf->file_type) return *plan.gguf->file_type;
   static const std::map<std::string_view, uint32_t> numbers = {
-      {"F32", 0},    {"F16", 1},    {"Q4_0", 2},     {"Q4_1", 3},    {"Q8_0", 7},
-      {"Q5_0", 8},   {"Q5_1", 9},   {"Q2_K", 10},    {"Q3_K", 12},   {"Q4_K", 15},
-      {"Q5_K", 17},  {"Q6_K", 18},  {"IQ2_XXS", 19}, {"IQ2_XS", 20}, {"IQ3_XXS", 23},
-      {"IQ3_S", 26}, {"IQ2_S", 28}, {"BF16", 32},    {"Q2_0", 41}};  // of the K-quants the medium
-                                                                     // ones
+      {"F32", 0},     {"F16", 1},    {"Q4_0", 2},     {"Q4_1", 3},    {"Q8_0", 7},
+      {"Q5_0", 8},    {"Q5_1", 9},   {"Q2_K", 10},    {"Q3_K", 12},   {"Q4_K", 15},
+      {"Q5_K", 17},   {"Q6_K", 18},  {"IQ2_XXS", 19}, {"IQ2_XS", 20}, {"IQ3_XXS", 23},
+      {"IQ4_NL", 25}, {"IQ3_S", 26}, {"IQ2_S", 28},   {"IQ4_XS", 30}, {"BF16", 32},
+      {"Q2_0", 41}};  // of the K-quants the medium
+                      // ones
   std::map<uint32_t, int64_t> weights;
   for (const LinearPlan& linear : plan.linears)
     weights[numbers.at(gguf_type_of(linear)->name)] += linear.out * linear.in;

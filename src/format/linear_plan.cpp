@@ -42,6 +42,7 @@ StoredGrid stored_grid(const LinearRecipe& recipe) {
     grid.scale_code_bits = options.qq_scale_bits;
     grid.zero_code_bits = options.has_integer_zeros() ? 0 : options.qq_zero_bits;
   }
+  if (options.kind == GridKind::kSuperBlock) grid.levels = options.levels;
   if (options.kind == GridKind::kVector) grid.codebook = options.codebook;
   grid.sign_magnitude = options.outlier_codes == OutlierCodes::kSignMagnitude;
   return grid;
@@ -60,6 +61,7 @@ StoredGrid stored_grid(const QuantizedLinear& linear) {
     grid.zero_code_bits = linear.bilevel->zeros ? linear.bilevel->zeros->bits : 0;
   } else if (linear.blocks || linear.vectors) {
     grid.scale_bits = kHalfBits;
+    if (linear.blocks) grid.levels = linear.blocks->levels;
     if (linear.vectors) grid.codebook = linear.vectors->codebook;
   } else if (!linear.binary) {
     grid.signed_scales = linear.scales.min().item<float>() < 0;

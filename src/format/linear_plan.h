@@ -26,6 +26,7 @@ struct StoredGrid {
   // bilevel: rows of a run, bits of scale and zero codes (0: integer zeros, or symmetric)
   int64_t run_size = 0;
   int scale_code_bits = 0, zero_code_bits = 0;
+  Levels levels = Levels::kEven;          // of a grid in super-blocks
   Codebook codebook = Codebook::kIq2Xxs;  // of a vector grid
   bool sign_magnitude = false;            // split: outlier codes are a sign and a magnitude
 

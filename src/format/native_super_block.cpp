@@ -1,7 +1,8 @@
 // Kind "superblock": groups whose scales and offsets are whole multiples of those of 256 columns
-// (methods.md 4.3). in is a multiple of 256 and group_index is false; bits 2, 4 and 5 are not
-// symmetric, 3 and 6 are; group_size is 16 at 2, 3 and 6 bits, else 32. With c = 4 bits a code of a
-// scale at 2 bits, 8 at 6, else 6, and blocks = in / 256,
+// (methods.md 4.3). in is a multiple of 256 and group_index is false; "levels", where it is there,
+// is "iq4_xs" or "iq4_nl" (4 bits, symmetric, groups of 32; iq4_nl: blocks of 32, no scale_codes);
+// bits 2, 4 and 5 are not symmetric, 3 and 6 are; group_size is 16 at 2, 3 and 6 bits, else 32.
+// With c = 4 bits a code of a scale at 2 bits, 8 at 6, else 6, and blocks = in / 256,
 //
 //   NAME.scale_codes    U8 [ceil(out*groups*c/8)]   one stream, row by row; symmetric: code +
 //   2^(c-1) NAME.block_scales   F16 [out, blocks] NAME.offset_codes, NAME.block_offsets the same,
@@ -11,6 +12,7 @@
 //   scale[o, g] = block_scales[o, k] * scale_codes[o, g]
 //   w[o, i] = scale[o, g] * codes[o, i] - block_offsets[o, k] * offset_codes[o, g]
 //   w[o, i] = scale[o, g] * (codes[o, i] - 2^(bits-1))                            symmetric
+//   w[o, i] = scale[o, g] * level[codes[o, i]]                                    with levels
 #include <ATen/ATen.h>
 
 #include "base/error.h"
@@ -20,10 +22,24 @@
 namespace halftone {
 namespace {
 
-void describe(const StoredGrid& /*grid*/, nlohmann::json& /*description*/) {}
+constexpr std::pair<Levels, const char*> kUneven[] = {{Levels::kIq4Xs, "iq4_xs"},
+                                                      {Levels::kIq4Nl, "iq4_nl"}};
+
+void describe(const StoredGrid& grid, nlohmann::json& description) {
+  for (const auto& [levels, name] : kUneven)
+    if (grid.levels == levels) description["levels"] = name;
+}
+
+Levels levels_of(const NativeLinear& described) {
+  if (!described.description.contains("levels")) return Levels::kEven;
+  const std::string found = described.fields().text("levels");
+  for (const auto& [levels, name] : kUneven)
+    if (found == name) return levels;
+  fail("{}: levels: expected iq4_xs or iq4_nl, found {}", described.place, printable(found));
+}
 
 SuperBlockShape shape_of(const NativeLinear& described) {
-  return super_block_shape(described.bits);
+  return super_block_shape(described.bits, levels_of(described));
 }
 
 int64_t bias_of(bool symmetric, int scale_bits) {
@@ -31,14 +47,16 @@ int64_t bias_of(bool symmetric, int scale_bits) {
 }
 
 std::vector<int64_t> blocks_shape(const NativeLinear& described) {
-  return {described.out, described.in / kSuperBlock};
+  return {described.out, described.in / shape_of(described).columns};
 }
 
 void pack(const QuantizedLinear& linear, const StoreNativePart& store) {
-  const int bits = super_block_shape(linear.bits).scale_bits;
   const SuperBlocks& blocks = *linear.blocks;
-  const at::Tensor codes = blocks.scale_codes.to(at::kShort) + bias_of(linear.symmetric, bits);
-  store(".scale_codes", pack_bytes(codes.to(at::kByte), bits));
+  const int bits = super_block_shape(linear.bits, blocks.levels).scale_bits;
+  if (bits > 0) {
+    const at::Tensor codes = blocks.scale_codes.to(at::kShort) + bias_of(linear.symmetric, bits);
+    store(".scale_codes", pack_bytes(codes.to(at::kByte), bits));
+  }
   store(".block_scales", blocks.steps.to(at::kHalf));
   if (linear.symmetric) return;
   store(".offset_codes", pack_bytes(blocks.offset_codes.to(at::kByte), bits));
@@ -49,10 +67,13 @@ void check(const NativeLinear& described, const NativeParts& parts) {
   const SuperBlockShape shape = shape_of(described);
   require(shape.group_size > 0 && described.group_size == shape.group_size &&
               described.symmetric == shape.symmetric && !described.group_index &&
-              described.in % kSuperBlock == 0,
+              described.in % shape.columns == 0,
           "{}: {} bits, groups of {}, {}symmetric, {} columns: no super-blocks", described.place,
           described.bits, described.group_size, described.symmetric ? "" : "a", described.in);
-  check_group_codes(described, parts, ".scale_codes", shape.scale_bits);
+  if (shape.scale_bits > 0)
+    check_group_codes(described, parts, ".scale_codes", shape.scale_bits);
+  else
+    require(!parts.has(".scale_codes"), "'.scale_codes': blocks of one group have none");
   parts.check(".block_scales", {"F16"}, blocks_shape(described));
   if (!shape.symmetric) {
     check_group_codes(described, parts, ".offset_codes", shape.scale_bits);
@@ -71,15 +92,19 @@ void read(const NativeLinear& described, const NativeParts& parts, QuantizedLine
     return parts.load_numbers(part, {"F16"}, blocks_shape(described));
   };
   const int64_t bias = bias_of(shape.symmetric, shape.scale_bits);
-  SuperBlocks blocks{.scale_codes = (codes_of(".scale_codes") - bias).to(at::kChar),
+  SuperBlocks blocks{.scale_codes = {},
                      .offset_codes = {},
                      .steps = numbers_of(".block_scales"),
-                     .offsets = {}};
+                     .offsets = {},
+                     .levels = levels_of(described)};
+  blocks.scale_codes = shape.scale_bits > 0
+                           ? (codes_of(".scale_codes") - bias).to(at::kChar)
+                           : at::ones({described.out, described.groups()}, at::kChar);
   if (!shape.symmetric) {
     blocks.offset_codes = codes_of(".offset_codes").to(at::kChar);
     blocks.offsets = numbers_of(".block_offsets");
   }
-  const int64_t groups = kSuperBlock / shape.group_size;
+  const int64_t groups = shape.columns / shape.group_size;
   linear.scales = blocks.steps.repeat_interleave(groups, 1).mul_(blocks.scale_codes);
   linear.blocks = std::move(blocks);
 }
@@ -89,7 +114,7 @@ void read(const NativeLinear& described, const NativeParts& parts, QuantizedLine
 NativeKind native_super_block_kind() {
   return {.grid = GridKind::kSuperBlock,
           .name = "superblock",
-          .keys = {},
+          .keys = {"levels"},
           .parts = {".scale_codes", ".block_scales", ".offset_codes", ".block_offsets"},
           .describe = describe,
           .pack = pack,

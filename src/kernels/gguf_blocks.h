@@ -11,9 +11,10 @@
 
 namespace halftone {
 
-// What a super-block of 256 weights holds, from Q2_K to Q6_K and from IQ2_XXS to IQ3_S.
+// What a super-block of 256 weights holds, from Q2_K to Q6_K and from IQ2_XXS to IQ4_XS, or a block
+// of 32 of IQ4_NL.
 struct GgufSuperBlock {
-  const uint8_t* codes;                      // (256) from 0 up; of IQ types VectorRule's
+  const uint8_t* codes;                      // (256, 32) from 0 up; of IQ types VectorRule's
   const int8_t *scale_codes, *offset_codes;  // (16 or 8) of its groups; null: the type has none
   uint16_t scale, offset;                    // float16, by their bits
 };

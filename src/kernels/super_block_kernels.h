@@ -9,9 +9,11 @@ namespace halftone {
 // What the blocks of one type hold: groups whose scales, and offsets where it has them, are whole
 // numbers of one float16 scale and one float16 offset.
 //   value = scale * scale_code * code - offset * offset_code
+// or, where levels are given, those of the code in place of the code.
 struct SuperBlockRule {
   int groups = 8, columns = 32;         // of a super-block; of a group
-  int least = 0, top = 15;              // codes
+  int least = 0, top = 15;              // codes; of levels the least and the greatest level
+  const int8_t* levels = nullptr;       // (16) ascending; null: codes are whole numbers
   int least_scale = 0, top_scale = 63;  // codes of scales: 0 .. top, or -n .. n - 1
   int top_offset = 63;                  // codes of offsets; 0: none
   bool search = true;                   // false: scales by the range of each group alone

@@ -75,6 +75,8 @@ struct SuperBlocks {
   at::Tensor scale_codes;     // (out, groups) int8
   at::Tensor offset_codes;    // (out, groups) int8; undefined: symmetric
   at::Tensor steps, offsets;  // (out, in / 256) float32, each exactly a float16; offsets: undefined
+  // Other than even: w = scale * level of the code, symmetric; of kIq4Nl steps are (out, in / 32).
+  Levels levels = Levels::kEven;
 };
 
 // What the codes of a vector grid stand for (methods.md 4.7): a code of four bits is a magnitude of

@@ -144,6 +144,11 @@ void add_grid_keys(std::vector<RecipeKey>& keys) {
        {"joint", BinaryMode::kJoint},
        {"parity", BinaryMode::kParity}},
       [](auto& s) -> auto& { return s.linear.grid.mode; }));
+  keys.push_back(word_key<Levels>(
+      "grid.levels",
+      "superblock: codes are whole numbers, or the 16 levels of IQ4_NL, as IQ4_XS or IQ4_NL",
+      {{"even", Levels::kEven}, {"iq4_xs", Levels::kIq4Xs}, {"iq4_nl", Levels::kIq4Nl}},
+      [](auto& s) -> auto& { return s.linear.grid.levels; }));
   keys.push_back(word_key<Codebook>(
       "grid.codebook", "vector: which points eight or four weights may be", codebook_words(),
       [](auto& s) -> auto& { return s.linear.grid.codebook; }));

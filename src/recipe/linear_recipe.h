@@ -15,6 +15,7 @@ enum class DampingReference { kMean, kMedian };
 enum class TargetParity { kNone, kOrg, kAllw };
 enum class TargetFit { kOriginal, kExpected };
 enum class GridKind { kUniform, kBilevel, kSplit, kBinary, kSuperBlock, kVector };
+enum class Levels { kEven, kIq4Xs, kIq4Nl };
 enum class Codebook { kIq2Xxs, kIq2Xs, kIq2S, kIq3Xxs, kIq3S };
 enum class OutlierCodes { kUniform, kSignMagnitude };
 enum class ClipWeights { kNone, kFactor };
@@ -27,14 +28,19 @@ enum class OrderKind { kNatural, kActivation };
 constexpr int64_t kRowsAtOnce = 16;
 
 // Columns of a super-block, whose groups have whole multiples of one scale (methods.md 4.3), and
-// what its groups are at each width of a code: those of Q2_K .. Q6_K.
+// what its groups are at each width of a code: those of Q2_K .. Q6_K. With the uneven levels of
+// IQ4_XS the same, with those of IQ4_NL blocks of one group.
 constexpr int64_t kSuperBlock = 256;
 struct SuperBlockShape {
-  int64_t group_size = 0;  // 0: there is no such width
-  bool symmetric = false;  // no offsets
-  int scale_bits = 0;      // of a code of a scale, and of an offset
+  int64_t group_size = 0;         // 0: there is no such width
+  bool symmetric = false;         // no offsets
+  int scale_bits = 0;             // of a code of a scale, and of an offset; 0: it is always 1
+  int64_t columns = kSuperBlock;  // of all groups together
 };
-constexpr SuperBlockShape super_block_shape(int bits) {
+constexpr SuperBlockShape super_block_shape(int bits, Levels levels = Levels::kEven) {
+  if (levels != Levels::kEven && bits != 4) return {};
+  if (levels == Levels::kIq4Xs) return {32, true, 6};
+  if (levels == Levels::kIq4Nl) return {32, true, 0, 32};
   switch (bits) {
     case 2:
       return {16, false, 4};
@@ -149,10 +155,11 @@ struct GridOptions {
   int scale_bits = -1;  // significant bits of a scale; -1: by methods.md 4.6; 0: all of float32
   bool float16_scales = false;  // no key: the output format's; else scales have float32's range
   // bilevel: scales and zeros are on grids of their own (methods.md 4.2)
-  int64_t qq_groupsize = 16;  // consecutive rows that share such a grid: 2, 4, 8 or 16
-  int qq_scale_bits = 3;      // bits of a scale's code
-  int qq_zero_bits = 3;       // bits of a zero's code
-  bool round_zero = false;    // zeros are integers; with qq_zero_bits >= bits stored as such
+  int64_t qq_groupsize = 16;      // consecutive rows that share such a grid: 2, 4, 8 or 16
+  int qq_scale_bits = 3;          // bits of a scale's code
+  int qq_zero_bits = 3;           // bits of a zero's code
+  bool round_zero = false;        // zeros are integers; with qq_zero_bits >= bits stored as such
+  Levels levels = Levels::kEven;  // superblock: what codes stand for
   Codebook codebook = Codebook::kIq2Xxs;   // of a vector grid
   BinaryMode mode = BinaryMode::kColumns;  // of a binary grid (quantize/grid/binary.h)
   // split: the outliers of a group have a scale of their own (methods.md 4.5)
@@ -171,6 +178,7 @@ struct GridOptions {
   bool in_super_blocks() const {
     return kind == GridKind::kSuperBlock || kind == GridKind::kVector;
   }
+  SuperBlockShape super_block() const { return super_block_shape(bits, levels); }
   // Zeros are codes of `bits` bits; else fractions, on a second level.
   bool has_integer_zeros() const {
     return kind != GridKind::kBilevel || symmetric || (round_zero && qq_zero_bits >= bits);

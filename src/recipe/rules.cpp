@@ -46,13 +46,14 @@ bool is_bilevel(const Asked& a) {
 struct Blocks {
   int64_t group_size;
   bool symmetric;
+  int64_t columns;
 };
 std::optional<Blocks> blocks_of(const Asked& a) {
   if (a.grid.kind == GridKind::kVector)
-    return Blocks{codebook_shape(a.grid.codebook).group_size, true};
+    return Blocks{codebook_shape(a.grid.codebook).group_size, true, kSuperBlock};
   if (a.grid.kind != GridKind::kSuperBlock) return std::nullopt;
-  const SuperBlockShape shape = super_block_shape(a.grid.bits);
-  return Blocks{shape.group_size, shape.symmetric};
+  const SuperBlockShape shape = a.grid.super_block();
+  return Blocks{shape.group_size, shape.symmetric, shape.columns};
 }
 bool has_target(const Asked& a) {
   return a.target != TargetOptions{};
@@ -235,12 +236,17 @@ const Rule kBilevelRules[] = {
 
 const Rule kSuperBlockRules[] = {
     {[](const Asked& a) {
-       return a.grid.kind != GridKind::kSuperBlock || super_block_shape(a.grid.bits).group_size > 0;
+       return a.grid.kind != GridKind::kSuperBlock || a.grid.super_block().group_size > 0;
      },
      [](const Asked& a) {
-       return fmt::format("grid.bits: expected 2 to 6 with grid.kind = superblock, not {}",
+       return fmt::format("grid.bits: expected {} with grid.kind = superblock, not {}",
+                          a.grid.levels == Levels::kEven ? "2 to 6" : "4 on these levels",
                           a.grid.bits);
      }},
+    {[](const Asked& a) {
+       return a.grid.kind == GridKind::kSuperBlock || a.grid.levels == Levels::kEven;
+     },
+     "grid.levels: other than even needs grid.kind = superblock"},
     {[](const Asked& a) {
        return a.grid.kind != GridKind::kVector ||
               codebook_shape(a.grid.codebook).bits == a.grid.bits;
@@ -259,10 +265,10 @@ const Rule kSuperBlockRules[] = {
      [](const Asked& a) {
        return fmt::format("grid.symmetric: expected {} for this grid", !a.grid.symmetric);
      }},
-    {[](const Asked& a) { return !blocks_of(a) || a.columns % kSuperBlock == 0; },
+    {[](const Asked& a) { return !blocks_of(a) || a.columns % blocks_of(a)->columns == 0; },
      [](const Asked& a) {
        return fmt::format("grid.kind: super-blocks need a multiple of {} input columns, not {}",
-                          kSuperBlock, a.columns);
+                          blocks_of(a)->columns, a.columns);
      }},
     {[](const Asked& a) { return !blocks_of(a) || a.outliers.kind == OutlierKind::kNone; },
      "outliers.kind: expected none beside super-blocks"},

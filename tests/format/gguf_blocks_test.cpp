@@ -81,9 +81,19 @@ TEST(GgufGridBlocks, HoldScalesOfEitherSign) {
 }
 
 TEST(GgufGridBlocks, HoldSuperBlocksExactly) {
-  for (const auto& [name, bits] :
-       {std::pair{"Q2_K", 2}, {"Q3_K", 3}, {"Q4_K", 4}, {"Q5_K", 5}, {"Q6_K", 6}}) {
-    const QuantizedLinear linear = testing::make_super_blocks(bits, 3, 512);
+  struct Case {
+    const char* name;
+    int bits;
+    Levels levels = Levels::kEven;
+  };
+  for (const auto& [name, bits, levels] : {Case{"Q2_K", 2},
+                                           {"Q3_K", 3},
+                                           {"Q4_K", 4},
+                                           {"Q5_K", 5},
+                                           {"Q6_K", 6},
+                                           {"IQ4_XS", 4, Levels::kIq4Xs},
+                                           {"IQ4_NL", 4, Levels::kIq4Nl}}) {
+    const QuantizedLinear linear = testing::make_super_blocks(bits, 3, 512, levels);
     check_linear(linear);
     const LinearPlan plan = plan_of("a", linear);
     EXPECT_EQ(gguf_grid_refusal(plan), "");

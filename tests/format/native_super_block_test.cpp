@@ -16,13 +16,17 @@ using testing::SourceModel;
 using testing::TemporaryFolder;
 using testing::write_native;
 
-constexpr int kWidths[] = {2, 3, 4, 5, 6};
+struct Width {
+  int bits;
+  Levels levels = Levels::kEven;
+};
+constexpr Width kWidths[] = {{2}, {3}, {4}, {5}, {6}, {4, Levels::kIq4Xs}, {4, Levels::kIq4Nl}};
 
 TEST(NativeSuperBlock, WhatIsWrittenIsReadBackBitForBit) {
-  for (const int bits : kWidths) {
+  for (const auto& [bits, levels] : kWidths) {
     SCOPED_TRACE(bits);
     TemporaryFolder folder;
-    const QuantizedLinear linear = make_super_blocks(bits, 5, 768);
+    const QuantizedLinear linear = make_super_blocks(bits, 5, 768, levels);
     write_native(folder / "m", linear);
     const QuantizedLinear read = open_model(folder / "m")->read_linear("a");
     EXPECT_EQ(read.kind(), GridKind::kSuperBlock);
@@ -30,6 +34,7 @@ TEST(NativeSuperBlock, WhatIsWrittenIsReadBackBitForBit) {
     EXPECT_TRUE(read.scales.equal(linear.scales));
     EXPECT_TRUE(read.blocks->scale_codes.equal(linear.blocks->scale_codes));
     EXPECT_TRUE(read.blocks->steps.equal(linear.blocks->steps));
+    EXPECT_EQ(read.blocks->levels, levels);
     EXPECT_EQ(read.blocks->offsets.defined(), !linear.symmetric);
     EXPECT_TRUE(dequantize(read).equal(dequantize(linear)));
     EXPECT_TRUE(dequantize_rows(read, 2, 2).equal(dequantize(linear).narrow(0, 2, 2)));
@@ -105,12 +110,29 @@ TEST(NativeSuperBlockHostile, EveryImpossibleDescriptionIsAnError) {
       {"symmetric", {true, 1}},
       {"group_index", {true, 0}},
       {"outliers", {true}},
+      {"levels", {"even", "iq4_xs", "iq4_nl", 4, nullptr}},
       {"run_size", {16}}};
   for (const auto& [key, hostile] : values)
     for (const nlohmann::json& value : hostile) {
       SCOPED_TRACE(key + " = " + value.dump());
       EXPECT_NE(error_with(4, [&](NativeFolder& parts) { parts.description[key] = value; }), "");
     }
+}
+
+TEST(NativeSuperBlockHostile, BlocksOfOneGroupHaveNoCodesOfScales) {
+  const QuantizedLinear linear = make_super_blocks(4, 4, 512, Levels::kIq4Nl);
+  EXPECT_EQ(native_error(linear, [](NativeFolder&) {}), "");
+  EXPECT_NE(native_error(linear,
+                         [](NativeFolder& parts) {
+                           parts.tensors["a.scale_codes"] = at::zeros({16}, at::kByte);
+                         })
+                .find("blocks of one group have none"),
+            std::string::npos);
+  for (const char* levels : {"iq4_xs", "iq4", ""})
+    EXPECT_NE(
+        native_error(linear, [&](NativeFolder& parts) { parts.description["levels"] = levels; }),
+        "")
+        << levels;
 }
 
 TEST(NativeSuperBlockHostile, EveryTensorMustBeThereInItsTypeAndShape) {

@@ -128,10 +128,11 @@ inline QuantizedLinear make_linear(const LinearCase& options, uint64_t seed = 1)
 }
 
 // Super-blocks of any numbers that a file may hold.
-inline QuantizedLinear make_super_blocks(int bits, int64_t out, int64_t in, uint64_t seed = 1) {
+inline QuantizedLinear make_super_blocks(int bits, int64_t out, int64_t in,
+                                         Levels levels = Levels::kEven, uint64_t seed = 1) {
   Random random(seed);
-  const SuperBlockShape shape = super_block_shape(bits);
-  const int64_t groups = in / shape.group_size, blocks = in / kSuperBlock;
+  const SuperBlockShape shape = super_block_shape(bits, levels);
+  const int64_t groups = in / shape.group_size, blocks = in / shape.columns;
   const int codes = 1 << shape.scale_bits;
   QuantizedLinear linear;
   linear.bits = bits;
@@ -145,14 +146,16 @@ inline QuantizedLinear make_super_blocks(int bits, int64_t out, int64_t in, uint
   linear.blocks = {.scale_codes = draw(shape.symmetric ? codes / 2 : 0),
                    .offset_codes = {},
                    .steps = random_scales(random, out, blocks, 11),
-                   .offsets = {}};
+                   .offsets = {},
+                   .levels = levels};
+  if (shape.scale_bits == 0) linear.blocks->scale_codes.fill_(1);
   if (!shape.symmetric) {
     linear.blocks->offset_codes = draw(0);
     linear.blocks->offsets = random_scales(random, out, blocks, 11);
   } else {
     linear.blocks->steps.select(0, 0).neg_();
   }
-  linear.scales = linear.blocks->steps.repeat_interleave(kSuperBlock / shape.group_size, 1)
+  linear.scales = linear.blocks->steps.repeat_interleave(shape.columns / shape.group_size, 1)
                       .mul_(linear.blocks->scale_codes);
   return linear;
 }

@@ -12,6 +12,7 @@
 
 #include "golden_tensors.h"
 #include "kernels/gguf_blocks.h"
+#include "kernels/gguf_codebooks.h"
 #include "kernels/lane_kernels.h"
 #include "support/fixtures.h"
 
@@ -44,15 +45,28 @@ constexpr SuperBlockRule kSigned6{.groups = 16,
                                   .top_scale = 127,
                                   .top_offset = 0};
 
+constexpr SuperBlockRule kUneven4{.least = -127,
+                                  .top = 113,
+                                  .levels = kIq4Levels.data(),
+                                  .least_scale = -32,
+                                  .top_scale = 31,
+                                  .top_offset = 0};
+// One of the eight blocks of 32 columns.
+constexpr SuperBlockRule kUnevenAlone{.groups = 1,
+                                      .least = -127,
+                                      .top = 113,
+                                      .levels = kIq4Levels.data(),
+                                      .least_scale = 1,
+                                      .top_scale = 1,
+                                      .top_offset = 0};
+
 struct Named {
   const char* type;
   SuperBlockRule rule;
 };
-const std::vector<Named> kRules = {{"Q2_K", kAffine2},
-                                   {"Q3_K", kSigned3},
-                                   {"Q4_K", kAffine4},
-                                   {"Q5_K", kAffine5},
-                                   {"Q6_K", kSigned6}};
+const std::vector<Named> kRules = {
+    {"Q2_K", kAffine2}, {"Q3_K", kSigned3},   {"Q4_K", kAffine4},      {"Q5_K", kAffine5},
+    {"Q6_K", kSigned6}, {"IQ4_XS", kUneven4}, {"IQ4_NL", kUnevenAlone}};
 
 // Half to even; eleven bits down to 2^-14, steps of 2^-24 below.
 double nearest_float16(double x) {
@@ -105,8 +119,14 @@ class Reference {
   double code(double number, double low, double high) const {
     return std::nearbyint(std::clamp(number, low, high));
   }
+  // The code, or its level.
+  double nearest(double x) const {
+    if (rule_.levels == nullptr) return code(x, rule_.least, rule_.top);
+    return *std::min_element(rule_.levels, rule_.levels + 16,
+                             [&](double a, double b) { return std::abs(a - x) < std::abs(b - x); });
+  }
   double code_of(double w, Grid grid) const {
-    return code((w + grid.offset) * inverse(grid.scale), rule_.least, rule_.top);
+    return nearest((w + grid.offset) * inverse(grid.scale));
   }
   double error_of(int k, double scale, double shift) const {
     double sum = 0;
@@ -164,8 +184,9 @@ class Reference {
     each(k, [&](double w, double) { extreme = std::abs(w) > std::abs(extreme) ? w : extreme; });
     std::vector<Grid> grids = {{extreme / rule_.least, 0}};
     for (int i = 0; i < 19; ++i) {
-      const double per_step = (rule_.least - 0.1 * (i - 9)) * inverse(extreme);
-      const Sums s = sums(k, [&](double w) { return code(w * per_step, rule_.least, rule_.top); });
+      const double step_of_search = rule_.levels == nullptr ? 0.1 : 1.6;
+      const double per_step = (rule_.least - step_of_search * (i - 9)) * inverse(extreme);
+      const Sums s = sums(k, [&](double w) { return nearest(w * per_step); });
       grids.push_back({ratio(s.wq, s.qq), 0});
     }
     return best_of(k, grids);
@@ -321,13 +342,17 @@ TEST(SuperBlockKernels, FindWhatPlainLoopsInDoublePrecisionFind) {
     }
 }
 
+int64_t width_of(const SuperBlockRule& rule) {
+  return int64_t{rule.groups} * rule.columns;
+}
+
 // The weighted error of what `found` says of a lane.
 template <class T>
 double error_of(const SuperBlockRule& rule, const Found& found, const std::vector<T>& tile,
                 const std::vector<T>& importance, int64_t lane) {
   const LaneKernels<double> kernels = lane_kernels<double>();
   double sum = 0;
-  for (int64_t column = 0; column < 256; ++column) {
+  for (int64_t column = 0; column < width_of(rule); ++column) {
     const int64_t group = column / rule.columns;
     double w[kLanes], scale[kLanes], offset[kLanes], value[kLanes];
     uint8_t codes[kLanes];
@@ -375,12 +400,26 @@ TEST(SuperBlockKernels, RoundToTheNearestValueOfTheGroup) {
   }
 }
 
-// Sixteen rows in lanes, from (rows, 512): block `block` of rows 0 .. 7, twice.
-std::vector<float> tile_of(const std::vector<float>& rows, int64_t block) {
-  std::vector<float> tile(256 * kLanes);
-  for (int64_t column = 0; column < 256; ++column)
+TEST(SuperBlockKernels, RoundToTheNearestLevel) {
+  const double w[kLanes] = {-300, -127, -115.5, -115.4, -4.5, -4.4, 0, 7, 7.1, 101, 101.1, 500};
+  const double scale[kLanes] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, offset[kLanes] = {};
+  double value[kLanes];
+  uint8_t codes[kLanes];
+  for (const InstructionSet set : available_instruction_sets()) {
+    lane_kernels<double>(set).super_block.round(kUneven4, w, scale, offset, codes, value);
+    EXPECT_EQ(std::vector<double>(value, value + 12),
+              (std::vector<double>{-127, -127, -127, -104, -10, 1, 1, 1, 13, 89, 113, 113}));
+    EXPECT_EQ(std::vector<int>(codes, codes + 12),
+              (std::vector<int>{0, 0, 0, 1, 7, 8, 8, 8, 9, 14, 15, 15}));
+  }
+}
+
+// Sixteen rows in lanes, from (rows, 512): `width` columns from `first` on of rows 0 .. 7, twice.
+std::vector<float> tile_of(const std::vector<float>& rows, int64_t first, int64_t width) {
+  std::vector<float> tile(width * kLanes);
+  for (int64_t column = 0; column < width; ++column)
     for (int64_t lane = 0; lane < kLanes; ++lane)
-      tile[column * kLanes + lane] = rows[(lane % 8) * 512 + block * 256 + column];
+      tile[column * kLanes + lane] = rows[(lane % 8) * 512 + first + column];
   return tile;
 }
 
@@ -397,17 +436,18 @@ TEST(GoldenSuperBlocks, LeaveNoMoreErrorThanTheStockQuantizersBlocks) {
       const auto& bytes = golden.at(weighted ? "quant_c_importance" : "quant_c").bytes;
       std::vector<float> stock(weights.size());
       const GgufType& stored = *find_gguf_type(std::string_view(type));
-      stored.decode(16, bytes.data(), stock.data());
+      stored.decode(8 * 512 / stored.block_length, bytes.data(), stock.data());
       double ours = 0, theirs = 0;
-      for (int64_t block = 0; block < 2; ++block) {
-        const std::vector<float> own(importance.begin() + block * 256,
-                                     importance.begin() + (block + 1) * 256);
-        const std::vector<float> tile = tile_of(weights, block);
+      const int64_t width = width_of(rule);
+      for (int64_t first = 0; first < 512; first += width) {
+        const std::vector<float> own(importance.begin() + first,
+                                     importance.begin() + first + width);
+        const std::vector<float> tile = tile_of(weights, first, width);
         const Found found = fit<float>(best_instruction_set(), rule, tile, own);
         for (int64_t row = 0; row < 8; ++row) {
           ours += error_of(rule, found, tile, own, row);
-          for (int64_t j = 0; j < 256; ++j) {
-            const size_t at = row * 512 + block * 256 + j;
+          for (int64_t j = 0; j < width; ++j) {
+            const size_t at = row * 512 + first + j;
             theirs += own[j] * std::pow(double{stock[at]} - weights[at], 2);
           }
         }

@@ -68,15 +68,12 @@ std::string type_of(const Recipe& recipe, const LinearSlot& linear) {
   return std::string(gguf_type_of(plan)->name);
 }
 
-// "blk.3.attn_v.weight" -> what llama.cpp gives it; Q4_0 stands in for IQ4_NL, which has no grid
-// here.
+// "blk.3.attn_v.weight" -> what llama.cpp gives it.
 std::string expected_type(const json& types, const std::string& gguf) {
   const bool in_block = gguf.starts_with("blk.");
   const size_t first = in_block ? gguf.find('.', 4) + 1 : 0;
   const json& found = types.at(gguf.substr(first, gguf.rfind('.') - first));
-  const std::string type =
-      (found.is_array() ? found.at(std::stoul(gguf.substr(4))) : found).get<std::string>();
-  return type == "IQ4_NL" ? "Q4_0" : type;
+  return (found.is_array() ? found.at(std::stoul(gguf.substr(4))) : found).get<std::string>();
 }
 
 TEST(GgufMix, GivesEveryLinearTheTypeOfTheStockQuantizer) {

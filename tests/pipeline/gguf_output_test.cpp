@@ -152,7 +152,7 @@ TEST_P(GoldenGgufTypes, AreReadBackAndResumedToTheSameBytes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(OfSuperBlocks, GoldenGgufTypes,
-                         ::testing::Values("Q2_K", "Q3_K", "IQ2_XXS", "IQ3_S"));
+                         ::testing::Values("Q2_K", "Q3_K", "IQ2_XXS", "IQ3_S", "IQ4_XS", "IQ4_NL"));
 
 using GoldenGgufMix = GoldenGgufTypes;
 

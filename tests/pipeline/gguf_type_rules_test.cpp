@@ -59,7 +59,8 @@ TEST(GgufTypeRules, TheSettingsOfATypeAreAGridThatItHolds) {
 }
 
 TEST(GgufTypeRules, EveryLinearGetsTheTypeWhereItsRowsAllowIt) {
-  for (const char* type : {"Q4_0", "Q8_0", "Q4_K", "Q6_K", "IQ2_XXS", "IQ3_S"}) {
+  for (const char* type :
+       {"Q4_0", "Q8_0", "Q4_K", "Q6_K", "IQ2_XXS", "IQ3_S", "IQ4_XS", "IQ4_NL"}) {
     const TypedRecipe typed = with_gguf_type({}, type, linears(512));
     EXPECT_EQ(typed.note, "");
     EXPECT_TRUE(typed.recipe.rules.empty());
@@ -73,7 +74,8 @@ TEST(GgufTypeRules, OthersGetTheStockQuantizersSubstituteInOneRuleAName) {
                                      {"Q4_K", "Q5_0"},
                                      {"Q5_K", "Q5_1"},
                                      {"Q6_K", "Q8_0"},
-                                     {"IQ2_XS", "Q4_0"}}) {
+                                     {"IQ2_XS", "IQ4_NL"},
+                                     {"IQ4_XS", "IQ4_NL"}}) {
     const TypedRecipe typed = with_gguf_type({}, asked, linears());
     ASSERT_EQ(typed.recipe.rules.size(), 1U);
     EXPECT_EQ(typed.recipe.rules.front().match, "*.self_attn.q_proj");

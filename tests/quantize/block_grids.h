@@ -5,15 +5,16 @@
 
 namespace halftone::testing {
 
-inline LinearRecipe super_blocks(int bits) {
-  const SuperBlockShape shape = super_block_shape(bits);
+inline LinearRecipe super_blocks(int bits, Levels levels = Levels::kEven) {
+  const SuperBlockShape shape = super_block_shape(bits, levels);
   LinearRecipe recipe;
   recipe.grid = {.kind = GridKind::kSuperBlock,
                  .bits = bits,
                  .group_size = shape.group_size,
                  .symmetric = shape.symmetric,
                  .clip_search = true,
-                 .clip_weights = ClipWeights::kFactor};
+                 .clip_weights = ClipWeights::kFactor,
+                 .levels = levels};
   return recipe;
 }
 

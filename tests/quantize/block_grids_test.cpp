@@ -11,6 +11,7 @@ constexpr double kClose = 1e-4;  // relative, of sums with values in float32
 
 std::string name_of(const LinearRecipe& recipe) {
   const GridOptions& grid = recipe.grid;
+  if (grid.levels != Levels::kEven) return grid.levels == Levels::kIq4Xs ? "iq4_xs" : "iq4_nl";
   return grid.kind == GridKind::kVector ? std::string(codebook_shape(grid.codebook).word)
                                         : "q" + std::to_string(grid.bits) + "_k";
 }
@@ -25,6 +26,8 @@ void PrintTo(const Case& one, std::ostream* out) {
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const int bits : {2, 3, 4, 5, 6}) all.push_back({super_blocks(bits)});
+  for (const Levels levels : {Levels::kIq4Xs, Levels::kIq4Nl})
+    all.push_back({super_blocks(4, levels)});
   for (const Codebook codebook : kCodebooks) all.push_back({vectors(codebook)});
   return all;
 }

@@ -6,15 +6,26 @@
 namespace halftone::testing {
 namespace {
 
-class SuperBlocksOf : public ::testing::TestWithParam<int> {};
+struct Width {
+  int bits;
+  Levels levels = Levels::kEven;
+};
+void PrintTo(const Width& width, std::ostream* out) {
+  *out << width.bits << (width.levels == Levels::kEven ? "" : " uneven");
+}
+
+class SuperBlocksOf : public ::testing::TestWithParam<Width> {
+ protected:
+  static LinearRecipe recipe() {
+    return to_nearest(super_blocks(GetParam().bits, GetParam().levels));
+  }
+};
 
 TEST_P(SuperBlocksOf, NoCodeIsNearerThanTheOneChosen) {
   const Layer layer = random_layer(17, 256);
-  const QuantizedLinear linear = LinearSolver({}, to_nearest(super_blocks(GetParam())), 1)
-                                     .quantize(layer.weight32())
-                                     .quantized;
+  const QuantizedLinear linear = LinearSolver({}, recipe(), 1).quantize(layer.weight32()).quantized;
   const at::Tensor chosen = (dequantize(linear) - layer.weight32()).abs();
-  for (int code = 0; code < 1 << GetParam(); ++code) {
+  for (int code = 0; code < 1 << GetParam().bits; ++code) {
     QuantizedLinear other = linear;
     other.codes = at::full_like(linear.codes, code);
     const at::Tensor error = (dequantize(other) - layer.weight32()).abs();
@@ -28,8 +39,7 @@ TEST_P(SuperBlocksOf, DegenerateWeightsAreFinite) {
   weight.select(0, 2).fill_(-0.25);
   weight[3][200] = 100;
   weight.select(0, 4).fill_(1e-12);
-  const LinearOutcome outcome =
-      LinearSolver({}, to_nearest(super_blocks(GetParam())), 1).quantize(weight);
+  const LinearOutcome outcome = LinearSolver({}, recipe(), 1).quantize(weight);
   const at::Tensor values = dequantize(outcome.quantized);
   EXPECT_TRUE(values.isfinite().all().item<bool>());
   EXPECT_TRUE(values.select(0, 0).eq(0).all().item<bool>());
@@ -39,7 +49,9 @@ TEST_P(SuperBlocksOf, DegenerateWeightsAreFinite) {
   EXPECT_NE(outcome.fallback.find("too small for float16"), std::string::npos);
 }
 
-INSTANTIATE_TEST_SUITE_P(AllWidths, SuperBlocksOf, ::testing::Values(2, 3, 4, 5, 6));
+INSTANTIATE_TEST_SUITE_P(AllWidths, SuperBlocksOf,
+                         ::testing::Values(Width{2}, Width{3}, Width{4}, Width{5}, Width{6},
+                                           Width{4, Levels::kIq4Xs}, Width{4, Levels::kIq4Nl}));
 
 }  // namespace
 }  // namespace halftone::testing

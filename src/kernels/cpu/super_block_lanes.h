@@ -24,6 +24,8 @@ struct SuperBlockLanes {
   static constexpr int kShares = 5, kRangeSteps = 10, kSignedSteps = 19, kBlockSteps = 9,
                        kDescents = 3;
   static constexpr T kFarthest = 16;
+  static constexpr int kLevels = 16;
+  static constexpr double kStepOfLevels = 1.6;  // of 127: as wide a search as that of 8 by 0.1
 
   struct Grid {  // of a group: value = scale * code - offset
     Reals scale, offset;
@@ -79,9 +81,27 @@ struct SuperBlockLanes {
     return V::select(x < 0, -half, half);
   }
 
+  // What the nearest code stands for: the code itself, or its level.
+  static Reals nearest(const SuperBlockRule& rule, Reals x) {
+    if (rule.levels == nullptr)
+      return V::rint(clamp(x, static_cast<T>(rule.least), static_cast<T>(rule.top)));
+    Reals level = V::all(static_cast<T>(rule.levels[0]));
+    for (int k = 1; k < kLevels; ++k) {
+      const T middle = static_cast<T>(0.5 * (rule.levels[k - 1] + rule.levels[k]));
+      level = V::select(x > middle, V::all(static_cast<T>(rule.levels[k])), level);
+    }
+    return level;
+  }
   static Reals code_of(const SuperBlockRule& rule, Reals w, Grid grid, Reals inverse_scale) {
-    return V::rint(clamp((w + grid.offset) * inverse_scale, static_cast<T>(rule.least),
-                         static_cast<T>(rule.top)));
+    return nearest(rule, (w + grid.offset) * inverse_scale);
+  }
+  // From 0 up.
+  static Reals stored(const SuperBlockRule& rule, Reals code) {
+    if (rule.levels == nullptr) return code - static_cast<T>(rule.least);
+    Reals index{};
+    for (int k = 1; k < kLevels; ++k)
+      index = V::select(code >= static_cast<T>(rule.levels[k]), V::all(static_cast<T>(k)), index);
+    return index;
   }
 
   static Reals error_of(const SuperBlockRule& rule, const Group& group, Grid grid) {
@@ -172,18 +192,18 @@ struct SuperBlockLanes {
       extreme = V::select(V::magnitude(w) > V::magnitude(extreme), w, extreme);
     }
     const T most = static_cast<T>(rule.least);  // below 0
+    const double apart = rule.levels == nullptr ? 0.1 : kStepOfLevels;
     Grid best{extreme / most, Reals{}};
     if (!rule.search) return best;
     const Reals inverse_extreme = inverse(extreme);
     Reals least = error_of(rule, group, best);
     for (int step = 0; step < kSignedSteps; ++step) {
       const Reals per_step =
-          (most - static_cast<T>(0.1 * (step - kSignedSteps / 2))) * inverse_extreme;
+          (most - static_cast<T>(apart * (step - kSignedSteps / 2))) * inverse_extreme;
       Sums sums;
       for (int column = 0; column < group.columns; ++column) {
         const Reals w = group.weights(column);
-        sums.add(group.importance[column],
-                 V::rint(clamp(w * per_step, most, static_cast<T>(rule.top))), w);
+        sums.add(group.importance[column], nearest(rule, w * per_step), w);
       }
       keep_better(rule, group, {ratio(sums.wq, sums.qq), Reals{}}, best, least);
     }
@@ -339,7 +359,7 @@ struct SuperBlockLanes {
       const Grid grid{V::load(scales + lane), V::load(offsets + lane)};
       const Reals code = code_of(rule, V::load(weights + lane), grid, inverse(grid.scale));
       V::store(values + lane, code * grid.scale - grid.offset);
-      V::store_bytes(codes + lane, code - static_cast<T>(rule.least));
+      V::store_bytes(codes + lane, stored(rule, code));
     }
   }
 

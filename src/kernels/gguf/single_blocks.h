@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/gguf/numbers.h"
+#include "kernels/gguf_blocks.h"
 #include "kernels/gguf_codebooks.h"
 
 namespace halftone::gguf {
@@ -17,6 +18,11 @@ inline void decode_halves(const uint8_t* from, float* to, Value value) {
     to[j] = value(from[j] & 15);
     to[j + kHalf] = value(from[j] >> 4);
   }
+}
+
+// The way back, of 32 codes.
+inline void pack_halves(const uint8_t* codes, uint8_t* to) {
+  for (int j = 0; j < 16; ++j) to[j] = static_cast<uint8_t>(codes[j] | codes[j + 16] << 4);
 }
 
 // What a block of 32 is rounded to nearest by, as ggml does it: its scale is rounded to float16
@@ -173,6 +179,10 @@ struct Iq4Nl {
   static void decode(const uint8_t* from, float* to) {
     const float d = float16_at(from);
     decode_halves<32>(from + 2, to, [=](int q) { return d * kIq4Levels[static_cast<size_t>(q)]; });
+  }
+  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+    store(to, from.scale);
+    pack_halves(from.codes, to + 2);
   }
 };
 

@@ -191,6 +191,17 @@ struct Iq4Xs {
                         [=](int q) { return scale * kIq4Levels[static_cast<size_t>(q)]; });
     }
   }
+  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+    unsigned high = 0;
+    for (int group = 0; group < 8; ++group) {
+      const unsigned scale = static_cast<unsigned>(from.scale_codes[group] + 32);
+      put_bits(to[4 + group / 2], 4 * (group % 2), static_cast<int>(scale & 15));
+      high |= (scale >> 4) << (2 * group);
+      pack_halves(from.codes + 32 * group, to + 8 + 16 * group);
+    }
+    store(to, from.scale);
+    store(to + 2, static_cast<uint16_t>(high));
+  }
 };
 
 }  // namespace halftone::gguf

@@ -4,8 +4,10 @@
 
 #include <array>
 #include <cassert>
+#include <vector>
 
 #include "base/error.h"
+#include "kernels/gguf_codebooks.h"
 #include "quantize/grid/affine.h"
 #include "quantize/grid/grid_entries.h"
 #include "quantize/run_tensors.h"
@@ -16,13 +18,22 @@ namespace {
 
 constexpr int64_t kMostGroups = 16;
 
+at::Tensor iq4_levels() {  // (16) float32
+  const auto& levels = kIq4Levels;
+  return at::tensor(std::vector<float>(levels.begin(), levels.end()));
+}
+
 int half_of(int bits) {
   return 1 << (bits - 1);
 }
 
+SuperBlockShape shape_of(const QuantizedLinear& linear) {
+  return super_block_shape(linear.bits, linear.blocks->levels);
+}
+
 // (out, blocks) -> (out, groups)
 at::Tensor over_groups(const at::Tensor& x, const QuantizedLinear& linear) {
-  return x.repeat_interleave(kSuperBlock / linear.group_size, 1);
+  return x.repeat_interleave(shape_of(linear).columns / linear.group_size, 1);
 }
 
 at::Tensor products(const at::Tensor& codes, const at::Tensor& steps,
@@ -37,8 +48,14 @@ std::unique_ptr<Grid<T>> make(const GridChoice& choice, const GridContext<T>& co
 
 at::Tensor values(const QuantizedLinear& linear, int64_t begin, int64_t count) {
   const auto rows = [&](const at::Tensor& x) { return x.narrow(0, begin, count); };
-  at::Tensor numbers = rows(linear.codes).to(at::kFloat);
-  if (linear.symmetric) numbers.sub_(half_of(linear.bits));
+  at::Tensor numbers;
+  if (linear.blocks->levels == Levels::kEven) {
+    numbers = rows(linear.codes).to(at::kFloat);
+    if (linear.symmetric) numbers.sub_(half_of(linear.bits));
+  } else {
+    const at::Tensor codes = rows(linear.codes);
+    numbers = iq4_levels().index_select(0, codes.flatten().to(at::kLong)).view(codes.sizes());
+  }
   numbers.mul_(over_columns(rows(linear.scales), linear));
   if (linear.symmetric) return numbers;
   const at::Tensor offsets =
@@ -48,8 +65,9 @@ at::Tensor values(const QuantizedLinear& linear, int64_t begin, int64_t count) {
 
 double bits(const QuantizedLinear& linear) {
   const int numbers = linear.symmetric ? 1 : 2;
-  const int of_group = super_block_shape(linear.bits).scale_bits * numbers;
-  return affine_bits(linear, of_group) + 16.0 * numbers / kSuperBlock;
+  const SuperBlockShape shape = shape_of(linear);
+  return affine_bits(linear, shape.scale_bits * numbers) +
+         16.0 * numbers / static_cast<double>(shape.columns);
 }
 
 void join(const std::vector<QuantizedLinear>& runs, QuantizedLinear& linear) {
@@ -73,18 +91,18 @@ void check_codes(const char* what, const at::Tensor& codes, int low, int high,
 }
 
 void check(const QuantizedLinear& linear) {
-  const SuperBlockShape shape = super_block_shape(linear.bits);
+  const SuperBlockShape shape = shape_of(linear);
   require(shape.group_size == linear.group_size && shape.symmetric == linear.symmetric,
           "super-blocks: {} bits, groups of {}, {}: no type has these", linear.bits,
           linear.group_size, linear.symmetric ? "symmetric" : "asymmetric");
-  require(linear.in() % kSuperBlock == 0, "super-blocks: {} columns are not a multiple of {}",
-          linear.in(), kSuperBlock);
+  require(linear.in() % shape.columns == 0, "super-blocks: {} columns are not a multiple of {}",
+          linear.in(), shape.columns);
   check_scales(linear);
   const SuperBlocks& blocks = *linear.blocks;
   const std::vector<int64_t> groups = linear.scales.sizes().vec();
-  const std::vector<int64_t> of_blocks = {linear.out(), linear.in() / kSuperBlock};
-  const SuperBlockRule rule =
-      super_block_rule({.kind = GridKind::kSuperBlock, .bits = linear.bits});
+  const std::vector<int64_t> of_blocks = {linear.out(), linear.in() / shape.columns};
+  const SuperBlockRule rule = super_block_rule(
+      {.kind = GridKind::kSuperBlock, .bits = linear.bits, .levels = blocks.levels});
   check_codes("codes of scales", blocks.scale_codes, rule.least_scale, rule.top_scale, groups);
   check_tensor("steps", blocks.steps, at::kFloat, of_blocks);
   check_float16("steps", blocks.steps);
@@ -100,10 +118,10 @@ void check(const QuantizedLinear& linear) {
 }  // namespace
 
 SuperBlockRule super_block_rule(const GridOptions& options) {
-  const SuperBlockShape shape = super_block_shape(options.bits);
+  const SuperBlockShape shape = options.super_block();
   assert(shape.group_size > 0);
   const int half = half_of(options.bits), scales = 1 << shape.scale_bits;
-  SuperBlockRule rule{.groups = static_cast<int>(kSuperBlock / shape.group_size),
+  SuperBlockRule rule{.groups = static_cast<int>(shape.columns / shape.group_size),
                       .columns = static_cast<int>(shape.group_size),
                       .least = 0,
                       .top = 2 * half - 1,
@@ -117,12 +135,18 @@ SuperBlockRule super_block_rule(const GridOptions& options) {
   rule.least_scale = -scales / 2;
   rule.top_scale = scales / 2 - 1;
   rule.top_offset = 0;
+  if (options.levels == Levels::kEven) return rule;
+  rule.levels = kIq4Levels.data();
+  rule.least = kIq4Levels.front();
+  rule.top = kIq4Levels.back();
+  if (shape.scale_bits == 0) rule.least_scale = rule.top_scale = 1;
   return rule;
 }
 
 template <class T>
 SuperBlockGrid<T>::SuperBlockGrid(const GridChoice& choice, const GridContext<T>& context)
     : rule_(super_block_rule(choice.grid)),
+      levels_(choice.grid.levels),
       kernels_(context.kernels.super_block),
       rows_(context.rows) {
   rule_.search = rule_.search && choice.thorough;
@@ -140,7 +164,7 @@ SuperBlockGrid<T>::SuperBlockGrid(const GridChoice& choice, const GridContext<T>
 template <class T>
 void SuperBlockGrid<T>::fit(Place at, [[maybe_unused]] int64_t columns, const T* tile,
                             const T* importance) {
-  assert(columns == kSuperBlock && at.group % rule_.groups == 0);
+  assert(columns == fit_columns() && at.group % rule_.groups == 0);
   std::array<T, kMostGroups * kLanes> scale_codes{}, offset_codes{};
   std::array<T, kLanes> step{}, offset{};
   kernels_.fit(rule_, tile, importance,
@@ -177,13 +201,14 @@ void SuperBlockGrid<T>::store(QuantizedLinear& linear) const {
   SuperBlocks blocks{.scale_codes = in_rows(scale_codes_, at::kChar),
                      .offset_codes = {},
                      .steps = in_rows(steps_, at::kFloat),
-                     .offsets = {}};
+                     .offsets = {},
+                     .levels = levels_};
   if (!linear.symmetric) {
     blocks.offset_codes = in_rows(offset_codes_, at::kChar);
     blocks.offsets = in_rows(offset_steps_, at::kFloat);
   }
-  linear.scales = products(blocks.scale_codes, blocks.steps, linear);
   linear.blocks = std::move(blocks);
+  linear.scales = products(linear.blocks->scale_codes, linear.blocks->steps, linear);
 }
 
 template class SuperBlockGrid<float>;
