@@ -21,11 +21,17 @@ struct SuperBlockLanes {
   using Reals = typename V::Reals;
   using Integers = typename V::Integers;
 
-  static constexpr int kShares = 5, kRangeSteps = 10, kSignedSteps = 19, kBlockSteps = 9,
-                       kDescents = 3;
+  static constexpr int kShares = 5, kRangeSteps = 10, kSignedSteps = 19, kDescents = 3;
   static constexpr T kFarthest = 16;
   static constexpr int kLevels = 16;
   static constexpr double kStepOfLevels = 1.6;  // of 127: as wide a search as that of 8 by 0.1
+
+  // What is tried around the code of the greatest number: so many steps to either side.
+  struct Around {
+    int steps;
+    double apart;
+  };
+  static constexpr Around kAround{4, 0.1}, kAroundUneven{16, 0.5};
 
   struct Grid {  // of a group: value = scale * code - offset
     Reals scale, offset;
@@ -191,15 +197,24 @@ struct SuperBlockLanes {
       const Reals w = group.weights(column);
       extreme = V::select(V::magnitude(w) > V::magnitude(extreme), w, extreme);
     }
-    const T most = static_cast<T>(rule.least);  // below 0
-    const double apart = rule.levels == nullptr ? 0.1 : kStepOfLevels;
-    Grid best{extreme / most, Reals{}};
+    Grid best{extreme / static_cast<T>(rule.least), Reals{}};
     if (!rule.search) return best;
     const Reals inverse_extreme = inverse(extreme);
     Reals least = error_of(rule, group, best);
+    try_scales(rule, group, rule.least, inverse_extreme, best, least);
+    // uneven levels are finer on their other side, not only fewer
+    if (rule.levels != nullptr) try_scales(rule, group, rule.top, inverse_extreme, best, least);
+    return best;
+  }
+
+  // Scales that give the greatest weight about this code.
+  static void try_scales(const SuperBlockRule& rule, const Group& group, int code,
+                         Reals inverse_extreme, Grid& best, Reals& least) {
+    const double apart = rule.levels == nullptr ? 0.1 : kStepOfLevels;
     for (int step = 0; step < kSignedSteps; ++step) {
       const Reals per_step =
-          (most - static_cast<T>(apart * (step - kSignedSteps / 2))) * inverse_extreme;
+          (static_cast<T>(code) - static_cast<T>(apart * (step - kSignedSteps / 2))) *
+          inverse_extreme;
       Sums sums;
       for (int column = 0; column < group.columns; ++column) {
         const Reals w = group.weights(column);
@@ -207,14 +222,13 @@ struct SuperBlockLanes {
       }
       keep_better(rule, group, {ratio(sums.wq, sums.qq), Reals{}}, best, least);
     }
-    return best;
   }
 
   // One number whose multiples by codes low .. high come near all of `numbers`, each weighted: the
   // codes are left in `codes`. A few numbers may be beyond the greatest code where others count
   // more.
-  static Reals common_step(int count, const Reals* numbers, const Reals* weights, int low, int high,
-                           Reals* codes) {
+  static Reals common_step(const Around& around, int count, const Reals* numbers,
+                           const Reals* weights, int low, int high, Reals* codes) {
     Reals extreme{};
     for (int i = 0; i < count; ++i)
       extreme = V::select(V::magnitude(numbers[i]) > V::magnitude(extreme), numbers[i], extreme);
@@ -225,9 +239,8 @@ struct SuperBlockLanes {
     const Reals inverse_extreme = inverse(extreme);
     Reals best = extreme / most, greatest{};
     for (T reach = 1; reach <= kFarthest; reach *= 2)
-      for (int i = 0; i < kBlockSteps; ++i) {
-        const Reals per_step =
-            reach * (most + static_cast<T>(0.1 * (i - kBlockSteps / 2))) * inverse_extreme;
+      for (int i = -around.steps; i <= around.steps; ++i) {
+        const Reals per_step = reach * (most + static_cast<T>(around.apart * i)) * inverse_extreme;
         Reals products{}, squares{};
         for (int k = 0; k < count; ++k) {
           const Reals q = code(numbers[k], per_step);
@@ -322,11 +335,12 @@ struct SuperBlockLanes {
       of_offset[k] = sums.one;
     }
     Numbers numbers{};
-    numbers.scale = common_step(rule.groups, scales, of_scale, rule.least_scale, rule.top_scale,
-                                numbers.scale_codes);
+    const Around around = rule.levels == nullptr ? kAround : kAroundUneven;
+    numbers.scale = common_step(around, rule.groups, scales, of_scale, rule.least_scale,
+                                rule.top_scale, numbers.scale_codes);
     if (rule.top_offset > 0)
-      numbers.offset =
-          common_step(rule.groups, offsets, of_offset, 0, rule.top_offset, numbers.offset_codes);
+      numbers.offset = common_step(around, rule.groups, offsets, of_offset, 0, rule.top_offset,
+                                   numbers.offset_codes);
     return numbers;
   }
 
