@@ -290,7 +290,7 @@ TEST(MixtureConfig, LayersAreDenseByTheirStepOrByAList) {
     return all;
   };
   using Flags = std::vector<bool>;
-  EXPECT_EQ(mixtures({}), Flags(6, true));
+  EXPECT_EQ(mixtures(json::object()), Flags(6, true));
   EXPECT_EQ(mixtures({{"decoder_sparse_step", 2}}), (Flags{false, true, false, true, false, true}));
   EXPECT_EQ(mixtures({{"mlp_only_layers", {0, 5}}}), (Flags{false, true, true, true, true, false}));
   EXPECT_EQ(mixtures({{"decoder_sparse_step", 3}, {"mlp_only_layers", {2}}}),
@@ -340,7 +340,7 @@ TEST(MixtureFamily, BiasesAreOfQueriesKeysAndValuesWhereTheyAreAskedFor) {
       count += is_present(linear.bias, config);
     return count;
   };
-  EXPECT_EQ(biased("Qwen2MoeForCausalLM", {}), 3);
+  EXPECT_EQ(biased("Qwen2MoeForCausalLM", json::object()), 3);
   EXPECT_EQ(biased("Qwen2MoeForCausalLM", {{"qkv_bias", false}}), 0);
   EXPECT_EQ(biased("Qwen3MoeForCausalLM", {{"attention_bias", true}}), 4);
   EXPECT_EQ(biased("MixtralForCausalLM", {{"attention_bias", true}, {"mlp_bias", true}}), 0);
