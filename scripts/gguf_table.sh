@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # GGUF files of llama.cpp's own quantizer and ours, the same types and bytes, scored by llama.cpp on the same windows: perplexity, KL
-# divergence to the unquantized file, top-1. Embedding and head stay unquantized in all.
-#   LLAMA_LIBRARY=libllama.so scripts/gguf_table.sh MODEL_FOLDER CALIBRATION TEXT TYPE...
+# divergence to the unquantized file, top-1. Of a TYPE, embedding and head stay unquantized; of mix:NAME they are the mix's.
+#   LLAMA_LIBRARY=libllama.so scripts/gguf_table.sh MODEL_FOLDER CALIBRATION TEXT TYPE|mix:NAME...
 #   HALFTONE=PROGRAM, PYTHON=PROGRAM                 default build/halftone, python3 with numpy, gguf and xllamacpp
 #   SEQUENCES=64 LENGTH=512 WINDOWS=16 KEEP=FOLDER   calibration windows, their length and that of scored ones, how many; where files stay
 # LLAMA_LIBRARY: see tests/crosscheck/llama_stock.py.
@@ -27,16 +27,18 @@ once "$work/plain.gguf" "$halftone" convert "$model" --out "$work/plain.gguf" --
 once "$work/input.imatrix.gguf" "$halftone" imatrix "$model" --out "$work/input.imatrix.gguf" "${measure[@]}"
 once "$work/guided.imatrix.gguf" "$halftone" imatrix "$model" --out "$work/guided.imatrix.gguf" --recipe guided "${measure[@]}"
 files=()
-for type in "$@"; do
+for asked in "$@"; do
+  type=${asked#mix:} as_mix=() option=--type
+  if [[ $asked == mix:* ]]; then as_mix=(--mix) option=--mix; fi
   for importance in input guided; do
-    out="$work/$type.stock-$importance.gguf"
-    once "$out" "$python" tests/crosscheck/llama_stock.py "$work/plain.gguf" "$out" "$type" --library "$LLAMA_LIBRARY" \
+    out="$work/${asked/:/-}.stock-$importance.gguf"
+    once "$out" "$python" tests/crosscheck/llama_stock.py "$work/plain.gguf" "$out" "$type" "${as_mix[@]}" --library "$LLAMA_LIBRARY" \
       --imatrix "$work/$importance.imatrix.gguf"
     files+=("$out")
   done
   for recipe in ${RECIPES:-gptq guided halftone-tied}; do
-    out="$work/$type.$recipe.gguf"
-    once "$out" "$halftone" quantize "$model" --out "$out" --type "$type" --recipe "$recipe" "${measure[@]}"
+    out="$work/${asked/:/-}.$recipe.gguf"
+    once "$out" "$halftone" quantize "$model" --out "$out" "$option" "$type" --recipe "$recipe" "${measure[@]}"
     files+=("$out")
   done
 done

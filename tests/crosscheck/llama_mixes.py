@@ -12,12 +12,8 @@ import os
 import re
 import sys
 
-from llama_stock import Importance, load_library
+from llama_stock import MIXES, Importance, load_library
 
-# llama_ftype, of those whose types all have a grid here
-MIXES = {"Q4_0": 2, "Q8_0": 7, "Q5_0": 8, "Q2_K": 10, "Q3_K_S": 11, "Q3_K_M": 12, "Q3_K_L": 13, "Q4_K_S": 14, "Q4_K_M": 15,
-         "Q5_K_S": 16, "Q5_K_M": 17, "Q6_K": 18, "IQ2_XXS": 19, "IQ2_XS": 20, "Q2_K_S": 21, "IQ3_XS": 22, "IQ3_XXS": 23,
-         "IQ4_NL": 25, "IQ3_S": 26, "IQ3_M": 27, "IQ2_S": 28, "IQ2_M": 29, "IQ4_XS": 30, "Q2_0": 41}
 TENSOR = re.compile(r"\]\s+(?:blk\.(\d+)\.)?([a-z_]+)\.weight .*")
 SIZE = re.compile(r"size = .* -> .* \((\w+)\)")
 

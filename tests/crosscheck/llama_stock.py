@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """llama.cpp's own quantizer.
 
-  llama_stock.py PLAIN.gguf OUT.gguf TYPE --library libllama.so [--imatrix IMATRIX.gguf]
+  llama_stock.py PLAIN.gguf OUT.gguf TYPE [--mix] --library libllama.so [--imatrix IMATRIX.gguf]
 
 Every matrix of a block becomes TYPE (as `llama-quantize --pure`; where rows are no whole blocks, the substitute that it chooses); embedding
-and head stay in the type of PLAIN.gguf. Needs the packages numpy and gguf, and the library: build the target `llama` of the llama.cpp that
+and head stay in the type of PLAIN.gguf. With --mix TYPE names a mix, embedding and head included (`llama-quantize` as it comes). Needs the packages numpy and gguf, and the library: build the target `llama` of the llama.cpp that
 llama-cpp-python 0.3.36 brings in its source distribution, with -DBUILD_SHARED_LIBS=ON.
 """
 import argparse
@@ -19,6 +19,10 @@ from gguf import GGUFReader
 FILE_TYPES = {"Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K": 12, "Q4_K": 15, "Q5_K": 17, "Q6_K": 18,
               "IQ2_XXS": 19, "IQ2_XS": 20, "IQ3_XXS": 23, "IQ4_NL": 25, "IQ3_S": 26, "IQ2_S": 28, "IQ4_XS": 30, "Q2_0": 41}
 F32, F16, BF16 = 0, 1, 30
+# llama_ftype, of mixes whose types all have a grid here
+MIXES = {"Q4_0": 2, "Q8_0": 7, "Q5_0": 8, "Q2_K": 10, "Q3_K_S": 11, "Q3_K_M": 12, "Q3_K_L": 13, "Q4_K_S": 14, "Q4_K_M": 15,
+         "Q5_K_S": 16, "Q5_K_M": 17, "Q6_K": 18, "IQ2_XXS": 19, "IQ2_XS": 20, "Q2_K_S": 21, "IQ3_XS": 22, "IQ3_XXS": 23,
+         "IQ4_NL": 25, "IQ3_S": 26, "IQ3_M": 27, "IQ2_S": 28, "IQ2_M": 29, "IQ4_XS": 30, "Q2_0": 41}
 
 
 class Importance(ctypes.Structure):
@@ -60,15 +64,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("plain")
     parser.add_argument("out")
-    parser.add_argument("type", choices=sorted(FILE_TYPES))
+    parser.add_argument("type", choices=sorted({**FILE_TYPES, **MIXES}))
+    parser.add_argument("--mix", action="store_true")
     parser.add_argument("--library", required=True)
     parser.add_argument("--imatrix")
     options = parser.parse_args()
     plain = {int(t.tensor_type) for t in GGUFReader(options.plain).tensors if t.name == "token_embd.weight"}.pop()
     lib, chosen, kept = load_library(options.library,
                                      lambda level, text: sys.stderr.write(text) if level == 4 else None)
-    chosen.ftype, chosen.pure, chosen.nthread = FILE_TYPES[options.type], True, os.cpu_count()
-    chosen.output_tensor_type = chosen.token_embedding_type = plain
+    chosen.ftype, chosen.pure, chosen.nthread = {**FILE_TYPES, **MIXES}[options.type], not options.mix, os.cpu_count()
+    if not options.mix:
+        chosen.output_tensor_type = chosen.token_embedding_type = plain
     if options.imatrix:
         mean = importance(options.imatrix)
         rows = (Importance * (len(mean) + 1))()
