@@ -12,7 +12,8 @@ namespace halftone {
 namespace {
 
 constexpr int64_t kTokensPerRow = 4096;  // through one block at a time
-constexpr int64_t kTokensPerRound = 1 << 16;
+// Loading every block costs a round a few percent of its work, whatever the model's size.
+constexpr int64_t kTokensPerRound = 1 << 14;
 constexpr int64_t kHiddenBytes = int64_t{1} << 30;  // of a round
 constexpr int64_t kLogitBytes = int64_t{1} << 26;   // of one chunk of positions
 

@@ -104,9 +104,9 @@ TEST(ScoreRequests, RoundsHoldOneGroupAtLeastAndFewEnoughTokens) {
       open_model_at(std::filesystem::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
   const RequestScorer scorer(model, kExecution);
   const RequestGroup small = {{std::vector<TokenId>(1000, 1), {2}}};
-  EXPECT_EQ(scorer.groups_in_round(std::vector<RequestGroup>(100, small)), 65u);  // of 65536 tokens
+  EXPECT_EQ(scorer.groups_in_round(std::vector<RequestGroup>(100, small)), 16u);  // of 16384 tokens
   EXPECT_EQ(scorer.groups_in_round({}), 0u);
-  const RequestGroup large = {{std::vector<TokenId>(70000, 1), {2}}};
+  const RequestGroup large = {{std::vector<TokenId>(20000, 1), {2}}};
   EXPECT_EQ(scorer.groups_in_round(std::vector<RequestGroup>(2, large)), 1u);
 }
 
