@@ -32,6 +32,7 @@ RunReport full_report() {
                                                         .windows_sha256 = "dd",
                                                         .held_out_sequences = 1},
                      .least_scale = 0.5,
+                     .matrix_types = {{"lm_head.weight", "Q6_K"}},
                      .compute = "float32",
                      .products = "two-part",
                      .device = "cpu",
@@ -50,6 +51,7 @@ RunReport full_report() {
                      .fallback = "damping 0.1",
                      .seconds = 0.5,
                      .skipped_sequences = 1,
+                     .tokens = 12,
                      .loss_ratio_to_rtn = 0.75,
                      .labels = "truth",
                      .gate = LinearRow::Gate{.score = 0.5, .closed = true},
@@ -73,11 +75,11 @@ TEST(RunReport, IsThisJson) {
                     "bos": true, "sequences": 8, "length": 256, "seed": 7, "windows_sha256": "dd",
                     "held_out_sequences": 1, "dropped_sequences": 0},
     "least_scale": 0.5, "compute": "float32", "products": "two-part", "device": "cpu",
-    "threads": 2, "seed": 7, "format": "native", "notes": ["one"], "verified": true,
+    "threads": 2, "seed": 7, "matrix_types": {"lm_head.weight": "Q6_K"}, "format": "native", "notes": ["one"], "verified": true,
     "linears": [{"name": "q", "objective": "oac", "loss": 1e-05, "relative_error": 0.25,
                  "weight_divergence": 0.125, "outliers": 0.0, "bits_per_weight": 3.25,
                  "damping": 0.01, "fallback": "damping 0.1", "seconds": 0.5,
-                 "skipped_sequences": 1, "loss_ratio_to_rtn": 0.75, "labels": "truth",
+                 "skipped_sequences": 1, "tokens": 12, "loss_ratio_to_rtn": 0.75, "labels": "truth",
                  "gate_score": 0.5, "gate": "closed",
                  "target": {"chosen": "plain",
                             "held_out_error": {"plain": 0.5, "alpha 1": 1.5}}}],
@@ -89,8 +91,8 @@ TEST(RunReport, LeavesOutWhatThereIsNone) {
   RunReport report;
   report.linears.emplace_back();
   const json plain = report;
-  for (const char* key : {"notes", "verified", "bits_per_weight", "bytes", "caution",
-                          "resumed_linears", "seconds", "peak_rss_bytes"})
+  for (const char* key : {"notes", "verified", "matrix_types", "bits_per_weight", "bytes",
+                          "caution", "resumed_linears", "seconds", "peak_rss_bytes"})
     EXPECT_FALSE(plain.contains(key)) << key;
   for (const char* key : {"calibration", "compute", "products"})
     EXPECT_TRUE(plain.at(key).is_null()) << key;
