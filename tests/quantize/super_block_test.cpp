@@ -45,7 +45,9 @@ TEST_P(SuperBlocksOf, DegenerateWeightsAreFinite) {
   EXPECT_TRUE(values.select(0, 0).eq(0).all().item<bool>());
   EXPECT_NEAR(values[1][0].item<double>(), 0.25, 1e-3);
   EXPECT_NEAR(values[2][0].item<double>(), -0.25, 1e-3);
-  EXPECT_NEAR(values[3][200].item<double>(), 100, 0.1);
+  // 0 is no uneven level: the zeros beside this one pull at their scale
+  const bool even = GetParam().levels == Levels::kEven;
+  EXPECT_NEAR(values[3][200].item<double>(), 100, even ? 0.1 : 0.5);
   EXPECT_NE(outcome.fallback.find("too small for float16"), std::string::npos);
 }
 

@@ -378,6 +378,7 @@ signed_scale = false
 zero_min = 0
 scale_bits = -1
 mode = "columns"
+levels = "even"
 codebook = "iq2_xxs"
 outlier_codes = "uniform"
 qq_groupsize = 16
