@@ -98,6 +98,7 @@ TEST_P(GoldenMixtureRun, OnlineRotationIsRefusedWithTheReason) {
 }
 
 TEST_P(GoldenMixtureRun, EveryRecipeRuns) {
+  if (GetParam().name != std::string("qwen2_moe")) return;  // which has a shared expert as well
   for (const auto& [name, toml] : builtin_recipes()) {
     QuantizeRequest one = request(folder_ / name, name, name.ends_with("billm") ? 1 : 3);
     one.sequences = 5;

@@ -68,7 +68,10 @@ TEST_P(GoldenZooRun, GradientsReachEveryLinear) {
   guided.sequences = 4;
   const json report = testing::run(guided);
   EXPECT_EQ(report["verified"], true);
-  for (const json& linear : report["linears"]) EXPECT_EQ(linear["fallback"], "") << linear["name"];
+  for (const json& linear : report["linears"]) {
+    if (linear.value("tokens", 1) == 0) continue;  // of an expert
+    EXPECT_EQ(linear["fallback"], "") << linear["name"];
+  }
 }
 
 TEST_P(GoldenZooRun, RotationIsRefusedWithTheReasonOrKeepsTheLogits) {
