@@ -47,9 +47,11 @@ double logit_change(std::shared_ptr<const WeightSource> source, at::ScalarType d
   return ((before - after).norm() / before.norm()).item<double>();
 }
 
-void expect_same_function(const fs::path& folder) {
+// turns_online: its down projections can read rotated inputs, which experts' do not
+void expect_same_function(const fs::path& folder, bool turns_online = true) {
   const auto checkpoint = std::make_shared<const Checkpoint>(folder);
   for (const bool online : {false, true}) {
+    if (online && !turns_online) continue;
     EXPECT_LT(logit_change(checkpoint, at::kDouble, online), kFloat64Logits);
     EXPECT_LT(logit_change(checkpoint, at::kFloat, online), kFloat32Logits);
   }
@@ -74,7 +76,7 @@ class GoldenZooRotation : public ::testing::TestWithParam<testing::ZooModel> {};
 TEST_P(GoldenZooRotation, KeepsTheLogitsOrIsRefusedWithTheReason) {
   HALFTONE_REQUIRE_SHARED("models/zoo");
   const fs::path folder = GetParam().folder();
-  if (GetParam().rotates) return expect_same_function(folder);
+  if (GetParam().rotates) return expect_same_function(folder, !GetParam().mixture);
   const auto checkpoint = std::make_shared<const Checkpoint>(folder);
   const Model model(checkpoint);
   ASSERT_NE(model.family().unrotatable, nullptr);
