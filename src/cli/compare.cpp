@@ -24,6 +24,7 @@ struct Options {
   std::vector<std::string> models;
   std::string text, json;
   int64_t length = 0, windows = 0;
+  Protocol protocol = Protocol::kPaper;
   ExecutionOptions execution;
 };
 
@@ -32,6 +33,7 @@ EvaluateRequest make_request(const Options& options) {
   request.text = options.text;
   request.length = options.length;
   request.windows = options.windows;
+  request.protocol = options.protocol;
   request.device = options.execution.device;
   request.compute = options.execution.compute;
   request.threads = options.execution.threads;
@@ -64,6 +66,7 @@ void add_compare(CLI::App& program, Action& action) {
   add_text(command, options->text);
   add_length(command, options->length);
   add_windows(command, options->windows);
+  add_protocol(command, options->protocol);
   add_execution_options(command, options->execution);
   add_target(command, {"--json", "a list of evaluations as JSON; - is stdout"}, options->json);
   command.footer(kFooter);

@@ -14,6 +14,7 @@
 #include "cli/task_options.h"
 #include "cli/text_target.h"
 #include "pipeline/evaluate_model.h"
+#include "pipeline/output_place.h"
 #include "report/evaluation_report.h"
 #include "report/gate.h"
 
@@ -31,6 +32,8 @@ struct Options {
   std::string model, text, reference, json;
   std::optional<std::string> gate;
   int64_t length = 0, windows = 0;
+  Protocol protocol = Protocol::kPaper;
+  std::string save_base;
   TaskOptions tasks;
   ExecutionOptions execution;
 };
@@ -41,7 +44,8 @@ bool begins_with_one_of(const std::string& metric, std::initializer_list<const c
 }
 
 bool is_of_text(const std::string& metric) {
-  return begins_with_one_of(metric, {"perplexity.", "reference_perplexity.", "kl.", "top1."});
+  return begins_with_one_of(metric,
+                            {"perplexity.", "reference_perplexity.", "kl.", "top1.", "llama."});
 }
 
 bool is_of_tasks(const std::string& metric) {
@@ -49,7 +53,7 @@ bool is_of_tasks(const std::string& metric) {
 }
 
 bool needs_reference(const std::string& metric) {
-  if (begins_with_one_of(metric, {"kl.", "top1.", "reference_perplexity."})) return true;
+  if (begins_with_one_of(metric, {"kl.", "top1.", "reference_perplexity.", "llama."})) return true;
   return is_of_tasks(metric) &&
          (metric.find(".flips.") != metric.npos || metric.find(".reference") != metric.npos);
 }
@@ -60,16 +64,31 @@ std::vector<Gate> gates_of(const Options& options) {
   for (const Gate& gate : gates)
     for (const auto& [missing, option] :
          {std::pair{options.reference.empty() && needs_reference(gate.metric), "--reference"},
-          {options.text.empty() && is_of_text(gate.metric), "--text"},
+          {options.text.empty() && is_of_text(gate.metric) &&
+               !is_log_probability_file(options.reference),
+           "--text"},
           {!options.tasks.tasks && is_of_tasks(gate.metric), "--tasks"}})
       if (missing)
         throw UsageError(fmt::format("--gate: {} is measured only with {}", gate.metric, option));
   return gates;
 }
 
+// What the protocol of llama-perplexity goes with.   kept: the reference is such a file
+void refuse_protocol(const Options& options, bool kept) {
+  const bool llama = options.protocol == Protocol::kLlama;
+  if (kept && !llama)
+    throw UsageError("--reference: a file of log-probabilities goes with --protocol llama");
+  if (kept && options.tasks.tasks)
+    throw UsageError("--tasks: the reference has to be a model, not a file of log-probabilities");
+  if (!options.save_base.empty() && (!llama || options.text.empty()))
+    throw UsageError("--save-base: only with --text and --protocol llama");
+}
+
 EvaluateRequest make_request(const Options& options) {
-  if (options.text.empty() && !options.tasks.tasks)
+  const bool kept = is_log_probability_file(options.reference);
+  if (options.text.empty() && !options.tasks.tasks && !kept)
     throw UsageError("--text is required, or --tasks");
+  refuse_protocol(options, kept);
   EvaluateRequest request;
   request.tasks = tasks_request(options.tasks);
   request.model = options.model;
@@ -77,6 +96,8 @@ EvaluateRequest make_request(const Options& options) {
   if (!options.reference.empty()) request.reference = options.reference;
   request.length = options.length;
   request.windows = options.windows;
+  request.protocol = options.protocol;
+  request.written = options.save_base;
   request.device = options.execution.device;
   request.compute = options.execution.compute;
   request.threads = options.execution.threads;
@@ -115,6 +136,7 @@ int evaluate(const Options& options) {
   std::vector<std::filesystem::path> apart_from = inputs_of({request.model}, request);
   if (!request.tasks.items.empty()) apart_from.push_back(request.tasks.items);
   const TextTarget json(options.json, apart_from);
+  if (!request.written.empty()) require_apart(request.written, apart_from);
   const nlohmann::json evaluation = evaluate_with_progress(request);
   if (!json.is_stdout()) print_result(evaluation_text(evaluation));
   json.write(json_text(evaluation));
@@ -132,10 +154,17 @@ void add_evaluate(CLI::App& program, Action& action) {
   const auto options = std::make_shared<Options>();
   add_model(command, options->model);
   add_text(command, options->text, /*required=*/false);
-  command.add_option("--reference", options->reference, "the model to compare with")
+  command
+      .add_option("--reference", options->reference,
+                  "the model to compare with, or a file of --save-base or llama-perplexity")
       ->type_name("MODEL");
   add_length(command, options->length);
   add_windows(command, options->windows);
+  add_protocol(command, options->protocol);
+  command
+      .add_option("--save-base", options->save_base,
+                  "write the log-probabilities as llama-perplexity's --kl-divergence-base does")
+      ->type_name("FILE");
   add_execution_options(command, options->execution);
   add_target(command, {"--json", "the numbers as JSON; - is stdout"}, options->json);
   command

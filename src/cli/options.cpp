@@ -72,6 +72,19 @@ void add_windows(CLI::App& command, int64_t& target) {
               target);
 }
 
+void add_protocol(CLI::App& command, Protocol& target) {
+  const auto set = [&target](const std::string& name) {
+    if (name != "paper" && name != "llama")
+      throw UsageError(fmt::format("--protocol {}: expected paper or llama", name));
+    target = name == "llama" ? Protocol::kLlama : Protocol::kPaper;
+  };
+  command
+      .add_option_function<std::string>(
+          "--protocol", set,
+          "llama: cut, scored and printed as llama-perplexity does, windows of 512 tokens (paper)")
+      ->type_name("paper|llama");
+}
+
 void add_execution_options(CLI::App& command, ExecutionOptions& options) {
   const auto set_device = [&options](const std::string& text) {
     check_device(text);

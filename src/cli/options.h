@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/compute.h"
+#include "pipeline/text_scores.h"
 
 namespace CLI {
 class App;
@@ -37,6 +38,9 @@ void add_seed(CLI::App& command, uint64_t& target);
 // --length: tokens a window. --windows: how many.
 void add_length(CLI::App& command, int64_t& target);
 void add_windows(CLI::App& command, int64_t& target);
+
+// --protocol: how a text is cut and scored.
+void add_protocol(CLI::App& command, Protocol& target);
 
 // --calibration: a text. --sequences: windows of it.
 void add_calibration(CLI::App& command, std::string& target, bool required);

@@ -9,6 +9,8 @@
 namespace halftone {
 namespace {
 
+constexpr double kLeastKept = -16;  // log-probability, nats
+
 // What one position gives.
 struct Position {
   double nll = 0, reference_nll = 0, kl = 0;
@@ -72,6 +74,14 @@ at::Tensor log_probabilities(const at::Tensor& logits) {
   return at::log_softmax(widened(logits), -1);
 }
 
+void append_agreement(const at::Tensor& log_p, const at::Tensor& log_q, const at::Tensor& targets,
+                      Scores& scores) {
+  append(scores.reference_nll, nll_of(log_p, targets));
+  const at::Tensor same = log_p.argmax(-1).eq(log_q.argmax(-1)).to(at::kCPU, at::kByte);
+  scores.same_top.insert(scores.same_top.end(), same.data_ptr<uint8_t>(),
+                         same.data_ptr<uint8_t>() + same.numel());
+}
+
 // The same by tensor operations, on any device, in float32 or wider.
 void score_on_device(const at::Tensor& logits, const at::Tensor& targets,
                      const at::Tensor& reference, Scores& scores) {
@@ -79,10 +89,7 @@ void score_on_device(const at::Tensor& logits, const at::Tensor& targets,
   append(scores.nll, nll_of(log_q, targets));
   if (!reference.defined()) return;
   const at::Tensor log_p = log_probabilities(reference);
-  append(scores.reference_nll, nll_of(log_p, targets));
-  const at::Tensor same = log_p.argmax(-1).eq(log_q.argmax(-1)).to(at::kCPU, at::kByte);
-  scores.same_top.insert(scores.same_top.end(), same.data_ptr<uint8_t>(),
-                         same.data_ptr<uint8_t>() + same.numel());
+  append_agreement(log_p, log_q, targets, scores);
   // differences of log-probabilities that are both -inf do not arise: softmax of finite logits
   append(scores.kl, log_p.exp().mul_(log_p - log_q).sum(-1, false, at::kDouble));
 }
@@ -99,6 +106,15 @@ void score_logits(const at::Tensor& logits, const at::Tensor& targets, const at:
   with_type_of(rows, [&]<class T>(T) {
     append(positions_of<T>(rows, targets, others), reference.defined(), scores);
   });
+}
+
+void score_against_kept(const at::Tensor& logits, const at::Tensor& targets,
+                        const at::Tensor& log_p, Scores& scores) {
+  const at::Tensor log_q = log_probabilities(logits), kept = log_p.to(log_q.device());
+  append(scores.nll, nll_of(log_q, targets));
+  append_agreement(kept, log_q, targets, scores);
+  const at::Tensor counted = (kept > kLeastKept).to(kept.scalar_type());
+  append(scores.kl, kept.exp().mul_(kept - log_q).mul_(counted).sum(-1, false, at::kDouble));
 }
 
 std::vector<TargetScore> score_targets(const at::Tensor& logits, const at::Tensor& targets) {

@@ -12,6 +12,11 @@ namespace halftone {
 void score_logits(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& reference,
                   Scores& scores);
 
+// The same against log-probabilities that are kept in few bits: those of at most e^-16 add nothing
+// to the divergence, as in llama-perplexity.   log_p: (positions, vocab) float32
+void score_against_kept(const at::Tensor& logits, const at::Tensor& targets,
+                        const at::Tensor& log_p, Scores& scores);
+
 // Of one position alone: log q(target), and whether no token is likelier (of equals the first).
 struct TargetScore {
   double log_probability = 0;

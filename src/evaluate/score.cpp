@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -33,47 +34,84 @@ at::Tensor run_model(const Model& model, const at::Tensor& ids, const Execution&
   return at::cat(hidden);
 }
 
+void check_vocabularies(int64_t vocab, const Model* reference, const KeptOfScores& kept) {
+  const int64_t other = reference        ? reference->config().vocab
+                        : kept.reference ? kept.reference->vocab()
+                                         : vocab;
+  require(
+      other == vocab,
+      "the reference has a vocabulary of {} tokens, the model one of {}: they cannot be compared",
+      other, vocab);
+}
+
+// A model behind its last block.
+struct Headed {
+  const Model& model;
+  Head head;
+  // hidden: (positions, hidden) -> (positions, vocab)
+  at::Tensor logits(const at::Tensor& hidden) const { return model.logits(head, hidden); }
+};
+
+// Turns hidden states into scores, some positions at a time.
+class PositionScorer {
+ public:
+  PositionScorer(Headed model, std::optional<Headed> reference, const KeptOfScores& kept)
+      : model_(std::move(model)), reference_(std::move(reference)), kept_(kept) {}
+
+  // Of one window.   ids: (length); hidden, reference (undefined without): (length, hidden)
+  void add(int64_t window, const at::Tensor& ids, const at::Tensor& hidden,
+           const at::Tensor& reference, int64_t first_scored, Scores& scores) const {
+    const int64_t end = ids.size(0) - 1;
+    const int64_t at_once = std::max<int64_t>(1, kLogitBytes / (model_.model.config().vocab * 4));
+    for (int64_t p = first_scored; p < end; p += at_once) {
+      const int64_t count = std::min(at_once, end - p);
+      const at::Tensor targets = ids.narrow(0, p + 1, count).to(hidden.device(), at::kLong);
+      const at::Tensor logits = model_.logits(hidden.narrow(0, p, count));
+      if (kept_.written) kept_.written->append(logits);
+      if (kept_.reference)
+        score_against_kept(logits, targets, kept_.reference->rows(window, p, count), scores);
+      else
+        score_logits(logits, targets,
+                     reference_ ? reference_->logits(reference.narrow(0, p, count)) : at::Tensor(),
+                     scores);
+    }
+  }
+
+ private:
+  Headed model_;
+  std::optional<Headed> reference_;
+  const KeptOfScores& kept_;
+};
+
 }  // namespace
 
 Scores score_windows(const Model& model, const Model* reference, const TokenWindows& windows,
-                     const Execution& execution, Progress& progress, ReferenceStates* kept) {
+                     const Execution& execution, Progress& progress, const KeptOfScores& kept) {
   const at::NoGradGuard no_grad;
-  const int64_t vocab = model.config().vocab, length = windows.length;
-  require(
-      reference == nullptr || reference->config().vocab == vocab,
-      "the reference has a vocabulary of {} tokens, the model one of {}: they cannot be compared",
-      reference ? reference->config().vocab : 0, vocab);
+  const int64_t length = windows.length;
+  check_vocabularies(model.config().vocab, reference, kept);
   const at::Tensor ids = at::tensor(windows.ids, at::kInt).view({windows.count, length});
-  const Head head = model.load_head(execution);
-  const Head reference_head = reference ? reference->load_head(execution) : Head();
+  std::optional<Headed> compared;
+  if (reference) compared.emplace(Headed{*reference, reference->load_head(execution)});
+  const PositionScorer scorer({model, model.load_head(execution)}, std::move(compared), kept);
   const int64_t window_bytes =
       length * model.config().hidden * static_cast<int64_t>(at::elementSize(execution.dtype));
   const int64_t at_once = std::clamp<int64_t>(kHiddenBytes / window_bytes, 1, windows.count);
   const int64_t rounds = (windows.count + at_once - 1) / at_once;
-  const int64_t positions_at_once = std::max<int64_t>(1, kLogitBytes / (vocab * 4));
-  const bool known = reference && kept && kept->hidden.defined();
+  const bool known = reference && kept.states && kept.states->hidden.defined();
   const int64_t reference_layers = reference && !known ? reference->config().layers : 0;
   progress.begin("evaluate", rounds * (model.config().layers + reference_layers) + windows.count);
-  Scores scores{windows.count, length - 1, {}, {}, {}, {}};
-  int64_t done = 0;
+  Scores scores{windows.count, length - 1 - windows.first_scored, {}, {}, {}, {}};
+  int64_t done = 0, window = 0;
   for (const at::Tensor& part : ids.split(at_once, 0)) {
     const at::Tensor hidden = run_model(model, part, execution, progress, done);
-    at::Tensor reference_hidden = known ? kept->hidden : at::Tensor();
+    at::Tensor reference_hidden = known ? kept.states->hidden : at::Tensor();
     if (reference && !known)
       reference_hidden = run_model(*reference, part, execution, progress, done);
-    if (kept && rounds == 1) kept->hidden = reference ? reference_hidden : hidden;
+    if (kept.states && rounds == 1) kept.states->hidden = reference ? reference_hidden : hidden;
     for (int64_t w = 0; w < part.size(0); ++w) {
-      const at::Tensor targets = part[w].narrow(0, 1, length - 1).to(execution.device, at::kLong);
-      for (int64_t p = 0; p < length - 1; p += positions_at_once) {
-        const int64_t count = std::min(positions_at_once, length - 1 - p);
-        const auto logits_of = [&](const Model& of, const Head& by, const at::Tensor& states) {
-          return of.logits(by, states[w].narrow(0, p, count));
-        };
-        score_logits(
-            logits_of(model, head, hidden), targets.narrow(0, p, count),
-            reference ? logits_of(*reference, reference_head, reference_hidden) : at::Tensor(),
-            scores);
-      }
+      scorer.add(window++, part[w], hidden[w], reference ? reference_hidden[w] : at::Tensor(),
+                 windows.first_scored, scores);
       progress.update(++done, "logits");
     }
   }

@@ -2,7 +2,7 @@
 // agreement.
 //
 // Both models are streamed block by block; logits exist for a few hundred positions at a time and
-// are never stored.
+// are stored only where a file of them is asked for.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,12 +10,14 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "evaluate/log_probability_file.h"
 #include "model/model.h"
 #include "text/corpus.h"
 
 namespace halftone {
 
-// One entry a scored position: length - 1 of every window, windows one after another.
+// One entry a scored position: length - 1 - first_scored of every window, windows one after
+// another.
 struct Scores {
   int64_t windows = 0, positions = 0;  // positions a window
   std::vector<double> nll;             // -log q(next token), nats
@@ -31,11 +33,19 @@ struct ReferenceStates {
   at::Tensor hidden;
 };
 
-// reference may be null. `kept`, if any, belongs to one reference, one set of windows and one
-// execution: a call without a reference fills it with the model's own states, a call with one uses
-// what is there and fills it otherwise.   Errors: vocabularies that differ.
+// What is kept of a run beside its scores; each may be absent.
+struct KeptOfScores {
+  // Belong to one reference, one set of windows and one execution: a call without a reference fills
+  // them with the model's own, a call with one uses what is there and fills them otherwise.
+  ReferenceStates* states = nullptr;
+  // What the model is compared with, in place of a reference; its windows are those scored.
+  const LogProbabilityFile* reference = nullptr;
+  // Gets the model's own log-probabilities at the scored positions.
+  LogProbabilityWriter* written = nullptr;
+};
+
+// reference may be null.   Errors: vocabularies that differ.
 Scores score_windows(const Model& model, const Model* reference, const TokenWindows& windows,
-                     const Execution& execution, Progress& progress,
-                     ReferenceStates* kept = nullptr);
+                     const Execution& execution, Progress& progress, const KeptOfScores& kept = {});
 
 }  // namespace halftone

@@ -7,12 +7,11 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/place.h"
-#include "evaluate/score.h"
-#include "evaluate/statistics.h"
 #include "pipeline/bits.h"
 #include "pipeline/opened_model.h"
 #include "pipeline/output_place.h"
 #include "pipeline/source_check.h"
+#include "pipeline/text_scores.h"
 
 namespace halftone {
 namespace {
@@ -35,22 +34,6 @@ class NamedProgress final : public Progress {
   Progress& progress_;
   std::string name_;
 };
-
-json to_json(const Estimate& estimate) {
-  json error = nullptr;
-  if (estimate.standard_error) error = *estimate.standard_error;
-  return {{"value", estimate.value}, {"stderr", error}};
-}
-
-json divergence_json(Scores& scores) {
-  const Estimate mean = mean_over_windows(scores.kl, scores.windows);
-  json kl = to_json(mean);
-  const auto quantile = [&](double p) {  // NaN has no place in an order
-    return std::isnan(mean.value) ? mean.value : percentile(scores.kl, p);
-  };
-  return {{"mean", kl["value"]},   {"stderr", kl["stderr"]},  {"median", quantile(0.5)},
-          {"p99", quantile(0.99)}, {"p999", quantile(0.999)}, {"max", quantile(1)}};
-}
 
 // The results that have to be numbers, in the order in which they are named.
 std::vector<std::pair<std::string, double>> results_of(const json& result) {
@@ -102,40 +85,6 @@ struct Evaluated {
   Execution execution;
 };
 
-Corpus read_corpus_for_both(const EvaluateRequest& request, const Evaluated& evaluated) {
-  Corpus corpus = read_corpus_for(evaluated.model, request.text);
-  if (evaluated.reference == nullptr) return corpus;
-  const Corpus again = read_corpus_for(*evaluated.reference, request.text);
-  require(again.ids_sha256 == corpus.ids_sha256,
-          "{} and {} turn {} into different tokens: their distributions cannot be compared",
-          request.model.string(), request.reference->string(), request.text.string());
-  return corpus;
-}
-
-void add_text_results(const EvaluateRequest& request, const Evaluated& evaluated,
-                      Progress& progress, ReferenceStates* kept, json& result) {
-  const Model* reference = evaluated.reference ? &evaluated.reference->model : nullptr;
-  const Corpus corpus = read_corpus_for_both(request, evaluated);
-  const int64_t length = checked_length(request.length, evaluated.model.model.config());
-  if (reference) checked_length(length, reference->config());
-  const TokenWindows windows =
-      with_path(request.text, [&] { return disjoint_windows(corpus, length, request.windows); });
-  Scores scores =
-      score_windows(evaluated.model.model, reference, windows, evaluated.execution, progress, kept);
-  result["protocol"] = {{"length", length},
-                        {"windows", windows.count},
-                        {"tokens", windows.count * (length - 1)},
-                        {"bos", corpus.bos},
-                        {"tokenizer", corpus.description},
-                        {"round_trip", corpus.round_trip},
-                        {"ids_sha256", corpus.ids_sha256}};
-  result["perplexity"] = to_json(perplexity(scores.nll, scores.windows));
-  if (!reference) return;
-  result["reference_perplexity"] = to_json(perplexity(scores.reference_nll, scores.windows));
-  result["top1"] = to_json(mean_over_windows(scores.same_top, scores.windows));
-  result["kl"] = divergence_json(scores);
-}
-
 // Returns what users should know.
 std::vector<std::string> add_task_results(const EvaluateRequest& request,
                                           const Evaluated& evaluated, Progress& progress,
@@ -153,7 +102,11 @@ json evaluate(const EvaluateRequest& request, Progress& progress, ReferenceState
       choose_execution(request.device, request.compute, request.threads, false);
   const OpenedModel opened(request.model);
   std::optional<OpenedModel> reference;
-  if (request.reference) reference.emplace(*request.reference);
+  std::optional<LogProbabilityFile> kept_reference;
+  if (request.reference && is_log_probability_file(*request.reference))
+    kept_reference.emplace(*request.reference);
+  else if (request.reference)
+    reference.emplace(*request.reference);
   require(request.windows >= 0, "--windows {}: expected 0 (all) or more", request.windows);
   const Evaluated evaluated{opened, reference ? &*reference : nullptr, execution};
   const bool has_text = !request.text.empty();
@@ -163,7 +116,10 @@ json evaluate(const EvaluateRequest& request, Progress& progress, ReferenceState
                  {"format", opened.weights->format()},
                  {"compute", dtype_name(execution.dtype)}};
   std::vector<std::string> notes = notes_of(opened, evaluated.reference);
-  if (has_text) add_text_results(request, evaluated, progress, kept, result);
+  if (has_text || kept_reference)
+    add_text_scores(request,
+                    {opened, evaluated.reference, kept_reference ? &*kept_reference : nullptr},
+                    execution, progress, kept, result);
   if (!request.tasks.names.empty())
     for (std::string& note : add_task_results(request, evaluated, progress, result))
       notes.push_back(std::move(note));
@@ -184,7 +140,10 @@ std::vector<std::filesystem::path> inputs_of(const std::vector<std::filesystem::
                                              const EvaluateRequest& request) {
   std::vector<std::filesystem::path> inputs = inputs_of(request.tasks), all = models;
   if (!request.text.empty()) inputs.push_back(request.text);
-  if (request.reference) all.push_back(*request.reference);
+  if (request.reference && is_log_probability_file(*request.reference))
+    inputs.push_back(*request.reference);
+  else if (request.reference)
+    all.push_back(*request.reference);
   for (const std::filesystem::path& model : all)
     for (const std::filesystem::path& file : files_of_model(model)) inputs.push_back(file);
   return inputs;

@@ -11,14 +11,15 @@
 #include "base/progress.h"
 #include "model/compute.h"
 #include "pipeline/evaluate_tasks.h"
+#include "pipeline/text_scores.h"
 
 namespace halftone {
 
-struct EvaluateRequest {
-  std::filesystem::path model, text;  // text: empty without, where there are tasks
+// Without a text: only where there are tasks, or a reference that is a file.
+struct EvaluateRequest : TextRequest {
+  std::filesystem::path model;
+  // A model, or a file of log-probabilities (log_probability_file.h).
   std::optional<std::filesystem::path> reference;
-  int64_t length = 0;   // tokens a window; 0 = 2048, or the model's context where that is shorter
-  int64_t windows = 0;  // 0 = all
   std::string device = "cpu";
   Compute compute = Compute::kAuto;  // auto = float32
   int threads = 0;

@@ -10,6 +10,7 @@
 #include "base/place.h"
 #include "report/bits_text.h"
 #include "report/human.h"
+#include "report/llama_block.h"
 #include "report/metric.h"
 #include "report/task_table.h"
 #include "report/text_table.h"
@@ -55,13 +56,15 @@ std::string count(const Json& json, std::string_view name) {
   return value ? fmt::format("{:.0f}", *value) : "?";
 }
 
-// "wikitext.txt: 40 windows of 2048 tokens, compute float32"
+// "wikitext.txt: 40 windows of 2048 tokens, compute float32"; without a text it is the reference's
 std::string protocol(const Json& json) {
-  const std::string compute = find_text(json, "compute");
-  return fmt::format("{}: {} windows of {} tokens, compute {}",
-                     std::filesystem::path(find_text(json, "text")).filename().string(),
-                     count(json, "protocol.windows"), count(json, "protocol.length"),
-                     compute.empty() ? "?" : compute);
+  const std::string compute = find_text(json, "compute"), text = find_text(json, "text");
+  return fmt::format(
+      "{}: {} windows of {} tokens{}, compute {}",
+      std::filesystem::path(text.empty() ? find_text(json, "reference") : text).filename().string(),
+      count(json, "protocol.windows"), count(json, "protocol.length"),
+      find_text(json, "protocol.name") == "llama" ? ", the second half of each scored" : "",
+      compute.empty() ? "?" : compute);
 }
 
 void add_divergence_rows(const Json& json, TextTable& table) {
@@ -93,7 +96,7 @@ std::string evaluation_text(const Json& json) {
   table.add_row({"model", fmt::format("{} ({}{})", find_text(json, "model"),
                                       format.empty() ? "" : format + ", ", size(json))});
   if (!reference.empty()) table.add_row({"reference", reference});
-  const bool has_text = !json.contains("tasks") || !find_text(json, "text").empty();
+  const bool has_text = json.contains("protocol");
   if (has_text) table.add_row({"text", protocol(json)});
   if (!has_text) table.add_row({"compute", find_text(json, "compute")});
   table.add_row(
@@ -109,7 +112,10 @@ std::string evaluation_text(const Json& json) {
         {"took", fmt::format("{}, peak memory {}", human_duration(*seconds),
                              human_bytes(find_metric(json, "peak_rss_bytes").value_or(0)))});
   const std::string tasks = task_table(json);
-  return table.text() + (tasks.empty() ? "" : "\n" + tasks);
+  std::string text = table.text();
+  for (const std::string& part : {llama_block(json), tasks})
+    if (!part.empty()) text += "\n" + part;
+  return text;
 }
 
 std::string comparison_text(const std::vector<Json>& evaluations) {

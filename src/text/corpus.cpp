@@ -139,4 +139,19 @@ TokenWindows disjoint_windows(const Corpus& corpus, int64_t length, int64_t limi
   return {count, length, {corpus.ids.begin(), end}};
 }
 
+TokenWindows llama_windows(const Corpus& corpus, int64_t length, int64_t limit) {
+  require(length >= 4, "windows of {} tokens: half of one has to hold 2", length);
+  require(static_cast<int64_t>(corpus.ids.size()) / 2 >= length,
+          "its {} tokens hold not two windows of {} tokens", corpus.ids.size(), length);
+  TokenWindows windows = disjoint_windows(corpus, length, limit);
+  windows.first_scored = length / 2;
+  if (corpus.bos) begin_with(corpus.ids.front(), windows);
+  return windows;
+}
+
+void begin_with(TokenId bos, TokenWindows& windows) {
+  for (int64_t i = 0; i < windows.count; ++i)
+    windows.ids[static_cast<size_t>(i * windows.length)] = bos;
+}
+
 }  // namespace halftone

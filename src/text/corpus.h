@@ -39,6 +39,7 @@ Corpus read_corpus(const std::filesystem::path& path, const Tokenizer* tokenizer
 struct TokenWindows {
   int64_t count = 0, length = 0;
   std::vector<TokenId> ids;  // (count, length)
+  int64_t first_scored = 0;  // the first position whose next token is scored
 };
 
 // Calibration: `count` windows at offsets drawn uniformly from [0, ids - length] by base/random.h
@@ -50,5 +51,13 @@ TokenWindows random_windows(const Corpus& corpus, int64_t count, int64_t length,
 // Evaluation: disjoint windows from the start, tail dropped, at most `limit` (0: all). Error: not
 // one whole window.
 TokenWindows disjoint_windows(const Corpus& corpus, int64_t length, int64_t limit);
+
+// Evaluation as llama-perplexity cuts a text: the same windows, BOS in front of each where the text
+// has it (its first id is replaced), and only the second half scored. Error: fewer ids than two
+// windows, or windows of fewer than 4.
+TokenWindows llama_windows(const Corpus& corpus, int64_t length, int64_t limit);
+
+// Puts `bos` in the place of each window's first id.
+void begin_with(TokenId bos, TokenWindows& windows);
 
 }  // namespace halftone

@@ -105,15 +105,15 @@ TEST(Score, AReferenceThatIsKeptIsRunOnceAndGivesTheSameScores) {
   const TokenWindows windows = golden_windows();
   const Scores apart = score_windows(changed, &reference, windows, execution, progress);
   ReferenceStates kept;
-  score_windows(reference, nullptr, windows, execution, progress, &kept);
+  score_windows(reference, nullptr, windows, execution, progress, {&kept});
   ASSERT_TRUE(kept.hidden.defined());
-  const Scores together = score_windows(changed, &reference, windows, execution, progress, &kept);
+  const Scores together = score_windows(changed, &reference, windows, execution, progress, {&kept});
   EXPECT_EQ(together.kl, apart.kl);
   EXPECT_EQ(together.reference_nll, apart.reference_nll);
   EXPECT_EQ(together.nll, apart.nll);
   // what was kept is what is used
   kept.hidden = kept.hidden * 2;
-  const Scores other = score_windows(changed, &reference, windows, execution, progress, &kept);
+  const Scores other = score_windows(changed, &reference, windows, execution, progress, {&kept});
   EXPECT_NE(other.reference_nll, apart.reference_nll);
 }
 

@@ -260,5 +260,22 @@ TEST(DisjointWindows, TextShorterThanAWindowIsAnError) {
             "its 9 tokens hold not one window of 10 tokens");
 }
 
+TEST(LlamaWindows, BeginWithBosAndScoreTheirSecondHalf) {
+  Corpus corpus = counting_corpus(10, true);
+  corpus.ids[0] = 777;
+  const TokenWindows windows = llama_windows(corpus, 5, 0);
+  EXPECT_EQ(windows.ids, (Ids{777, 1, 2, 3, 4, 777, 6, 7, 8, 9}));
+  EXPECT_EQ(windows.first_scored, 2);
+  EXPECT_EQ(llama_windows(counting_corpus(10), 5, 0).ids,
+            disjoint_windows(counting_corpus(10), 5, 0).ids);
+}
+
+TEST(LlamaWindows, TextMustHoldTwo) {
+  EXPECT_EQ(message_of([] { llama_windows(counting_corpus(9), 5, 0); }),
+            "its 9 tokens hold not two windows of 5 tokens");
+  EXPECT_EQ(message_of([] { llama_windows(counting_corpus(9), 3, 0); }),
+            "windows of 3 tokens: half of one has to hold 2");
+}
+
 }  // namespace
 }  // namespace halftone::testing

@@ -1,0 +1,42 @@
+// Scores models over one text: perplexity and, against a reference, divergence, by a protocol.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/progress.h"
+#include "evaluate/score.h"
+#include "pipeline/opened_model.h"
+
+namespace halftone {
+
+// How a text is cut and scored (methods.md 12).
+enum class Protocol {
+  kPaper,  // disjoint windows, scored from their second token on
+  kLlama,  // as llama-perplexity: windows of 512, the second half of each scored
+};
+
+struct TextRequest {
+  std::filesystem::path text;  // empty: the windows that the reference's file holds
+  Protocol protocol = Protocol::kPaper;
+  int64_t length = 0;             // tokens a window; 0: the protocol's
+  int64_t windows = 0;            // 0: all
+  std::filesystem::path written;  // gets the model's log-probabilities (kLlama); empty: none
+};
+
+// What is compared; at most one of the two references.
+struct TextModels {
+  const OpenedModel& model;
+  const OpenedModel* reference = nullptr;
+  const LogProbabilityFile* kept_reference = nullptr;
+};
+
+// Adds `protocol`, `perplexity` and, against a reference, what follows from it (interface.md 6).
+// `states`, if any, as KeptOfScores has it.   Errors: a text that the two tokenize differently, or
+// of which the file holds other tokens; those of read_corpus_for, the windows and score_windows.
+void add_text_scores(const TextRequest& request, const TextModels& models,
+                     const Execution& execution, Progress& progress, ReferenceStates* states,
+                     nlohmann::json& result);
+
+}  // namespace halftone
