@@ -71,7 +71,8 @@ LayerConfig layer(const ModelConfig& config, int64_t index) {
   return layer_norm_layer(config, index, QueryKeyValueLayout::kGroups);
 }
 
-at::Tensor embed(const ModelConfig&, const RowLookup& rows, const at::Tensor& ids) {
+at::Tensor embed(const ModelConfig&, const RowLookup& rows, const at::Tensor& ids,
+                 const at::Tensor&) {
   return rows(kEmbeddings, ids);
 }
 

@@ -141,10 +141,15 @@ struct Block {
   std::vector<at::Tensor> tensors = {};  // as BlockTable lists them; undefined: absent
   std::vector<Linear> linears = {};      // as BlockTable lists them
 
-  // What runs next are trees: `at` are the positions of their tokens. Both outlive the run.
+  // What runs next are trees, or goes on from what ran before: `at` are the positions of the row's
+  // tokens. Both outlive the run.
   void lay_out(const Positions& at, const TokenTrees& trees) {
     positions = &at;
     layer.attention.trees = &trees;
+  }
+  void go_on(const Positions& at, const CachedSequences& cached) {
+    positions = &at;
+    layer.attention.cached = &cached;
   }
 };
 
@@ -201,8 +206,10 @@ struct Family {
   std::vector<StatePart> parts;
   Positions (*positions)(const ModelConfig& config, int64_t length, at::Device device,
                          at::ScalarType dtype);
-  // ids: (batch, length), from the first position on -> (batch, length, hidden)
-  at::Tensor (*embed)(const ModelConfig& config, const RowLookup& rows, const at::Tensor& ids);
+  // ids: (batch, length); positions: (length) int64, undefined: from the first on -> (batch, length,
+  // hidden)
+  at::Tensor (*embed)(const ModelConfig& config, const RowLookup& rows, const at::Tensor& ids,
+                      const at::Tensor& positions);
   // What the linears of `stage` read.
   std::vector<StageInput> (*inputs)(const Block& block, int stage, const BlockState& state);
   // From what the stage's linears gave, shaped as their inputs, to the state before the next.

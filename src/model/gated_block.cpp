@@ -88,7 +88,8 @@ Positions gated_positions(const ModelConfig& config, int64_t length, at::Device 
   return positions;
 }
 
-at::Tensor gated_embed(const ModelConfig& config, const RowLookup& rows, const at::Tensor& ids) {
+at::Tensor gated_embed(const ModelConfig& config, const RowLookup& rows, const at::Tensor& ids,
+                       const at::Tensor&) {
   return scaled(rows("model.embed_tokens.weight", ids), config.embedding_scale);
 }
 

@@ -21,7 +21,8 @@ LayerConfig gated_layer(const ModelConfig& config, int64_t index);
 Positions gated_positions(const ModelConfig& config, int64_t length, at::Device device,
                           at::ScalarType dtype);
 // Rows of model.embed_tokens, scaled.
-at::Tensor gated_embed(const ModelConfig& config, const RowLookup& rows, const at::Tensor& ids);
+at::Tensor gated_embed(const ModelConfig& config, const RowLookup& rows, const at::Tensor& ids,
+                       const at::Tensor& positions);
 std::vector<StageInput> gated_inputs(const Block& block, int stage, const BlockState& state);
 void gated_advance(const Block& block, int stage, std::span<const at::Tensor> outputs,
                    BlockState& state);

@@ -53,8 +53,9 @@ LayerConfig layer(const ModelConfig& config, int64_t index) {
   return layer_norm_layer(config, index, QueryKeyValueLayout::kWhole);
 }
 
-at::Tensor embed(const ModelConfig&, const RowLookup& rows, const at::Tensor& ids) {
-  return rows(kEmbeddings, ids) + learned_positions(rows, kPositionTable, ids, 0);
+at::Tensor embed(const ModelConfig&, const RowLookup& rows, const at::Tensor& ids,
+                 const at::Tensor& positions) {
+  return rows(kEmbeddings, ids) + learned_positions(rows, kPositionTable, ids, positions);
 }
 
 }  // namespace

@@ -186,8 +186,9 @@ Positions no_positions(const ModelConfig&, int64_t, at::Device, at::ScalarType) 
 }
 
 at::Tensor learned_positions(const RowLookup& rows, const char* table, const at::Tensor& ids,
-                             int64_t offset) {
-  return rows(table, at::arange(offset, offset + ids.size(1), at::kLong));
+                             const at::Tensor& positions, int64_t offset) {
+  const at::Tensor at = positions.defined() ? positions : at::arange(ids.size(1), at::kLong);
+  return rows(table, at + offset);
 }
 
 at::Tensor layer_norm_logits(const ModelConfig& config, const Head& head,

@@ -55,9 +55,10 @@ Positions rotary_positions(const ModelConfig& config, int64_t length, at::Device
 Positions no_positions(const ModelConfig& config, int64_t length, at::Device device,
                        at::ScalarType dtype);
 
-// ids: (batch, length) -> (length, hidden), rows `offset` and on of a table of positions
+// Of a table of positions the rows of those that ids, (batch, length), are at, the first one at row
+// `offset`.   positions: as Family::embed takes them -> (length, hidden)
 at::Tensor learned_positions(const RowLookup& rows, const char* table, const at::Tensor& ids,
-                             int64_t offset);
+                             const at::Tensor& positions, int64_t offset = 0);
 
 // The head's tensors begin with weight and bias of the final norm.
 at::Tensor layer_norm_logits(const ModelConfig& config, const Head& head, const at::Tensor& hidden);

@@ -9,6 +9,7 @@
 
 #include "model/compute.h"
 #include "model/fused_layers.h"
+#include "model/key_value_cache.h"
 #include "model/row_access.h"
 
 namespace halftone {
@@ -56,17 +57,17 @@ struct Heads {
   }
 };
 
-// Attention whose scores are capped before the softmax.   seen: (queries, keys) -> as q
-at::Tensor capped_attention(const Heads& heads, const at::Tensor& seen,
+// Attention whose scores are capped before the softmax.   seen: (queries, keys), or none: all -> as q
+at::Tensor capped_attention(const Heads& heads, const std::optional<at::Tensor>& seen,
                             const AttentionOptions& options) {
   const double scale =
       options.scale > 0 ? options.scale : 1 / std::sqrt(static_cast<double>(heads.q.size(3)));
-  const at::Tensor scores = widened(at::matmul(heads.q, heads.k.transpose(2, 3))) * scale;
-  const at::Tensor weights =
-      at::softmax(soft_capped(scores, options.cap)
-                      .masked_fill(seen.logical_not(), -std::numeric_limits<double>::infinity()),
-                  -1);
-  return at::matmul(weights.to(heads.v.scalar_type()), heads.v);
+  at::Tensor scores = widened(at::matmul(heads.q, heads.k.transpose(2, 3))) * scale;
+  scores = soft_capped(scores, options.cap);
+  if (seen)
+    scores =
+        scores.masked_fill(seen->logical_not(), -std::numeric_limits<double>::infinity());
+  return at::matmul(at::softmax(scores, -1).to(heads.v.scalar_type()), heads.v);
 }
 
 // The same of sequences, some queries at a time.
@@ -83,11 +84,11 @@ at::Tensor capped_causal_attention(const Heads& heads, const AttentionOptions& o
   return at::cat(mixed, 2);
 }
 
-// The library's attention.   seen: (queries, keys), or none: all before
+// The library's attention.   seen: (queries, keys), or none: all, or all before if `causal`
 at::Tensor plain_attention(const Heads& heads, const std::optional<at::Tensor>& seen,
-                           const AttentionOptions& options) {
+                           const AttentionOptions& options, bool causal = false) {
   return at::scaled_dot_product_attention(
-      heads.q, heads.k, heads.v, seen, /*dropout_p=*/0.0, /*is_causal=*/!seen.has_value(),
+      heads.q, heads.k, heads.v, seen, /*dropout_p=*/0.0, causal,
       options.scale > 0 ? std::optional<double>(options.scale) : std::nullopt,
       /*enable_gqa=*/heads.q.size(1) > heads.k.size(1));
 }
@@ -98,7 +99,7 @@ at::Tensor sequence_attention(const Heads& heads, const AttentionOptions& option
   const bool windowed = options.window > 0 && options.window < all.end;
   std::optional<at::Tensor> seen;
   if (windowed) seen = visible(all, all, options.window, heads.q.device());
-  return plain_attention(heads, seen, options);
+  return plain_attention(heads, seen, options, /*causal=*/!windowed);
 }
 
 at::Tensor tree_attention(const Heads& heads, const AttentionOptions& options) {
@@ -112,6 +113,51 @@ at::Tensor tree_attention(const Heads& heads, const AttentionOptions& options) {
                                     : plain_attention(part, seen, options));
   }
   return at::cat(mixed, 2);
+}
+
+// Keys and values a head each, where several heads share them.
+Heads spread(const Heads& heads, int64_t sharing) {
+  return {heads.q, heads.k.repeat_interleave(sharing, 1), heads.v.repeat_interleave(sharing, 1)};
+}
+
+// Of one token: the heads that share keys and values are so many queries of one head, and all see
+// everything.   -> as q
+at::Tensor last_attention(const Heads& heads, const AttentionOptions& options) {
+  const at::IntArrayRef shape = heads.q.sizes();
+  const Heads folded{heads.q.reshape({1, heads.k.size(1), -1, shape[3]}), heads.k, heads.v};
+  const at::Tensor mixed = options.cap > 0
+                               ? capped_attention(folded, std::nullopt, options)
+                               : plain_attention(folded, std::nullopt, options);
+  return mixed.reshape(shape);
+}
+
+// Of the last tokens of a sequence; keys and values: of all.
+at::Tensor attention_behind(const Heads& heads, const AttentionOptions& options) {
+  const int64_t total = heads.k.size(2);
+  const Span queries{total - heads.q.size(2), total};
+  const Span keys{options.window > 0 ? std::max<int64_t>(0, queries.begin - options.window + 1) : 0,
+                  total};
+  const Heads part = heads.part({0, heads.q.size(2)}, keys);
+  if (heads.q.size(2) == 1) return last_attention(part, options);
+  const int64_t sharing = options.heads / options.kv_heads;
+  const Heads each = sharing > 1 ? spread(part, sharing) : part;
+  if (queries.begin == 0) return sequence_attention(each, options);
+  const at::Tensor seen = visible(queries, keys, options.window, heads.q.device());
+  return options.cap > 0 ? capped_attention(each, seen, options)
+                         : plain_attention(each, seen, options);
+}
+
+// heads: of the row's tokens, keys and values shared
+at::Tensor cached_attention(const Heads& heads, const AttentionOptions& options) {
+  const CachedSequences& row = *options.cached;
+  std::vector<at::Tensor> mixed;
+  for (size_t i = 0; i < row.caches.size(); ++i) {
+    const Span tokens{row.begins[i], row.begins[i + 1]};
+    const Heads part = heads.part(tokens, tokens);
+    const KeysAndValues all = row.caches[i]->append(part.k, part.v);
+    mixed.push_back(attention_behind({part.q, all.keys, all.values}, options));
+  }
+  return mixed.size() == 1 ? mixed.front() : at::cat(mixed, 2);
 }
 
 }  // namespace
@@ -195,13 +241,13 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
   const int64_t sharing = options.heads / options.kv_heads;
   const bool backward = at::GradMode::is_enabled() && q.requires_grad();
   const bool copied = sharing > 1 && (backward || options.cap > 0 || !q.is_cpu());
-  const auto for_every_query = [&](const at::Tensor& x) {
-    return copied ? x.repeat_interleave(sharing, 1) : x;
+  const Heads shared{queries, turned(k, options.kv_heads), by_head(v, options.kv_heads)};
+  const auto mix = [&] {
+    if (options.cached) return cached_attention(shared, options);
+    const Heads parts = copied ? spread(shared, sharing) : shared;
+    return options.trees ? tree_attention(parts, options) : sequence_attention(parts, options);
   };
-  const Heads parts{queries, for_every_query(turned(k, options.kv_heads)),
-                    for_every_query(by_head(v, options.kv_heads))};
-  const at::Tensor mixed =
-      options.trees ? tree_attention(parts, options) : sequence_attention(parts, options);
+  const at::Tensor mixed = mix();
   return mixed.transpose(1, 2).reshape({batch, length, options.heads * options.head_dim});
 }
 

@@ -51,17 +51,21 @@ struct TokenTrees {
   at::Tensor branches, positions;  // (length): 0 in a trunk, else 1, 2, ...; in its own sequence
 };
 
+struct CachedSequences;  // model/key_value_cache.h
+
 struct AttentionOptions {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   int64_t window = 0;                 // each position sees so many, itself the last; 0: all before
   double scale = 0;                   // of q k^T; 0: head_dim^-1/2
   double cap = 0;                     // scores s become cap * tanh(s / cap); 0: they stay
   const TokenTrees* trees = nullptr;  // of the one row that runs; null: every row is a sequence
+  // Of the one row that runs: what its tokens go on from; null: from nothing.
+  const CachedSequences* cached = nullptr;
 };
 
 // Causal attention with grouped key/value heads. q: (batch, length, heads * head_dim), k, v:
-// (batch, length, kv_heads * head_dim); an undefined table turns nothing. Of trees, batch is 1 and
-// the table has a row a token.
+// (batch, length, kv_heads * head_dim); an undefined table turns nothing. Of trees and
+// behind caches, batch is 1 and the table has a row a token.
 // -> (batch, length, heads * head_dim)
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const RopeTable& table, const AttentionOptions& options);

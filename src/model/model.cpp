@@ -120,6 +120,18 @@ Head Model::load_head(const Execution& execution) const {
   return head;
 }
 
+std::map<std::string, at::Tensor> Model::load_embedding(const Execution& execution,
+                                                        const at::Tensor& tied) const {
+  std::map<std::string, at::Tensor> tables;
+  for (const TensorSpec& spec : family_->outer) {
+    if (!is_embedding(spec.name) || !is_present(spec.presence, config_)) continue;
+    const bool is_head = config_.tied_embeddings && spec.name == family_->embedding;
+    tables[spec.name] =
+        is_head ? tied : load_copy(*source_, spec.name, execution.device, execution.dtype);
+  }
+  return tables;
+}
+
 at::Tensor Model::embed(const at::Tensor& ids, const Execution& execution) const {
   const RowLookup rows = [&](const std::string& name, const at::Tensor& index) {
     const at::Tensor found = source_->load_rows(name, index.flatten().to(at::kLong));
@@ -127,7 +139,7 @@ at::Tensor Model::embed(const at::Tensor& ids, const Execution& execution) const
     source_->release(name);
     return converted.unflatten(0, index.sizes());
   };
-  return family_->embed(config_, rows, ids);
+  return embed(ids, rows, at::Tensor());
 }
 
 std::vector<at::Tensor> Model::advance(const Block& block, int stage,

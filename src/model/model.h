@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -56,8 +57,18 @@ class Model {
   Block load_block(int64_t index, const Execution& execution, const Positions& positions) const;
   Head load_head(const Execution& execution) const;
 
+  // All that tokens are embedded by, by name.   tied: the head's weight, which is taken where it is
+  // the embedding, too
+  std::map<std::string, at::Tensor> load_embedding(const Execution& execution,
+                                                   const at::Tensor& tied) const;
+
   // ids: (batch, length) int32 or int64, on the CPU -> (batch, length, hidden)
   at::Tensor embed(const at::Tensor& ids, const Execution& execution) const;
+  // The same by rows that are somewhere else, of tokens at `positions`, (length) int64.
+  at::Tensor embed(const at::Tensor& ids, const RowLookup& rows,
+                   const at::Tensor& positions) const {
+    return family_->embed(config_, rows, ids, positions);
+  }
   std::vector<StageInput> inputs(const Block& block, int stage, const BlockState& state) const {
     return family_->inputs(block, stage, state);
   }

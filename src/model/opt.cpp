@@ -62,11 +62,12 @@ LayerConfig layer(const ModelConfig& config, int64_t index) {
   return layer_norm_layer(config, index, QueryKeyValueLayout::kSeparate);
 }
 
-at::Tensor embed(const ModelConfig& config, const RowLookup& rows, const at::Tensor& ids) {
+at::Tensor embed(const ModelConfig& config, const RowLookup& rows, const at::Tensor& ids,
+                 const at::Tensor& positions) {
   at::Tensor tokens = rows(kEmbeddings, ids);
   if (is_present(Presence::kProjected, config))
     tokens = at::linear(tokens, rows(kProjectIn, at::arange(config.hidden)));
-  return tokens + learned_positions(rows, kPositionTable, ids, kPositionOffset);
+  return tokens + learned_positions(rows, kPositionTable, ids, positions, kPositionOffset);
 }
 
 // head: project_out, weight and bias of the norm, each where the model has it
