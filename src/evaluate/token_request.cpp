@@ -43,6 +43,13 @@ TokenRequest RequestEncoder::encode(const std::string& context,
   return request;
 }
 
+std::vector<TokenId> RequestEncoder::encode_prompt(const std::string& text) const {
+  std::vector<TokenId> ids = ids_of(text);
+  require(!ids.empty(),
+          "expected a prompt, found none, and the tokenizer puts no token in front of a text");
+  return ids;
+}
+
 bool cut_to(TokenRequest& request, int64_t length) {
   const auto continuation = static_cast<int64_t>(request.continuation.size());
   const int64_t room = length + 1 - continuation;

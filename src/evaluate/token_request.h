@@ -24,6 +24,10 @@ class RequestEncoder {
   // outside the vocabulary.
   TokenRequest encode(const std::string& context, const std::string& continuation) const;
 
+  // A text to go on from, special tokens as above. Errors: it has none, not even a special one; ids
+  // outside the vocabulary.
+  std::vector<TokenId> encode_prompt(const std::string& text) const;
+
  private:
   std::vector<TokenId> ids_of(const std::string& text) const;
 
