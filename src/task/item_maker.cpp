@@ -54,6 +54,11 @@ TaskItem make_item(const Task& task, const ItemTemplate& layout, const json& row
     for (std::string& context : item.contexts) context = (*layout.context_filter)(context);
   for (const std::string& choice : task.by_context ? item.contexts : item.continuations)
     item.lengths.push_back(code_points(choice));
+  if (task.answers) {
+    item.answer = layout.gold.fill(row);
+    item.continuations.front().insert(0, task.delimiter);
+    return item;
+  }
   const size_t choices = item.lengths.size();
   require(choices >= 2, "expected two choices or more, found {}", choices);
   spread(item.contexts, choices);

@@ -12,9 +12,11 @@ namespace halftone {
 
 struct TaskItem {
   int64_t line = 0;                                  // of the data file, from 1
-  std::vector<std::string> contexts, continuations;  // a choice each, the delimiter in front
+  std::vector<std::string> contexts, continuations;  // a choice each, the delimiter in front; of
+                                                     // generated texts the answer alone
   std::vector<int64_t> lengths;  // of the choices as the file has them, in code points
   size_t gold = 0;
+  std::string answer = {};  // the right one as the file has it, where texts are generated
 };
 
 class ItemMaker {

@@ -1,5 +1,9 @@
 // TOML -> Task.
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/toml_keys.h"
 #include "task/task.h"
@@ -30,6 +34,13 @@ struct TemplateReader {
   }
 };
 
+std::optional<Filter> filter_of(const toml::table& table) {
+  const toml::node* node = table.get("context_filter");
+  if (node == nullptr) return std::nullopt;
+  return with_context(line_of(*node),
+                      [&] { return make_filter(require_string(*node, "context_filter")); });
+}
+
 ItemTemplate parse_item(const toml::table& table, bool by_context, const TemplateReader& reader) {
   const char* contexts = by_context ? "contexts" : "context";
   const char* continuations = by_context ? "continuation" : "choices";
@@ -40,16 +51,24 @@ ItemTemplate parse_item(const toml::table& table, bool by_context, const Templat
       .contexts = by_context ? reader.choices(left, contexts) : reader.single(left, contexts),
       .continuations =
           by_context ? reader.single(right, continuations) : reader.choices(right, continuations),
-      .context_filter = {},
+      .context_filter = filter_of(table),
       .gold = reader.one(require_key(table, "gold"), "gold"),
       .gold_among = {},
       .note = find_string(table, "note").value_or("")};
-  if (const toml::node* node = table.get("context_filter"))
-    item.context_filter = with_context(
-        line_of(*node), [&] { return make_filter(require_string(*node, "context_filter")); });
   if (const toml::node* node = table.get("gold_among"))
     item.gold_among = reader.choices(*node, "gold_among");
   return item;
+}
+
+ItemTemplate parse_answered_item(const toml::table& table, const TemplateReader& reader) {
+  require_known_keys(table, {"context", "context_filter", "answer", "note"});
+  const toml::node &context = require_key(table, "context"), &answer = require_key(table, "answer");
+  return {.contexts = reader.single(context, "context"),
+          .continuations = reader.single(answer, "answer"),
+          .context_filter = filter_of(table),
+          .gold = reader.one(answer, "answer"),
+          .gold_among = {},
+          .note = find_string(table, "note").value_or("")};
 }
 
 DataFiles parse_data(const toml::table& table) {
@@ -58,13 +77,74 @@ DataFiles parse_data(const toml::table& table) {
           find_string(table, "labels").value_or("")};
 }
 
-bool is_by_context(const toml::table& table) {
+std::string kind_of_task(const toml::table& table) {
   const toml::node& kind = require_key(table, "kind");
   const std::string word = require_string(kind, "kind");
-  require(word == "multiple_choice" || word == "partial",
-          "{}: kind: expected \"multiple_choice\" or \"partial\", found \"{}\"", line_of(kind),
-          printable(word));
-  return word == "partial";
+  require(word == "multiple_choice" || word == "partial" || word == "generation",
+          "{}: kind: expected \"multiple_choice\", \"partial\" or \"generation\", found \"{}\"",
+          line_of(kind), printable(word));
+  return word;
+}
+
+// A whole number in [least, kMost], where the key is there.
+std::optional<int64_t> find_count(const toml::table& table, const char* key, int64_t least) {
+  constexpr int64_t kMost = 1000000;
+  const toml::node* node = table.get(key);
+  if (node == nullptr) return std::nullopt;
+  const std::optional<int64_t> found = node->is_integer() ? node->value<int64_t>() : std::nullopt;
+  require(found && *found >= least && *found <= kMost,
+          "{}: {}: expected a whole number from {} to {}", line_of(*node), key, least, kMost);
+  return found;
+}
+
+std::shared_ptr<const Pattern> pattern_of(const toml::node& node, const char* key) {
+  return with_context(fmt::format("{}: {}", line_of(node), key),
+                      [&] { return regex_pattern(require_string(node, key)); });
+}
+
+// Keys of a task's results.
+constexpr std::string_view kTaken[] = {"items", "metric", "reference", "flips", "shots"};
+
+AnswerExtraction parse_extraction(const toml::table& table) {
+  require_known_keys(table, {"name", "find", "take"});
+  const toml::node& name = require_key(table, "name");
+  AnswerExtraction extraction;
+  extraction.name = require_string(name, "name");
+  require(!extraction.name.empty() && extraction.name.find_first_not_of(
+                                          "abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos &&
+              std::ranges::find(kTaken, extraction.name) == std::end(kTaken),
+          "{}: name: expected small letters, digits and _, and none of {}, found \"{}\"",
+          line_of(name), fmt::join(kTaken, ", "), printable(extraction.name));
+  extraction.pattern = pattern_of(require_key(table, "find"), "find");
+  if (const toml::node* node = table.get("take")) {
+    const std::string word = require_string(*node, "take");
+    require(word == "first" || word == "last",
+            "{}: take: expected \"first\" or \"last\", found \"{}\"", line_of(*node),
+            printable(word));
+    extraction.takes_last = word == "last";
+  }
+  return extraction;
+}
+
+AnswerRules parse_answers(const toml::table& table) {
+  AnswerRules rules;
+  rules.max_tokens = find_count(table, "max_tokens", 1).value_or(rules.max_tokens);
+  if (const toml::node* stops = table.get("stops"))
+    for (const toml::node* each : require_list(*stops, "stops")) {
+      rules.stops.push_back(require_string(*each, "stops"));
+      require(!rules.stops.back().empty(), "{}: stops: expected texts, found an empty one",
+              line_of(*each));
+    }
+  for (const toml::table* each : require_tables(table, "extract")) {
+    rules.extractions.push_back(parse_extraction(*each));
+    const std::string& name = rules.extractions.back().name;
+    require(std::ranges::count(rules.extractions, name, &AnswerExtraction::name) == 1,
+            "{}: name: expected each once, found {} twice", line_of(*each), name);
+  }
+  if (const toml::node* ignored = table.get("ignore"))
+    for (const toml::node* each : require_list(*ignored, "ignore"))
+      rules.ignored.push_back(pattern_of(*each, "ignore"));
+  return rules;
 }
 
 bool has_normalized(const toml::table& table) {
@@ -80,14 +160,25 @@ bool has_normalized(const toml::table& table) {
 }
 
 Task read_task(const toml::table& table, const std::string& name) {
-  require_known_keys(table, {"summary", "paper", "kind", "metrics", "delimiter", "data", "train",
-                             "draw_one_more", "item"});
+  const std::string kind = kind_of_task(table);
+  const bool generated = kind == "generation";
+  if (generated)
+    require_known_keys(table, {"summary", "paper", "kind", "stops", "max_tokens", "extract",
+                               "ignore", "delimiter", "shots", "data", "train", "draw_one_more",
+                               "item"});
+  else
+    require_known_keys(table, {"summary", "paper", "kind", "metrics", "delimiter", "shots", "data",
+                               "train", "draw_one_more", "item"});
   Task task;
   task.name = name;
   task.summary = find_string(table, "summary").value_or("");
   task.paper = find_string(table, "paper").value_or("");
-  task.by_context = is_by_context(table);
-  task.normalized = has_normalized(table);
+  task.by_context = kind == "partial";
+  if (generated)
+    task.answers = parse_answers(table);
+  else
+    task.normalized = has_normalized(table);
+  task.shots = find_count(table, "shots", 0).value_or(0);
   task.delimiter = find_string(table, "delimiter").value_or(" ");
   for (const toml::table* data : require_tables(table, "data"))
     task.data.push_back(parse_data(*data));
@@ -100,7 +191,8 @@ Task read_task(const toml::table& table, const std::string& name) {
   }
   const TemplateReader reader{printable(name) + ".toml"};
   for (const toml::table* item : require_tables(table, "item"))
-    task.items.push_back(parse_item(*item, task.by_context, reader));
+    task.items.push_back(generated ? parse_answered_item(*item, reader)
+                                   : parse_item(*item, task.by_context, reader));
   return task;
 }
 

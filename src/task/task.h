@@ -1,9 +1,11 @@
 // Tasks: how the items of a data file become contexts and continuations whose log-likelihoods
-// decide. A task is data (tasks/NAME.toml); what its keys mean: interface.md 6.1. Scoring is
+// decide, or contexts and an answer that a generated text is searched for. A task is data (tasks/NAME.toml); what its keys mean: interface.md 6.1. Scoring is
 // lm-evaluation-harness's.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include "task/template.h"
+#include "text/pattern.h"
 
 namespace halftone {
 
@@ -24,11 +27,26 @@ struct DataFiles {
 struct ItemTemplate {
   TemplateList contexts, continuations;    // one of either stands for all choices
   std::optional<Filter> context_filter;    // of the whole context
-  Template gold;                           // the right choice: one of gold_among
+  Template gold;                           // the right choice, one of gold_among; or the answer
   std::optional<TemplateList> gold_among;  // a text a choice; none: 0, 1, 2, ...
   std::string note;                        // what a user of such items should know
 
   std::vector<std::string> fields() const;  // paths of all that it reads
+};
+
+// How an answer is found in a generated text.
+struct AnswerExtraction {
+  std::string name;  // a key of reports: "strict_match"
+  std::shared_ptr<const Pattern> pattern;
+  bool takes_last = false;  // of its matches, not the first
+};
+
+// Of tasks whose items are answered by a text that the model makes.
+struct AnswerRules {
+  int64_t max_tokens = 256;
+  std::vector<std::string> stops;  // a text ends before the first that comes up
+  std::vector<AnswerExtraction> extractions;            // one at least; the first is the metric
+  std::vector<std::shared_ptr<const Pattern>> ignored;  // deleted before answers are compared
 };
 
 struct Task {
@@ -36,7 +54,9 @@ struct Task {
   std::filesystem::path folder;            // of the file; empty for one that is built in
   bool normalized = false;                 // acc_norm is defined
   bool by_context = false;                 // choices differ in what stands before the continuation
-  std::string delimiter = " ";             // between context and continuation
+  std::optional<AnswerRules> answers;      // of generated texts; none: choices are scored
+  int64_t shots = 0;                       // examples before each item, where nothing else is asked
+  std::string delimiter = " ";             // between context and continuation, or answer
   std::vector<DataFiles> data;             // the first whose files are there is read
   std::vector<DataFiles> train;            // the same of the items that are examples
   bool draws_one_more = false;             // of examples, and leaves out the item itself

@@ -22,7 +22,7 @@ class Items : public ::testing::Test {
     std::ofstream(folder_ / name) << content;
   }
   TaskItems read(const std::string& task, int64_t limit = 0, int64_t shots = 0) {
-    return read_items(locate_task(find_task(task), folder_.path(), shots), limit, shots);
+    return read_items(locate_task(find_task(task), folder_.path(), shots), limit);
   }
   std::string refusal(const std::string& task, int64_t shots = 0) {
     return message_of([&] { read(task, 0, shots); });

@@ -58,10 +58,11 @@ TEST(Task, ErrorsNameTheLine) {
             "context_filter, gold, gold_among, note");
   EXPECT_EQ(refusal("metrics", "metric"),
             "line 2: unknown key metric (did you mean metrics?); known keys: summary, paper, kind, "
-            "metrics, delimiter, data, train, draw_one_more, item");
+            "metrics, delimiter, shots, data, train, draw_one_more, item");
   EXPECT_EQ(refusal("gold = \"{label}\"", ""), "line 5: \"gold\" is missing");
-  EXPECT_EQ(refusal("multiple_choice", "generation"),
-            "line 1: kind: expected \"multiple_choice\" or \"partial\", found \"generation\"");
+  EXPECT_EQ(refusal("multiple_choice", "generated"),
+            "line 1: kind: expected \"multiple_choice\", \"partial\" or \"generation\", found "
+            "\"generated\"");
   EXPECT_EQ(refusal("\"multiple_choice\"", "3"), "line 1: kind: expected a string, found a value");
   EXPECT_EQ(refusal("acc_norm", "f1"),
             "line 2: metrics: expected \"acc\" and \"acc_norm\", found \"f1\"");
