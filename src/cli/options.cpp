@@ -52,12 +52,11 @@ void add_integer(CLI::App& command, const IntegerOption& option, int64_t& target
   command.add_option_function<std::string>(option.name, set, option.help)->type_name("N");
 }
 
-void add_seed(CLI::App& command, uint64_t& target) {
+void add_seed(CLI::App& command, uint64_t& target, const char* help) {
   const auto set = [&target](const std::string& text) {
     target = parse_integer<uint64_t>("--seed", text, 0, std::numeric_limits<uint64_t>::max());
   };
-  command.add_option_function<std::string>("--seed", set, "of the draw of calibration windows (0)")
-      ->type_name("N");
+  command.add_option_function<std::string>("--seed", set, help)->type_name("N");
 }
 
 void add_length(CLI::App& command, int64_t& target) {

@@ -33,7 +33,8 @@ struct IntegerOption {
 void add_integer(CLI::App& command, const IntegerOption& option, int64_t& target);
 
 // --seed: any unsigned 64-bit number.
-void add_seed(CLI::App& command, uint64_t& target);
+void add_seed(CLI::App& command, uint64_t& target,
+              const char* help = "of the draw of calibration windows (0)");
 
 // --length: tokens a window. --windows: how many.
 void add_length(CLI::App& command, int64_t& target);
