@@ -28,10 +28,12 @@ constexpr const char* kFooter =
     "      --json - --gate \"kl.mean<0.05,top1.value>0.9\"\n"
     "  halftone evaluate llama-w4 --tasks piqa,arc_easy --task-data data --reference models/llama";
 
+constexpr int64_t kMostTexts = 10000;
+
 struct Options {
   std::string model, text, reference, json;
   std::optional<std::string> gate;
-  int64_t length = 0, windows = 0;
+  int64_t length = 0, windows = 0, generate = 0;
   Protocol protocol = Protocol::kPaper;
   std::string save_base;
   TaskOptions tasks;
@@ -48,13 +50,17 @@ bool is_of_text(const std::string& metric) {
                             {"perplexity.", "reference_perplexity.", "kl.", "top1.", "llama."});
 }
 
+bool is_of_generation(const std::string& metric) {
+  return begins_with_one_of(metric, {"generation."});
+}
+
 bool is_of_tasks(const std::string& metric) {
   return begins_with_one_of(metric, {"tasks.", "tasks_mean."});
 }
 
 bool needs_reference(const std::string& metric) {
   if (begins_with_one_of(metric, {"kl.", "top1.", "reference_perplexity.", "llama."})) return true;
-  return is_of_tasks(metric) &&
+  return (is_of_tasks(metric) || is_of_generation(metric)) &&
          (metric.find(".flips.") != metric.npos || metric.find(".reference") != metric.npos);
 }
 
@@ -67,6 +73,7 @@ std::vector<Gate> gates_of(const Options& options) {
           {options.text.empty() && is_of_text(gate.metric) &&
                !is_log_probability_file(options.reference),
            "--text"},
+          {options.generate == 0 && is_of_generation(gate.metric), "--generate"},
           {!options.tasks.tasks && is_of_tasks(gate.metric), "--tasks"}})
       if (missing)
         throw UsageError(fmt::format("--gate: {} is measured only with {}", gate.metric, option));
@@ -89,6 +96,8 @@ EvaluateRequest make_request(const Options& options) {
   if (options.text.empty() && !options.tasks.tasks && !kept)
     throw UsageError("--text is required, or --tasks");
   refuse_protocol(options, kept);
+  if (options.generate > 0 && options.text.empty())
+    throw UsageError("--generate: only with --text");
   EvaluateRequest request;
   request.tasks = tasks_request(options.tasks);
   request.model = options.model;
@@ -98,6 +107,7 @@ EvaluateRequest make_request(const Options& options) {
   request.windows = options.windows;
   request.protocol = options.protocol;
   request.written = options.save_base;
+  request.generate = options.generate;
   request.device = options.execution.device;
   request.compute = options.execution.compute;
   request.threads = options.execution.threads;
@@ -165,6 +175,12 @@ void add_evaluate(CLI::App& program, Action& action) {
       .add_option("--save-base", options->save_base,
                   "write the log-probabilities as llama-perplexity's --kl-divergence-base does")
       ->type_name("FILE");
+  add_integer(command,
+              {"--generate",
+               "short texts behind parts of --text: how many end in a loop; whether rows of JSON "
+               "are JSON (0)",
+               1, kMostTexts},
+              options->generate);
   add_execution_options(command, options->execution);
   add_target(command, {"--json", "the numbers as JSON; - is stdout"}, options->json);
   command

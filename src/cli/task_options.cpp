@@ -38,7 +38,7 @@ void add_task_options(CLI::App& command, TaskOptions& options) {
   command
       .add_option(
           "--tasks", options.tasks,
-          fmt::format("multiple choice by log-likelihood: {}, or .toml files", task_names()))
+          fmt::format("multiple choice and generated answers: {}, or .toml files", task_names()))
       ->type_name("LIST");
   command
       .add_option("--task-data", options.data,
@@ -46,7 +46,8 @@ void add_task_options(CLI::App& command, TaskOptions& options) {
       ->type_name("DIR");
   add_integer(
       command,
-      {"--shots", "examples before each item, drawn from the training file (0)", 0, kMostShots},
+      {"--shots", "examples before each item, drawn from the training file (as the task says)", 0,
+       kMostShots},
       options.shots);
   add_integer(command, {"--limit", "items a task, from the start (all)", 1, kMostItems},
               options.limit);
@@ -60,14 +61,14 @@ void add_task_options(CLI::App& command, TaskOptions& options) {
 TasksRequest tasks_request(const TaskOptions& options) {
   refuse(options.resume && !options.items, "--resume", "--items");
   refuse(options.data && !options.tasks, "--task-data", "--tasks");
-  refuse(options.shots > 0 && !options.tasks, "--shots", "--tasks");
+  refuse(options.shots >= 0 && !options.tasks, "--shots", "--tasks");
   refuse(options.limit > 0 && !options.tasks, "--limit", "--tasks");
   refuse(options.truncate && !options.tasks, "--truncate", "--tasks");
   refuse(options.items && !options.tasks, "--items", "--tasks");
   TasksRequest request;
   if (options.tasks) request.names = names_in(*options.tasks);
   request.data = options.data.value_or("");
-  request.shots = options.shots;
+  if (options.shots >= 0) request.shots = options.shots;
   request.limit = options.limit;
   request.truncate = options.truncate;
   request.items = options.items.value_or("");

@@ -14,7 +14,7 @@ namespace halftone {
 
 struct TaskOptions {
   std::optional<std::string> tasks, data, items;
-  int64_t shots = 0, limit = 0;
+  int64_t shots = -1, limit = 0;  // shots: -1: as each task says
   bool truncate = false, resume = false;
 };
 void add_task_options(CLI::App& command, TaskOptions& options);

@@ -38,7 +38,7 @@ class NamedProgress final : public Progress {
 // The results that have to be numbers, in the order in which they are named.
 std::vector<std::pair<std::string, double>> results_of(const json& result) {
   std::vector<std::pair<std::string, double>> found;
-  const auto add = [&](const std::string& name, const json& in, const char* member) {
+  const auto add = [&](const std::string& name, const json& in, const std::string& member) {
     found.emplace_back(name, in.at(member).get<double>());
   };
   for (const char* name : {"perplexity", "reference_perplexity"})
@@ -46,9 +46,10 @@ std::vector<std::pair<std::string, double>> results_of(const json& result) {
   if (result.contains("kl")) add("kl", result.at("kl"), "mean");
   if (result.contains("tasks"))
     for (const auto& [name, task] : result.at("tasks").items()) {
-      add("tasks." + name, task, "acc");
+      const auto metric = task.at("metric").get<std::string>();
+      add("tasks." + name, task, metric);
       if (task.contains("reference"))
-        add(fmt::format("tasks.{}.reference", name), task.at("reference"), "acc");
+        add(fmt::format("tasks.{}.reference", name), task.at("reference"), metric);
     }
   return found;
 }

@@ -48,25 +48,61 @@ json accuracies(const Task& task, const Decisions& decisions) {
   return result;
 }
 
-json task_json(const Task& task, const TaskItems& items, const std::vector<ItemScores>& scores,
-               int64_t shots, bool referred) {
+json flips_json(const std::vector<uint8_t>& before, const std::vector<uint8_t>& after) {
+  const Flips flips = count_flips(before, after);
+  return {{"right_to_wrong", flips.right_to_wrong},
+          {"wrong_to_right", flips.wrong_to_right},
+          {"p", flips.p}};
+}
+
+json choices_json(const Task& task, const TaskItems& items, const std::vector<ItemScores>& scores,
+                  bool referred) {
   const auto of = [&](ChoiceScores ItemScores::*side) {
     return decisions_of(items.items, scores, side);
   };
   const Decisions own = of(&ItemScores::model);
   json result = accuracies(task, own);
-  result["items"] = items.items.size();
   result["metric"] = task.normalized ? "acc_norm" : "acc";
-  result["shots"] = shots;
-  result["data_sha256"] = items.sha256;
   if (!referred) return result;
   const Decisions other = of(&ItemScores::reference);
   result["reference"] = accuracies(task, other);
-  const Flips flips = task.normalized ? count_flips(other.normalized, own.normalized)
-                                      : count_flips(other.plain, own.plain);
-  result["flips"] = {{"right_to_wrong", flips.right_to_wrong},
-                     {"wrong_to_right", flips.wrong_to_right},
-                     {"p", flips.p}};
+  result["flips"] = task.normalized ? flips_json(other.normalized, own.normalized)
+                                    : flips_json(other.plain, own.plain);
+  return result;
+}
+
+// Of one extraction of generated texts, by its place.
+struct RightAnswers {
+  std::vector<uint8_t> right;
+  bool finite = true;
+};
+
+RightAnswers right_answers(const std::vector<ItemAnswers>& answers, ItemAnswer ItemAnswers::*side,
+                           size_t extraction) {
+  RightAnswers all;
+  for (const ItemAnswers& item : answers) {
+    all.right.push_back((item.*side).right[extraction]);
+    all.finite = all.finite && (item.*side).finish != name_of(Finish::kNotFinite);
+  }
+  return all;
+}
+
+json answers_json(const Task& task, const std::vector<ItemAnswers>& answers, bool referred) {
+  const auto shares = [&](ItemAnswer ItemAnswers::*side) {
+    json result = json::object();
+    for (size_t i = 0; i < task.answers->extractions.size(); ++i) {
+      const std::string& name = task.answers->extractions[i].name;
+      const RightAnswers all = right_answers(answers, side, i);
+      add_estimate(result, name, name + "_stderr", all.right, all.finite);
+    }
+    return result;
+  };
+  json result = shares(&ItemAnswers::model);
+  result["metric"] = task.answers->extractions.front().name;
+  if (!referred) return result;
+  result["reference"] = shares(&ItemAnswers::reference);
+  result["flips"] = flips_json(right_answers(answers, &ItemAnswers::reference, 0).right,
+                               right_answers(answers, &ItemAnswers::model, 0).right);
   return result;
 }
 
@@ -119,20 +155,27 @@ TaskResults evaluate_tasks(const TasksRequest& request, const OpenedModel& model
   const std::vector<LocatedTask> located = locate_tasks(request);
   std::vector<TaskItems> items;  // of all tasks before the first is run
   for (const LocatedTask& each : located)
-    items.push_back(read_items(each, request.limit, request.shots));
+    items.push_back(read_items(each, request.limit));
   TaskRun run(request, model, reference, execution);
   TaskResults results{json::object(), {}, {}};
   for (size_t i = 0; i < located.size(); ++i) {
     const Task& task = located[i].task;
-    const TaskScores scores = run.score(located[i], items[i], progress);
-    results.tasks[task.name] =
-        task_json(task, items[i], scores.items, request.shots, reference != nullptr);
+    const bool referred = reference != nullptr;
+    int64_t cut = 0;
+    json result = task.answers
+                      ? answers_json(task, run.answer(located[i], items[i], progress, cut), referred)
+                      : choices_json(task, items[i], run.score(located[i], items[i], progress, cut),
+                                     referred);
+    result["items"] = items[i].items.size();
+    result["shots"] = located[i].shots;
+    result["data_sha256"] = items[i].sha256;
+    results.tasks[task.name] = std::move(result);
     if (!items[i].note.empty())
       results.notes.push_back(fmt::format("{}: {}", task.name, items[i].note));
-    if (scores.cut > 0)
+    if (cut > 0)
       results.notes.push_back(
           fmt::format("{}: {} prompts were longer than the context and cut from the left",
-                      task.name, scores.cut));
+                      task.name, cut));
   }
   results.mean = mean_of(results.tasks, reference != nullptr);
   return results;

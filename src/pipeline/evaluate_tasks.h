@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ struct TasksRequest {
   std::vector<std::string> names;  // of tasks, or their .toml files; empty: none
   std::filesystem::path data;      // folder; empty: that of each .toml file
   int64_t limit = 0;               // items a task; 0 = all
-  int64_t shots = 0;               // examples before each item
+  std::optional<int64_t> shots = {};  // examples before each item; none: as each task says
   bool truncate = false;           // cuts prompts that are longer than the context
   std::filesystem::path items;     // file of results; empty: none
   bool resume = false;             // go on with it
@@ -35,7 +36,7 @@ struct TaskResults {
 };
 
 // Errors: those of read_items and RequestEncoder, behind file and line; a prompt that is longer
-// than the model's context, unless request.truncate.
+// than the model's context (less what is generated), unless request.truncate.
 TaskResults evaluate_tasks(const TasksRequest& request, const OpenedModel& model,
                            const OpenedModel* reference, const Execution& execution,
                            Progress& progress);

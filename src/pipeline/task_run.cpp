@@ -68,11 +68,16 @@ ItemScores read_item(const Json& line, const TaskItem& item, bool referred) {
 
 }  // namespace
 
-TaskRun::Side::Side(const OpenedModel& model, const Execution& execution)
+TaskRun::Side::Side(const OpenedModel& model, const Execution& on)
     : opened(model),
+      execution(on),
       tokenizer(open_model_tokenizer(model.path)),
-      encoder(*tokenizer, model.model.config().vocab),
-      scorer(model.model, execution) {}
+      encoder(*tokenizer, model.model.config().vocab) {}
+
+const RequestScorer& TaskRun::Side::scorer() {
+  if (!scorer_) scorer_.emplace(opened.model, execution);
+  return *scorer_;
+}
 
 TaskRun::TaskRun(const TasksRequest& request, const OpenedModel& model,
                  const OpenedModel* reference, const Execution& execution)
@@ -117,19 +122,20 @@ std::vector<RequestGroup> TaskRun::encode(const Side& side, const LocatedTask& l
   return groups;
 }
 
-TaskScores TaskRun::score(const LocatedTask& located, const TaskItems& items, Progress& progress) {
+std::vector<ItemScores> TaskRun::score(const LocatedTask& located, const TaskItems& items,
+                                       Progress& progress, int64_t& cut) {
   const size_t count = items.items.size();
-  TaskScores result{std::vector<ItemScores>(count), 0};
+  std::vector<ItemScores> result(count);
   const std::string run = identity(located, items);
   const auto known = file_.lines_of(located.task.name, run);
   int64_t cut_for_reference = 0;
-  auto groups = encode(model_, located, items, result.cut);
+  auto groups = encode(model_, located, items, cut);
   auto for_reference = reference_ ? encode(*reference_, located, items, cut_for_reference)
                                   : std::vector<RequestGroup>();
   Pending pending;
   for (size_t i = 0; i < count; ++i) {
     if (const auto line = known.find(static_cast<int64_t>(i)); line != known.end()) {
-      result.items[i] = read_item(line->second, items.items[i], reference_.has_value());
+      result[i] = read_item(line->second, items.items[i], reference_.has_value());
       continue;
     }
     pending.indices.push_back(i);
@@ -137,8 +143,8 @@ TaskScores TaskRun::score(const LocatedTask& located, const TaskItems& items, Pr
     if (reference_) pending.for_reference.push_back(std::move(for_reference[i]));
   }
   score_pending(pending, located.task, progress, [&](size_t index, ItemScores scores) {
-    result.items[index] = std::move(scores);
-    return line_of(located.task, items.items[index], index, result.items[index], run);
+    result[index] = std::move(scores);
+    return line_of(located.task, items.items[index], index, result[index], run);
   });
   return result;
 }
@@ -149,15 +155,15 @@ void TaskRun::score_pending(const Pending& pending, const Task& task, Progress& 
   if (groups.empty()) return;
   std::vector<size_t> rounds;  // items in each
   for (size_t begin = 0; begin < groups.size(); begin += rounds.back())
-    rounds.push_back(model_.scorer.groups_in_round(groups.subspan(begin)));
+    rounds.push_back(model_.scorer().groups_in_round(groups.subspan(begin)));
   int64_t layers = model_.opened.model.config().layers, done = 0;
   if (reference_) layers += reference_->opened.model.config().layers;
   progress.begin(fmt::format("evaluate {}", task.name),
                  static_cast<int64_t>(rounds.size()) * layers);
   size_t begin = 0;
   for (const size_t count : rounds) {
-    const auto score = [&](const Side& side, std::span<const RequestGroup> all) {
-      return side.scorer.score(all.subspan(begin, count), [&](int64_t block) {
+    const auto score = [&](Side& side, std::span<const RequestGroup> all) {
+      return side.scorer().score(all.subspan(begin, count), [&](int64_t block) {
         progress.update(++done, fmt::format("item {}, block {}", pending.indices[begin], block));
       });
     };

@@ -7,6 +7,7 @@
 #include "base/place.h"
 #include "evaluate/llama_statistics.h"
 #include "evaluate/statistics.h"
+#include "pipeline/generation_check.h"
 #include "pipeline/model_tokenizer.h"
 #include "text/tokens_around.h"
 
@@ -154,6 +155,9 @@ void add_text_scores(const TextRequest& request, const TextModels& models,
     protocol["round_trip"] = corpus->round_trip;
     protocol["ids_sha256"] = corpus->ids_sha256;
   }
+  if (request.generate > 0)
+    result["generation"] = check_generation(models.model, models.reference, windows.ids,
+                                            request.generate, execution, progress);
   result["perplexity"] = to_json(perplexity(scores.nll, scores.windows));
   if (scores.kl.empty()) return;
   result["reference_perplexity"] = to_json(perplexity(scores.reference_nll, scores.windows));

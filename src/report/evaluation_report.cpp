@@ -21,6 +21,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kLongestNote = 4000;
+constexpr size_t kSampleBytes = 160;
 
 std::string estimate(const Json& json, const std::string& value, const std::string& error) {
   const auto number = find_metric(json, value);
@@ -75,6 +76,29 @@ void add_divergence_rows(const Json& json, TextTable& table) {
   table.add_row({"same top token", top1(json)});
 }
 
+// "25.00 %, of the reference 12.50 %" of a share of texts.
+std::string share_of_texts(const Json& json, const std::string& name) {
+  const auto share = [&](const std::string& at) {
+    const auto value = find_metric(json, at + name + ".value");
+    return value ? human_share(*value, std::nullopt) : std::string("-");
+  };
+  const std::string own = share("generation.");
+  if (!find_metric(json, "generation.reference." + name + ".value")) return own;
+  return fmt::format("{}, of the reference {}", own, share("generation.reference."));
+}
+
+void add_generation_rows(const Json& json, TextTable& table) {
+  const Json& generation = json.at("generation");
+  table.add_row({"generation", fmt::format("{} texts of {} tokens, greedy",
+                                           plain(json, "generation.texts"),
+                                           plain(json, "generation.tokens"))});
+  table.add_row({"  end in a loop", share_of_texts(json, "loops")});
+  table.add_row({"  rows of JSON that are JSON", share_of_texts(json, "json")});
+  if (const Json& samples = generation.at("samples"); !samples.empty())
+    table.add_row({"  for example", fmt::format("{}\u2026 {}", printable(find_text(samples[0], "prompt"), kSampleBytes),
+                                                printable(find_text(samples[0], "text"), kSampleBytes))});
+}
+
 // The last part of each model's path, or the whole path of all where two would look the same.
 std::vector<std::string> model_labels(const std::vector<Json>& evaluations) {
   std::vector<std::string> whole, short_ones;
@@ -106,6 +130,7 @@ std::string evaluation_text(const Json& json) {
   if (find_metric(json, "reference_perplexity.value"))
     table.add_row({"  of the reference", perplexity(json, "reference_perplexity")});
   if (find_metric(json, "kl.mean")) add_divergence_rows(json, table);
+  if (find_metric(json, "generation.texts")) add_generation_rows(json, table);
   for (const std::string& note : notes_in(json)) table.add_row({"note", note});
   if (const auto seconds = find_metric(json, "seconds"))
     table.add_row(

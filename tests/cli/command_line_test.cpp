@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "cli/run_program.h"
 #include "support/fixtures.h"
@@ -112,7 +113,36 @@ TEST(CommandLine, TasksAreNamesOrFilesOfData) {
   expect_failure(tasks("piqa", {"--limit", "0"}), 2, "--limit: expected a whole number from 1");
 }
 
+TEST(CommandLine, NumbersOfGenerationAreChecked) {
+  const Arguments generate = {"generate", "no-such-model", "--prompt", "a"};
+  for (const char* value : {"-1", "1001", "hot", "", "nan"})
+    expect_failure(generate + Arguments{"--temperature", value}, 2,
+                   "--temperature: expected a number from 0 to 1000, found ");
+  expect_failure(generate + Arguments{"--top-p", "1.5"}, 2, "--top-p: expected a number from 0 to");
+  expect_failure(generate + Arguments{"--max-tokens", "0"}, 2, "--max-tokens: expected a whole");
+  expect_failure(generate + Arguments{"--stop", ""}, 2, "--stop: expected a text, found nothing");
+  expect_failure({"generate", "m"}, 2, "--prompt is required");
+  expect_failure(kEvaluate + Arguments{"--generate", "0"}, 2, "--generate: expected a whole");
+  expect_failure({"evaluate", "m", "--tasks", "piqa", "--generate", "4"}, 2,
+                 "--generate: only with --text");
+}
+
+TEST(CommandLine, GeneratedTextIsAllThatStandardOutputHolds) {
+  const Arguments generate = {"generate",
+                              std::string(HALFTONE_SOURCE_DIR) + "/examples/stories260K",
+                              "--prompt", "Once upon a time,", "--max-tokens", "8"};
+  const Outcome told = run_halftone(generate);
+  EXPECT_EQ(told.status, 0) << told.err;
+  EXPECT_TRUE(told.out.starts_with(" there was a ")) << told.out;
+  EXPECT_TRUE(told.out.ends_with("\n"));
+  EXPECT_NE(told.err.find("8 tokens, length; "), std::string::npos) << told.err;
+  const Outcome json = run_halftone(generate + Arguments{"--json", "-"});
+  EXPECT_EQ(nlohmann::json::parse(json.out).at("text").get<std::string>() + "\n", told.out);
+}
+
 TEST(CommandLine, GatesNeedWhatMeasuresThem) {
+  expect_failure(kEvaluate + Arguments{"--gate", "generation.loops.value<0.2"}, 2,
+                 "only with --generate");
   expect_failure(kEvaluate + Arguments{"--gate", "tasks.piqa.acc>0.5"}, 2, "only with --tasks");
   const Arguments tasks = {"evaluate", "m", "--tasks", "piqa", "--gate"};
   expect_failure(tasks + Arguments{"perplexity.value<9"}, 2, "only with --text");

@@ -204,6 +204,119 @@ TEST_F(EvaluateTasks, APromptLongerThanTheContextIsRefusedOrCut) {
             "piqa: 2 prompts were longer than the context and cut from the left");
 }
 
+constexpr const char* kAnswered = R"(kind = "generation"
+max_tokens = 6
+stops = ["."]
+[[extract]]
+name = "first_word"
+find = '\w+'
+[[extract]]
+name = "last_word"
+find = '\w+'
+take = "last"
+[[data]]
+file = "questions.jsonl"
+[[item]]
+context = "{q}"
+answer = "{a}"
+)";
+
+// Stories that the demo model goes on with, and what it says.
+class EvaluateAnswers : public EvaluateTasks {
+ protected:
+  EvaluateAnswers() {
+    std::ofstream(folder_ / "told.toml") << kAnswered;
+    std::ofstream(folder_ / "questions.jsonl") << R"({"q": "Once upon a time,", "a": "there"}
+{"q": "Once upon a time, there was a little", "a": "girl"}
+{"q": "Lily and Tim went to the", "a": "moon"}
+)";
+    request_.tasks.names = {(folder_ / "told.toml").string()};
+    request_.tasks.data = "";
+  }
+};
+
+TEST_F(EvaluateAnswers, AreFoundInWhatTheModelSays) {
+  request_.tasks.items = folder_ / "items.jsonl";
+  const Json told = evaluated().at("tasks").at("told");
+  EXPECT_EQ(told.at("metric"), "first_word");
+  EXPECT_EQ(told.at("items"), 3);
+  EXPECT_NEAR(told.at("first_word").get<double>(), 2.0 / 3, 1e-12);
+  EXPECT_TRUE(told.contains("last_word_stderr"));
+  EXPECT_FALSE(told.contains("acc"));
+  const std::vector<Json> all = lines();
+  ASSERT_EQ(all.size(), 3u);
+  for (const Json& line : all) {
+    const auto index = line.at("index").get<size_t>();
+    EXPECT_EQ(line.at("exact_match").at("first_word"), index < 2 ? 1 : 0);
+    EXPECT_TRUE(line.at("output").get<std::string>().starts_with(
+        line.at("extracted").at("first_word").get<std::string>()));
+  }
+}
+
+TEST_F(EvaluateAnswers, OfAReferenceFlipNothingAgainstItself) {
+  request_.reference = request_.model;
+  const Json result = evaluated();
+  const Json& told = result.at("tasks").at("told");
+  EXPECT_EQ(told.at("reference").at("first_word"), told.at("first_word"));
+  EXPECT_EQ(told.at("flips"),
+            Json::parse(R"({"right_to_wrong": 0, "wrong_to_right": 0, "p": 1.0})"));
+  EXPECT_EQ(result.at("tasks_mean").at("value"), told.at("first_word"));
+}
+
+TEST_F(EvaluateAnswers, AResumedRunTakesWhatIsThere) {
+  request_.tasks.items = folder_ / "items.jsonl";
+  request_.reference = request_.model;
+  const Json first = evaluated();
+  std::vector<Json> all = lines();
+  std::erase_if(all, [](const Json& line) { return line.at("index") == 1; });
+  all[0]["output"] = "nothing";  // is believed
+  {
+    std::ofstream file(folder_ / "items.jsonl");
+    for (const Json& line : all) file << line << "\n";
+  }
+  request_.tasks.resume = true;
+  const Json resumed = evaluated();
+  EXPECT_EQ(lines().size(), 3u);
+  EXPECT_NEAR(resumed.at("tasks").at("told").at("first_word").get<double>(), 1.0 / 3, 1e-12);
+  EXPECT_EQ(resumed.at("tasks").at("told").at("flips").at("right_to_wrong"), 1);
+  EXPECT_EQ(evaluated().at("tasks"), resumed.at("tasks"));
+}
+
+TEST_F(EvaluateAnswers, APromptThatLeavesNoRoomForTheAnswerIsRefusedOrCut) {
+  std::string question;
+  for (int i = 0; i < 300; ++i) question += "once upon a time ";
+  std::ofstream(folder_ / "questions.jsonl", std::ios::app)
+      << Json({{"q", question}, {"a", "there"}}) << "\n";
+  const std::string message = refusal();
+  EXPECT_EQ(message.find((folder_ / "questions.jsonl").string() + ": line 4: its prompt has "), 0u)
+      << message;
+  EXPECT_NE(message.find("expected at most 506, the model's context less 6 for the answer"),
+            std::string::npos);
+  request_.tasks.truncate = true;
+  EXPECT_EQ(evaluated().at("notes").back(),
+            "told: 1 prompts were longer than the context and cut from the left");
+}
+
+TEST_F(EvaluateTasks, ShortTextsAreWrittenAndLookedAt) {
+  request_.tasks.names = {};
+  request_.text = example("tinystories-evaluation.txt");
+  request_.length = 64;
+  request_.windows = 4;
+  request_.generate = 3;
+  request_.reference = request_.model;
+  const Json result = evaluated();
+  const Json& generation = result.at("generation");
+  EXPECT_EQ(generation.at("texts"), 3);
+  EXPECT_EQ(generation.at("samples").size(), 3u);
+  EXPECT_EQ(generation.at("loops").at("value"),
+            generation.at("reference").at("loops").at("value"));
+  EXPECT_EQ(generation.at("json").at("value"), 0);  // a model of stories
+  const Json& sample = generation.at("samples").at(0);
+  EXPECT_EQ(sample.at("text"), sample.at("reference").at("text"));
+  EXPECT_GT(sample.at("text").get<std::string>().size(), 50u);
+  EXPECT_NE(sample.at("prompt"), generation.at("samples").at(1).at("prompt"));
+}
+
 TEST_F(EvaluateTasks, AModelThatComesToNoNumberSaysSo) {
   const fs::path model = folder_ / "model";
   fs::copy(example("stories260K"), model);

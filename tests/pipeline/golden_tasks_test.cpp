@@ -44,7 +44,7 @@ void expect_golden(const std::string& name, const std::filesystem::path& data) {
   const RequestEncoder encoder(*tokenizer, tokenizer->vocabulary_size());
   const std::vector<Json> golden = rows_of("golden/eval/" + name + ".jsonl");
   ASSERT_EQ(golden.size(), 40u);
-  const TaskItems all = read_items(locate_task(find_task(name), data, 0), 40, 0);
+  const TaskItems all = read_items(locate_task(find_task(name), data, 0), 40);
   for (const Json& row : golden)
     expect_prompts(all.items.at(row.at("doc").get<size_t>()), row, encoder);
 }
@@ -87,7 +87,7 @@ TEST(GoldenTasks, HellaswagIsCleanedUpAsTheHarnessDoes) {
   const std::vector<Json> golden = rows_of("golden/eval/hellaswag_preprocess.jsonl");
   const TemporaryFolder folder;
   write_hellaswag(folder.path(), golden);
-  const TaskItems all = read_items(locate_task(find_task("hellaswag"), folder.path(), 0), 0, 0);
+  const TaskItems all = read_items(locate_task(find_task("hellaswag"), folder.path(), 0), 0);
   ASSERT_EQ(all.items.size(), golden.size());
   for (size_t i = 0; i < golden.size(); ++i) {
     const TaskItem& item = all.items[i];
@@ -97,6 +97,25 @@ TEST(GoldenTasks, HellaswagIsCleanedUpAsTheHarnessDoes) {
                 " " + golden[i].at("choices")[choice].get<std::string>());
     EXPECT_EQ(item.gold, golden[i].at("gold"));
   }
+}
+
+// The first rows of a training file, and the prompts that the harness makes with it.
+TEST(GoldenTasks, Gsm8kAsksBehindTheHarnesssExamples) {
+  HALFTONE_REQUIRE_SHARED("golden/eval");
+  const TemporaryFolder folder;
+  const auto link = [&](const char* from, const char* to) {
+    std::filesystem::create_symlink(shared_data(std::string("tasks/") + from), folder / to);
+  };
+  link("gsm8k_test.jsonl", "gsm8k_test.jsonl");
+  link("gsm8k_train_head200.jsonl", "gsm8k_train.jsonl");
+  const std::vector<Json> golden = rows_of("golden/eval/gsm8k_prompts_head200.jsonl");
+  const TaskItems all =
+      read_items(locate_task(find_task("gsm8k"), folder.path(), std::nullopt), 20);
+  for (const Json& row : golden)
+    EXPECT_EQ(all.items.at(row.at("doc").get<size_t>()).contexts, Texts{row.at("prompt")});
+  EXPECT_EQ(read_items(locate_task(find_task("gsm8k"), folder.path(), 0), 1).items[0].contexts[0]
+                .find("Question: Janet"),
+            0u);
 }
 
 }  // namespace
