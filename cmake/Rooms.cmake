@@ -66,6 +66,7 @@ endfunction()
 
 # src/kernels/cpu: FILE_avx2.cpp and FILE_avx512.cpp get their instruction set; on other processors than x86 FILE_no_x86.cpp
 # stands in for them and for FILE_x86.cpp.
+# The trellis' loops are compiled without fused multiply-adds: every instruction set finds the same codes.
 function(halftone_kernel_sources list_name)
   set(sources ${${list_name}})
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
@@ -81,6 +82,11 @@ function(halftone_kernel_sources list_name)
       endif()
     endforeach()
   endif()
+  foreach(source ${sources})
+    if(source MATCHES "/trellis_kernels_[a-z0-9]+\\.cpp$")
+      set_property(SOURCE ${source} APPEND PROPERTY COMPILE_OPTIONS "-ffp-contract=off")
+    endif()
+  endforeach()
   set(${list_name} ${sources} PARENT_SCOPE)
 endfunction()
 

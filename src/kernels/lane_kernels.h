@@ -46,6 +46,13 @@ struct RangeRule {
   bool symmetric = false;  // the range is that of +-max|w|, zero is (top + 1) / 2
 };
 
+// An orthonormal Hadamard matrix M = core (x) Sylvester's of order 2^p (methods.md 8.4).
+struct HadamardRule {
+  int64_t core = 1, power = 1;    // orders; power is 2^p
+  const int8_t* signs = nullptr;  // (core, core) +1 and -1; null where core is 1
+  double scale = 1;               // 1 / sqrt(core * power)
+};
+
 template <class T>  // float or double: the type of the weights
 struct LaneKernels {
   // Fits one group: a scale (a float32's value, at least least_scale) and an integer zero for each
@@ -88,6 +95,11 @@ struct LaneKernels {
   // (columns, 16); importance: (columns)
   void (*leave_one_out)(const RangeRule& rule, int64_t columns, const T* tile, const T* importance,
                         T* gains);
+
+  // x M of each lane: sums and differences of pairs of columns 1, 2, 4, ... apart, then those of
+  // the core from its first row on, then a product with the scale; the same bits everywhere.
+  // tile, scratch: (core * power, 16)
+  void (*hadamard)(const HadamardRule& rule, T* tile, T* scratch);
 
   BinaryKernels<T> binary;
   SuperBlockKernels<T> super_block;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/cpu/binary_lanes.h"
+#include "kernels/cpu/hadamard_lanes.h"
 #include "kernels/cpu/range_lanes.h"
 #include "kernels/cpu/super_block_lanes.h"
 #include "kernels/cpu/vector.h"
@@ -230,12 +231,12 @@ void subtract_outer_lanes(int64_t columns, const T* factors, const T* lanes, T* 
 
 template <class T, int kBytes>
 constexpr LaneKernels<T> lane_kernels_of() {
-  return {UniformLanes<T, kBytes>::fit,         UniformLanes<T, kBytes>::fit_members,
-          UniformLanes<T, kBytes>::round,       take_error_lanes<T, kBytes>,
-          subtract_outer_lanes<T, kBytes>,      RangeLanes<T, kBytes>::range,
-          RangeLanes<T, kBytes>::round,         RangeLanes<T, kBytes>::gains,
-          BinaryLanes<T, kBytes>::kernels(),    SuperBlockLanes<T, kBytes>::kernels(),
-          VectorGridLanes<T, kBytes>::kernels()};
+  return {UniformLanes<T, kBytes>::fit,          UniformLanes<T, kBytes>::fit_members,
+          UniformLanes<T, kBytes>::round,        take_error_lanes<T, kBytes>,
+          subtract_outer_lanes<T, kBytes>,       RangeLanes<T, kBytes>::range,
+          RangeLanes<T, kBytes>::round,          RangeLanes<T, kBytes>::gains,
+          HadamardLanes<T, kBytes>::multiply,    BinaryLanes<T, kBytes>::kernels(),
+          SuperBlockLanes<T, kBytes>::kernels(), VectorGridLanes<T, kBytes>::kernels()};
 }
 
 // One definition a file FILE_<set>.cpp; linked where that set is compiled.
