@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/random.h"
+#include "matrix/hadamard_orders.h"
 
 namespace halftone {
 namespace {
@@ -149,6 +150,10 @@ KroneckerMatrix hadamard(int64_t n, uint64_t seed) {
   }
   if (matrix.factors.empty()) matrix.factors.push_back(at::ones({1, 1}, at::kDouble));
   return matrix;
+}
+
+bool has_hadamard(int64_t n) {
+  return shape_of_order(n).kind != Kind::kRandom;
 }
 
 bool is_flat(const KroneckerMatrix& matrix) {

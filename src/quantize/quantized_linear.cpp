@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "quantize/grid/grid_entries.h"
+#include "quantize/linear_rotation.h"
 
 namespace halftone {
 namespace {
@@ -29,6 +30,7 @@ GridKind QuantizedLinear::kind() const {
   if (split) return GridKind::kSplit;
   if (blocks) return GridKind::kSuperBlock;
   if (vectors) return GridKind::kVector;
+  if (trellis) return GridKind::kTrellis;
   return bilevel ? GridKind::kBilevel : GridKind::kUniform;
 }
 
@@ -54,7 +56,13 @@ at::Tensor dequantize(const QuantizedLinear& linear) {
 
 at::Tensor dequantize_rows(const QuantizedLinear& linear, int64_t begin, int64_t count) {
   at::NoGradGuard no_grad;
-  at::Tensor weights = grid_entry(linear.kind()).values(linear, begin, count);
+  at::Tensor weights;
+  if (linear.is_rotated()) {
+    const at::Tensor values = grid_entry(linear.kind()).values(linear, 0, linear.out());
+    weights = rotate_back(values, *linear.trellis->rotation).narrow(0, begin, count).contiguous();
+  } else {
+    weights = grid_entry(linear.kind()).values(linear, begin, count);
+  }
   if (linear.dead_columns.defined()) weights.index_fill_(1, linear.dead_columns.to(at::kLong), 0);
   if (linear.outliers) put_outliers(*linear.outliers, begin, weights);
   return weights;

@@ -88,6 +88,22 @@ struct VectorBlocks {
   at::Tensor steps;        // (out, in / 256) float32, each exactly a float16, not negative
 };
 
+// A linear's own rotation (methods.md 8.5): its rounded weights are those of Q_out^T W Q_in with
+// Q = diag(+-1) and Hadamard matrices in blocks along the diagonal.
+struct LinearRotation {
+  at::Tensor input_signs, output_signs;       // (in), (out) uint8, 1: -1
+  int64_t input_block = 0, output_block = 0;  // orders of the Hadamard matrices; divide in, out
+};
+
+// What the codes of a trellis grid stand for (methods.md 4.8): those of a tile of 16 rows and 16
+// columns, column after column, are a circle of bits whose last state_bits up to a weight's own are
+// a state;  w = scale * value of the state, one scale a row, then rotated back.
+struct TrellisTiles {
+  TrellisCode code = TrellisCode::k3Inst;
+  int state_bits = 12;                     // 8 .. 16
+  std::optional<LinearRotation> rotation;  // none while it is being solved
+};
+
 // w = scale * (code - zero), one scale and zero per row and group of columns (methods.md 4), unless
 // one of the optional parts says otherwise. All numbers have already been rounded to what a file
 // stores, so this is what was measured and what is read back.
@@ -109,11 +125,14 @@ struct QuantizedLinear {
   std::optional<BinaryPlanes> binary;   // then bits is 2, and scales and zeros are undefined
   std::optional<SuperBlocks> blocks;    // then scales are products, and zeros are undefined
   std::optional<VectorBlocks> vectors;  // the same; bits is 4
+  std::optional<TrellisTiles> trellis;  // bits is 1 .. 4, scales are float16, zeros are undefined
 
   int64_t out() const { return codes.size(0); }
   int64_t in() const { return codes.size(1); }
   int64_t groups() const { return binary ? binary->scales.size(1) : scales.size(1); }
   GridKind kind() const;  // by the optional parts
+  // Its weights are found all at once: a row is made of many rows of codes.
+  bool is_rotated() const { return trellis && trellis->rotation; }
 };
 
 // The weights this stands for, one float32 difference and product each.  -> (out, in) float32
