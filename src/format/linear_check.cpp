@@ -15,6 +15,10 @@ void check_kind(const QuantizedLinear& linear, const StoredGrid& grid) {
   require(linear.kind() == grid.kind, "expected a grid of another kind by the plan");
   require(!linear.vectors || linear.vectors->codebook == grid.codebook,
           "codebook: not that of the plan");
+  require(!linear.trellis || linear.is_rotated(), "rotation: a trellis grid needs one");
+  require(!linear.trellis ||
+              (linear.trellis->code == grid.code && linear.trellis->state_bits == grid.state_bits),
+          "trellis: code or state bits are not those of the plan");
   require(!linear.split || linear.split->sign_magnitude == grid.sign_magnitude,
           "outlier codes: not those of the plan");
   require(linear.outliers.has_value() == grid.outliers, "outliers: found {}, but the plan has {}",

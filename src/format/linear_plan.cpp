@@ -44,6 +44,10 @@ StoredGrid stored_grid(const LinearRecipe& recipe) {
   }
   if (options.kind == GridKind::kSuperBlock) grid.levels = options.levels;
   if (options.kind == GridKind::kVector) grid.codebook = options.codebook;
+  if (options.kind == GridKind::kTrellis) {
+    grid.code = options.code;
+    grid.state_bits = options.state_bits;
+  }
   grid.sign_magnitude = options.outlier_codes == OutlierCodes::kSignMagnitude;
   return grid;
 }
@@ -63,6 +67,12 @@ StoredGrid stored_grid(const QuantizedLinear& linear) {
     grid.scale_bits = kHalfBits;
     if (linear.blocks) grid.levels = linear.blocks->levels;
     if (linear.vectors) grid.codebook = linear.vectors->codebook;
+  } else if (linear.trellis) {
+    grid.scale_bits = kHalfBits;
+    grid.code = linear.trellis->code;
+    grid.state_bits = linear.trellis->state_bits;
+    grid.input_block = linear.trellis->rotation->input_block;
+    grid.output_block = linear.trellis->rotation->output_block;
   } else if (!linear.binary) {
     grid.signed_scales = linear.scales.min().item<float>() < 0;
     grid.least_zero = linear.zeros.min().item<int>();
@@ -82,6 +92,7 @@ std::string plain_grid_refusal(const LinearPlan& linear) {
   if (grid.kind == GridKind::kBinary) return "a binary grid; it holds none";
   if (grid.kind == GridKind::kSplit) return "a split grid; it holds none";
   if (grid.kind == GridKind::kVector) return "a vector grid; it holds none";
+  if (grid.kind == GridKind::kTrellis) return "a trellis grid; it holds none";
   if (grid.kind == GridKind::kSuperBlock) return "a grid in super-blocks; it holds none";
   if (grid.signed_scales) return "scales of either sign; its engines were made for positive ones";
   if (grid.outliers) return "outliers outside the grid; it holds none";

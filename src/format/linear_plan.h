@@ -26,9 +26,12 @@ struct StoredGrid {
   // bilevel: rows of a run, bits of scale and zero codes (0: integer zeros, or symmetric)
   int64_t run_size = 0;
   int scale_code_bits = 0, zero_code_bits = 0;
-  Levels levels = Levels::kEven;          // of a grid in super-blocks
-  Codebook codebook = Codebook::kIq2Xxs;  // of a vector grid
-  bool sign_magnitude = false;            // split: outlier codes are a sign and a magnitude
+  Levels levels = Levels::kEven;           // of a grid in super-blocks
+  Codebook codebook = Codebook::kIq2Xxs;   // of a vector grid
+  TrellisCode code = TrellisCode::k3Inst;  // of a trellis grid
+  int state_bits = 0;
+  int64_t input_block = 0, output_block = 0;  // of its rotation; 0: those of the linear's sides
+  bool sign_magnitude = false;                // split: outlier codes are a sign and a magnitude
 
   // Columns of a group in a row of `in`.
   int64_t columns_per_group(int64_t in) const;

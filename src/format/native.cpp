@@ -18,7 +18,7 @@
 // "online_rotation" in quantization_config is the network's (model/config.h): it multiplies what
 // some linears read. What the codes mean is its kind's: native_uniform.cpp, native_bilevel.cpp,
 // native_split.cpp, native_binary.cpp, native_super_block.cpp,
-// native_vector.cpp.
+// native_vector.cpp, native_trellis.cpp.
 //
 // A reader refuses a version, a kind or a key that it does not know, so nothing is ever read half.
 #include <ATen/ATen.h>

@@ -16,9 +16,9 @@ std::vector<int64_t> stream_shape(const NativeLinear& described, int bits) {
 }  // namespace
 
 const std::vector<NativeKind>& native_kinds() {
-  static const std::vector<NativeKind> kinds = {native_uniform_kind(),     native_bilevel_kind(),
-                                                native_split_kind(),       native_binary_kind(),
-                                                native_super_block_kind(), native_vector_kind()};
+  static const std::vector<NativeKind> kinds = {
+      native_uniform_kind(),     native_bilevel_kind(), native_split_kind(),  native_binary_kind(),
+      native_super_block_kind(), native_vector_kind(),  native_trellis_kind()};
   return kinds;
 }
 

@@ -72,6 +72,7 @@ NativeKind native_split_kind();
 NativeKind native_binary_kind();
 NativeKind native_super_block_kind();
 NativeKind native_vector_kind();
+NativeKind native_trellis_kind();
 
 const std::vector<NativeKind>& native_kinds();
 

@@ -52,6 +52,7 @@ std::string fingerprint_in(const PackedModel& model, const std::vector<std::stri
 }  // namespace
 
 std::string weight_fingerprint(const QuantizedLinear& linear) {
+  if (linear.is_rotated()) return weight_fingerprint(dequantize(linear));
   return hash_weights(linear.out(), linear.in(), [&](int64_t begin, int64_t count) {
     return dequantize_rows(linear, begin, count);
   });

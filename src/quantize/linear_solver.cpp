@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "quantize/auto_target.h"
+#include "quantize/linear_rotation.h"
 #include "quantize/scale_floor.h"
 #include "quantize/solve_linear.h"
 #include "quantize/weight_distribution.h"
@@ -66,12 +67,19 @@ LinearOutcome LinearSolver::quantize(const at::Tensor& weight,
                      weight.scalar_type() == at::kDouble;
   const at::Tensor numbers = weight.to(exact ? at::kDouble : at::kFloat).contiguous();
   require_finite(numbers);
-  const LinearTask task{.weight = numbers,
+  const bool rotated = inputs_->options().rotated;
+  const LinearRotation rotation =
+      rotated ? rotation_of(numbers.size(0), numbers.size(1)) : LinearRotation{};
+  const LinearTask task{.weight = rotated ? rotate(numbers, rotation) : numbers,
                         .grid = recipe_.grid,
                         .outliers = recipe_.outliers,
                         .target = recipe_.target,
                         .row_energies = row_energies};
   LinearOutcome outcome = exact ? solve<double>(*inputs_, task) : solve<float>(*inputs_, task);
+  if (rotated) {
+    outcome.quantized.trellis->rotation = rotation;
+    outcome.quantized.dead_columns = inputs_->dead_inputs();
+  }
   append_step(outcome.fallback, scale_floor(numbers, outcome.quantized, recipe_.grid));
   outcome.weight_divergence = weight_divergence(numbers, outcome.quantized);
   outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

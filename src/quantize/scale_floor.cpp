@@ -41,6 +41,7 @@ Floor floor_of(const QuantizedLinear& linear, const GridOptions& grid) {
     const int64_t groups = linear.groups() / steps.size(1);
     return {steps.abs().repeat_interleave(groups, 1), with_bits(kKeptBits), true};
   }
+  if (linear.trellis) return {linear.scales, with_bits(kKeptBits), true};
   const at::Tensor scales =
       linear.split ? at::minimum(linear.scales, linear.split->scales) : linear.scales.abs();
   if (!grid.float16_scales) return {scales, above_least};

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "quantize/linear_rotation.h"
 #include "quantize/order.h"
 
 namespace halftone {
@@ -69,7 +70,7 @@ at::Tensor of_run(const at::Tensor& all, int64_t run) {
 }  // namespace
 
 InputOptions input_options(const LinearRecipe& recipe) {
-  return {recipe.objective, recipe.target, recipe.order};
+  return {recipe.objective, recipe.target, recipe.order, recipe.grid.rotates_linear()};
 }
 
 at::Tensor SharedInput::drift_for(const DampedFactor& of) const {
@@ -79,6 +80,7 @@ at::Tensor SharedInput::drift_for(const DampedFactor& of) const {
 
 SharedInputs::SharedInputs(LinearStatistics statistics, const InputOptions& options, int threads)
     : statistics_(std::move(statistics)),
+      calibrated_(statistics_.hessian),
       options_(options),
       threads_(threads),
       runs_(runs_of(statistics_.hessian)) {
@@ -87,6 +89,7 @@ SharedInputs::SharedInputs(LinearStatistics statistics, const InputOptions& opti
   require_streams(options.target, statistics_);
   if (options.objective.kind != ObjectiveKind::kNone) {
     require_hessian(statistics_.hessian);
+    if (options.rotated) rotate_inputs();
     agree_on_columns();
   }
   if (runs_ == 1) alone_ = std::make_shared<const SharedInput>(make(0));
@@ -94,6 +97,21 @@ SharedInputs::SharedInputs(LinearStatistics statistics, const InputOptions& opti
 
 std::shared_ptr<const SharedInput> SharedInputs::run(int64_t index) const {
   return alone_ ? alone_ : std::make_shared<const SharedInput>(make(index));
+}
+
+void SharedInputs::rotate_inputs() {
+  require(runs_ == 1, "statistics: a rotated linear has one Hessian, not {}", runs_);
+  const at::Tensor dead = of_run(calibrated_, 0).diagonal().eq(0).nonzero();
+  if (dead.numel() > 0) dead_inputs_ = dead.flatten().to(at::kInt);
+  const auto rotate = [](at::Tensor& moment) {
+    if (moment.defined()) moment = rotate_moment(of_run(moment, 0));
+  };
+  rotate(statistics_.hessian);
+  rotate(statistics_.cross_moment);
+  if (!statistics_.held_out) return;
+  rotate(statistics_.held_out->hessian);
+  rotate(statistics_.held_out->cross_moment);
+  rotate(statistics_.held_out->drift);
 }
 
 void SharedInputs::agree_on_columns() {

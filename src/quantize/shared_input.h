@@ -21,16 +21,18 @@ struct InputOptions {
   ObjectiveOptions objective;
   TargetOptions target;
   OrderOptions order;
+  bool rotated = false;  // the linears are, each with its outputs (linear_rotation.h)
 
   bool operator==(const InputOptions&) const = default;
 };
 InputOptions input_options(const LinearRecipe& recipe);
 
-// For rows that share one Hessian; never written to once it is made, but for what `shift` keeps.
+// For rows that share one Hessian, all of it in the rotated basis where the linears are rotated;
+// never written to once it is made, but for what `shift` keeps.
 struct SharedInput {
   InputOptions options;
   int threads = 1;
-  at::Tensor hessian;  // (in, in) as calibrated, undamped; undefined: no objective
+  at::Tensor hessian;  // (in, in) undamped; undefined: no objective
   double tokens = 1;
   HessianDiagonal diagonal;
   std::vector<int64_t> columns;  // (in) the file's column at each sweep position
@@ -55,7 +57,10 @@ class SharedInputs {
   SharedInputs(LinearStatistics statistics, const InputOptions& options, int threads);
 
   const InputOptions& options() const { return options_; }
-  const at::Tensor& hessian() const { return statistics_.hessian; }  // told apart by identity
+  // As calibrated; told apart by identity.
+  const at::Tensor& hessian() const { return calibrated_; }
+  // Columns that no input ever reached, before any rotation.   -> (dead) int32, or undefined
+  const at::Tensor& dead_inputs() const { return dead_inputs_; }
   int64_t runs() const { return runs_; }
   // Made anew each time it is asked for, unless it is the only one.
   std::shared_ptr<const SharedInput> run(int64_t index) const;
@@ -65,7 +70,11 @@ class SharedInputs {
   void agree_on_columns();
   SharedInput make(int64_t run) const;
 
+  // Statistics of the inputs that rotated linears read.
+  void rotate_inputs();
+
   LinearStatistics statistics_;
+  at::Tensor calibrated_, dead_inputs_;
   InputOptions options_;
   int threads_;
   int64_t runs_;

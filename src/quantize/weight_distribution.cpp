@@ -53,8 +53,9 @@ double weight_divergence(const at::Tensor& original, const QuantizedLinear& quan
   const int64_t rows = original.size(0), in = original.size(1);
   const Histogram p = histogram(
       rows, in, reach, [&](int64_t row, int64_t count) { return original.narrow(0, row, count); });
+  const at::Tensor all = quantized.is_rotated() ? dequantize(quantized) : at::Tensor();
   const Histogram q = histogram(rows, in, reach, [&](int64_t row, int64_t count) {
-    return dequantize_rows(quantized, row, count);
+    return all.defined() ? all.narrow(0, row, count) : dequantize_rows(quantized, row, count);
   });
   double divergence = 0;
   for (size_t bin = 0; bin < kBins; ++bin) divergence += p[bin] * std::log(p[bin] / q[bin]);

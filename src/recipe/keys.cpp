@@ -90,6 +90,12 @@ Words<Codebook> codebook_words() {
   return words;
 }
 
+Words<TrellisCode> code_words() {
+  Words<TrellisCode> words;
+  for (const TrellisCode code : kTrellisCodes) words.emplace_back(word_of(code), code);
+  return words;
+}
+
 void add_grid_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(word_key<GridKind>(
       "grid.kind",
@@ -102,7 +108,8 @@ void add_grid_keys(std::vector<RecipeKey>& keys) {
        {"split", GridKind::kSplit},
        {"binary", GridKind::kBinary},
        {"superblock", GridKind::kSuperBlock},
-       {"vector", GridKind::kVector}},
+       {"vector", GridKind::kVector},
+       {"trellis", GridKind::kTrellis}},
       [](auto& s) -> auto& { return s.linear.grid.kind; }));
   keys.push_back(integer_key(
       "grid.bits", "bits of a code", "an integer in 1 .. 8",
@@ -152,6 +159,13 @@ void add_grid_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(word_key<Codebook>(
       "grid.codebook", "vector: which points eight or four weights may be", codebook_words(),
       [](auto& s) -> auto& { return s.linear.grid.codebook; }));
+  keys.push_back(word_key<TrellisCode>(
+      "grid.code", "trellis: what value a state stands for", code_words(),
+      [](auto& s) -> auto& { return s.linear.grid.code; }));
+  keys.push_back(integer_key(
+      "grid.state_bits", "trellis: bits of a state; one more takes twice the time",
+      "an integer in 8 .. 16", [](int64_t v) { return v >= 8 && v <= 16; },
+      [](auto& s) -> auto& { return s.linear.grid.state_bits; }));
   keys.push_back(word_key<OutlierCodes>(
       "grid.outlier_codes", "outliers of a split grid: as the bulk, or a sign and a magnitude",
       {{"uniform", OutlierCodes::kUniform}, {"sign_magnitude", OutlierCodes::kSignMagnitude}},

@@ -14,9 +14,10 @@ enum class ObjectiveKind { kNone, kInput, kOac, kGuided, kDiagonal };
 enum class DampingReference { kMean, kMedian };
 enum class TargetParity { kNone, kOrg, kAllw };
 enum class TargetFit { kOriginal, kExpected };
-enum class GridKind { kUniform, kBilevel, kSplit, kBinary, kSuperBlock, kVector };
+enum class GridKind { kUniform, kBilevel, kSplit, kBinary, kSuperBlock, kVector, kTrellis };
 enum class Levels { kEven, kIq4Xs, kIq4Nl };
 enum class Codebook { kIq2Xxs, kIq2Xs, kIq2S, kIq3Xxs, kIq3S };
+enum class TrellisCode { k3Inst, k1Mad, kMcg };
 enum class OutlierCodes { kUniform, kSignMagnitude };
 enum class ClipWeights { kNone, kFactor };
 enum class BinaryMode { kColumns, kJoint, kParity };
@@ -81,6 +82,22 @@ constexpr CodebookShape codebook_shape(Codebook codebook) {
   return {};
 }
 
+// The codes of trellis grids (methods.md 4.8), and the words that recipes and files have for them.
+constexpr TrellisCode kTrellisCodes[] = {TrellisCode::k3Inst, TrellisCode::k1Mad,
+                                         TrellisCode::kMcg};
+constexpr std::string_view word_of(TrellisCode code) {
+  switch (code) {
+    case TrellisCode::k3Inst:
+      return "3inst";
+    case TrellisCode::k1Mad:
+      return "1mad";
+    case TrellisCode::kMcg:
+      return "mcg";
+  }
+  return {};
+}
+constexpr int64_t kTrellisSide = 16;  // a tile is so many rows of as many columns
+
 // Rows of a linear in `groups` runs, as even as can be: run g is [first(g), first(g + 1)).
 // 1 <= groups <= out
 inline int64_t first_row_of_group(int64_t out, int64_t groups, int64_t group) {
@@ -141,7 +158,7 @@ struct TargetOptions {
 // Which values a code can mean (methods.md 4).
 struct GridOptions {
   GridKind kind = GridKind::kUniform;
-  int bits = 4;              // 2 .. 8; binary: 1
+  int bits = 4;              // 2 .. 8; binary: 1; trellis: 1 .. 4
   int64_t group_size = 128;  // consecutive input columns that share a scale; 0 = the whole row
   bool symmetric = false;
   bool clip_search = false;  // methods.md 4.1: shrink the range by 0 .. 79 %, keep the least error
@@ -161,6 +178,8 @@ struct GridOptions {
   bool round_zero = false;        // zeros are integers; with qq_zero_bits >= bits stored as such
   Levels levels = Levels::kEven;  // superblock: what codes stand for
   Codebook codebook = Codebook::kIq2Xxs;   // of a vector grid
+  TrellisCode code = TrellisCode::k3Inst;  // of a trellis grid: what its states stand for
+  int state_bits = 12;                     // of a trellis grid: it has 2^state_bits states
   BinaryMode mode = BinaryMode::kColumns;  // of a binary grid (quantize/grid/binary.h)
   // split: the outliers of a group have a scale of their own (methods.md 4.5)
   OutlierCodes outlier_codes = OutlierCodes::kUniform;
@@ -178,6 +197,8 @@ struct GridOptions {
   bool in_super_blocks() const {
     return kind == GridKind::kSuperBlock || kind == GridKind::kVector;
   }
+  // The linear is rotated on both sides before it is rounded, and back when it is used.
+  bool rotates_linear() const { return kind == GridKind::kTrellis; }
   SuperBlockShape super_block() const { return super_block_shape(bits, levels); }
   // Zeros are codes of `bits` bits; else fractions, on a second level.
   bool has_integer_zeros() const {
@@ -187,7 +208,9 @@ struct GridOptions {
   // exact in float16, else 8; grids whose numbers are float16 have its 11. 0: unrounded float32.
   int significant_scale_bits() const {
     if (scale_bits >= 0) return scale_bits;
-    if (kind == GridKind::kBilevel || kind == GridKind::kBinary || in_super_blocks()) return 11;
+    if (kind == GridKind::kBilevel || kind == GridKind::kBinary || kind == GridKind::kTrellis ||
+        in_super_blocks())
+      return 11;
     return !symmetric && bits == 4 ? 7 : 8;
   }
   // The published code of BiLLM: an error reaches only the columns beyond its block.

@@ -42,6 +42,9 @@ bool is_binary(const Asked& a) {
 bool is_bilevel(const Asked& a) {
   return a.grid.kind == GridKind::kBilevel;
 }
+bool is_trellis(const Asked& a) {
+  return a.grid.kind == GridKind::kTrellis;
+}
 // What a grid in super-blocks must be; of others nothing.
 struct Blocks {
   int64_t group_size;
@@ -131,7 +134,7 @@ const Rule kObjectiveRules[] = {
 };
 
 const Rule kGridRules[] = {
-    {[](const Asked& a) { return is_binary(a) || within(a.grid.bits, 2, 8); },
+    {[](const Asked& a) { return is_binary(a) || is_trellis(a) || within(a.grid.bits, 2, 8); },
      [](const Asked& a) { return fmt::format("grid.bits: expected 2 to 8, not {}", a.grid.bits); }},
     {[](const Asked& a) { return a.grid.group_size >= 0; },
      [](const Asked& a) {
@@ -291,6 +294,57 @@ const Rule kSuperBlockRules[] = {
      }},
 };
 
+const Rule kTrellisRules[] = {
+    {[](const Asked& a) { return !is_trellis(a) || within(a.grid.bits, 1, 4); },
+     [](const Asked& a) {
+       return fmt::format("grid.bits: expected 1 to 4 with grid.kind = trellis, not {}",
+                          a.grid.bits);
+     }},
+    {[](const Asked& a) { return !is_trellis(a) || within(a.grid.state_bits, 8, 16); },
+     [](const Asked& a) {
+       return fmt::format("grid.state_bits: expected 8 to 16, not {}", a.grid.state_bits);
+     }},
+    {[](const Asked& a) { return !is_trellis(a) || a.grid.group_size == 0; },
+     [](const Asked& a) {
+       return fmt::format(
+           "grid.group_size: expected 0 with grid.kind = trellis, which has a scale a row, not {}",
+           a.grid.group_size);
+     }},
+    {[](const Asked& a) { return !is_trellis(a) || a.grid.symmetric; },
+     "grid.symmetric: expected true with grid.kind = trellis, which has no zeros"},
+    {[](const Asked& a) { return !is_trellis(a) || !a.grid.clip_search; },
+     "grid.clip_search: expected false with grid.kind = trellis, which looks for its scales on "
+     "tiles"},
+    {[](const Asked& a) {
+       return !is_trellis(a) || (a.rows % kTrellisSide == 0 && a.columns % kTrellisSide == 0);
+     },
+     [](const Asked& a) {
+       return fmt::format(
+           "grid.kind: trellis tiles need rows and columns in multiples of {}, not {} by {}",
+           kTrellisSide, a.rows, a.columns);
+     }},
+    {[](const Asked& a) { return !is_trellis(a) || a.outliers.kind == OutlierKind::kNone; },
+     "outliers.kind: expected none with grid.kind = trellis, whose weights are rotated"},
+    {[](const Asked& a) { return !is_trellis(a) || a.order.kind == OrderKind::kNatural; },
+     "order.kind: expected natural with grid.kind = trellis, whose tiles are runs of the file's "
+     "columns"},
+    {[](const Asked& a) { return !is_trellis(a) || a.objective.row_groups == 1; },
+     [](const Asked& a) {
+       return fmt::format(
+           "objective.row_groups {}: expected 1 with grid.kind = trellis, whose rows are rotated "
+           "into each other",
+           a.objective.row_groups);
+     }},
+    {[](const Asked& a) {
+       return !is_trellis(a) || a.grid.scale_bits == -1 || a.grid.scale_bits == 11;
+     },
+     [](const Asked& a) {
+       return fmt::format(
+           "grid.scale_bits: a trellis grid stores float16 numbers: expected -1 or 11, not {}",
+           a.grid.scale_bits);
+     }},
+};
+
 bool takes_all(const Asked& a) {
   return a.outliers.kind == OutlierKind::kLasso;
 }
@@ -415,8 +469,8 @@ void check(std::initializer_list<std::span<const Rule>> tables, const LinearReci
 
 void require_linear(const LinearRecipe& linear, const ModelRecipe& model, int64_t rows,
                     int64_t columns) {
-  check({kObjectiveRules, kBinaryRules, kGridRules, kBilevelRules, kSuperBlockRules, kOutlierRules,
-         kTargetRules},
+  check({kObjectiveRules, kBinaryRules, kGridRules, kBilevelRules, kSuperBlockRules, kTrellisRules,
+         kOutlierRules, kTargetRules},
         linear, model, {.rows = rows, .columns = columns});
 }
 

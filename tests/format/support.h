@@ -19,6 +19,7 @@
 #include "format/stored_numbers.h"
 #include "format/verify.h"
 #include "quantize/grid/vector.h"
+#include "quantize/linear_rotation.h"
 #include "support/fixtures.h"
 
 namespace halftone::testing {
@@ -157,6 +158,20 @@ inline QuantizedLinear make_super_blocks(int bits, int64_t out, int64_t in,
   }
   linear.scales = linear.blocks->steps.repeat_interleave(shape.columns / shape.group_size, 1)
                       .mul_(linear.blocks->scale_codes);
+  return linear;
+}
+
+// Tiles of a trellis, rotated as a solve would.
+inline QuantizedLinear make_trellis(TrellisCode code, int bits, int64_t out, int64_t in,
+                                    uint64_t seed = 1) {
+  Random random(seed);
+  QuantizedLinear linear;
+  linear.bits = bits;
+  linear.group_size = in;
+  linear.symmetric = true;
+  linear.codes = random_codes(random, out, in, 0, (1 << bits) - 1);
+  linear.scales = random_scales(random, out, 1, 11);
+  linear.trellis = {.code = code, .state_bits = 10, .rotation = rotation_of(out, in)};
   return linear;
 }
 

@@ -261,9 +261,9 @@ TEST(Recipe, AnUnknownTableListsTheKnownOnes) {
 }
 
 TEST(Recipe, AKindThatIsNotBuiltNamesTheKindsThatAre) {
-  EXPECT_TRUE(contains(complaint("[grid]\nkind = \"trellis\"\n"),
+  EXPECT_TRUE(contains(complaint("[grid]\nkind = \"lattice\"\n"),
                        "line 2: grid.kind: expected \"uniform\" or \"bilevel\" or \"split\" or "
-                       "\"binary\" or \"superblock\" or \"vector\", found trellis"));
+                       "\"binary\" or \"superblock\" or \"vector\" or \"trellis\", found lattice"));
   EXPECT_TRUE(contains(complaint("objective.kind = \"kron\""),
                        "expected \"none\" or \"input\" or \"oac\""));
 }
@@ -276,7 +276,7 @@ TEST(Recipe, ValuesOfTheWrongTypeAreRefused) {
   EXPECT_TRUE(contains(complaint("grid.symmetric = 1"), "true or false, found 1"));
   EXPECT_TRUE(contains(complaint("objective.damping = nan"), "a number in 0 .. 10, found nan"));
   EXPECT_TRUE(contains(complaint("objective.damping = -inf"), "found -inf"));
-  EXPECT_TRUE(contains(complaint("grid.kind = 3"), "or \"vector\", found 3"));
+  EXPECT_TRUE(contains(complaint("grid.kind = 3"), "or \"trellis\", found 3"));
   EXPECT_TRUE(contains(complaint("summary = 3"), "summary: expected a string, found a value"));
   EXPECT_TRUE(contains(complaint("paper = {}"), "paper: expected a string, found a table"));
 }

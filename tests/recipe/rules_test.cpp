@@ -57,6 +57,13 @@ Change super_blocks(const Change& change) {
   };
 }
 
+Change trellis(const Change& change) {
+  return [=](LinearRecipe& r) {
+    r.grid = {.kind = GridKind::kTrellis, .bits = 2, .group_size = 0, .symmetric = true};
+    change(r);
+  };
+}
+
 Change vectors(const Change& change) {
   return [=](LinearRecipe& r) {
     r.grid = {.kind = GridKind::kVector,
@@ -133,6 +140,33 @@ TEST(Rules, VectorsAreThoseOfACodebookInTheFilesOrder) {
   expect_in("multiple of 256", complaint(vectors([](auto&) {}), 8, {}, 640));
   expect_in("order.kind: expected natural",
             complaint(vectors([](auto& r) { r.order.kind = OrderKind::kActivation; })));
+}
+
+TEST(Rules, ATrellisIsOfWholeTilesWithAScaleARow) {
+  EXPECT_EQ(complaint(trellis([](auto&) {}), 32, {}, 576), "");
+  for (const int bits : {1, 4})
+    EXPECT_EQ(complaint(trellis([=](auto& r) { r.grid.bits = bits; }), 32, {}, 576), "");
+  EXPECT_EQ(complaint(trellis([](auto& r) { r.grid.bits = 5; })),
+            "grid.bits: expected 1 to 4 with grid.kind = trellis, not 5");
+  EXPECT_EQ(complaint(trellis([](auto& r) { r.grid.state_bits = 17; })),
+            "grid.state_bits: expected 8 to 16, not 17");
+  expect_in("grid.group_size: expected 0",
+            complaint(trellis([](auto& r) { r.grid.group_size = 64; })));
+  expect_in("grid.symmetric: expected true",
+            complaint(trellis([](auto& r) { r.grid.symmetric = false; })));
+  expect_in("grid.clip_search: expected false",
+            complaint(trellis([](auto& r) { r.grid.clip_search = true; })));
+  EXPECT_EQ(complaint(trellis([](auto&) {}), 24, {}, 576),
+            "grid.kind: trellis tiles need rows and columns in multiples of 16, not 24 by 576");
+  expect_in("in multiples of 16", complaint(trellis([](auto&) {}), 32, {}, 172));
+  expect_in("outliers.kind: expected none",
+            complaint(trellis([](auto& r) { r.outliers.kind = OutlierKind::kSpqr; })));
+  expect_in("order.kind: expected natural",
+            complaint(trellis([](auto& r) { r.order.kind = OrderKind::kActivation; })));
+  expect_in("objective.row_groups 4", complaint(trellis([](auto& r) {
+              r.objective = {.kind = ObjectiveKind::kGuided, .row_groups = 4};
+            })));
+  expect_in("scale_bits", complaint(trellis([](auto& r) { r.grid.scale_bits = 8; })));
 }
 
 TEST(Rules, ABinaryGridHasOneBitAndNothingBesideIt) {

@@ -52,6 +52,7 @@ GridEntry split_entry();
 GridEntry binary_entry();
 GridEntry super_block_entry();
 GridEntry vector_entry();
+GridEntry trellis_entry();
 
 const GridEntry& grid_entry(GridKind kind);
 
