@@ -15,9 +15,9 @@ namespace halftone {
 
 struct GenerationOptions {
   int64_t max_tokens = 64;
-  Sampling sampling = {};           // every text draws by itself, from the seed on
+  Sampling sampling = {};               // every text draws by itself, from the seed on
   std::vector<std::string> stops = {};  // none is empty; a text ends before the first that comes
-  std::vector<TokenId> ends = {};   // tokens that end a text
+  std::vector<TokenId> ends = {};       // tokens that end a text
   // The text goes on from the prompt's, with its spaces; else it is what its tokens say by
   // themselves, as lm-evaluation-harness has it.
   bool goes_on = true;

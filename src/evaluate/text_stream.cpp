@@ -6,7 +6,7 @@
 namespace halftone {
 namespace {
 
-constexpr size_t kTokensBefore = 6;  // so many tell how a text goes on
+constexpr size_t kTokensBefore = 6;             // so many tell how a text goes on
 constexpr std::string_view kBroken = "\ufffd";  // what decoding makes of half a character
 
 // How many bytes at the end of a text are the begin of a stop, and no whole one.

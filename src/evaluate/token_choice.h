@@ -1,5 +1,5 @@
-// Which token comes next: the likeliest, or one drawn from the likeliest (Holtzman et al. 2020, arXiv
-// 1904.09751).
+// Which token comes next: the likeliest, or one drawn from the likeliest (Holtzman et al. 2020,
+// arXiv 1904.09751).
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -206,8 +206,8 @@ struct Family {
   std::vector<StatePart> parts;
   Positions (*positions)(const ModelConfig& config, int64_t length, at::Device device,
                          at::ScalarType dtype);
-  // ids: (batch, length); positions: (length) int64, undefined: from the first on -> (batch, length,
-  // hidden)
+  // ids: (batch, length); positions: (length) int64, undefined: from the first on -> (batch,
+  // length, hidden)
   at::Tensor (*embed)(const ModelConfig& config, const RowLookup& rows, const at::Tensor& ids,
                       const at::Tensor& positions);
   // What the linears of `stage` read.

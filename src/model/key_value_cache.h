@@ -1,5 +1,5 @@
-// What attention keeps of the tokens that a sequence has had, so that those behind them are computed
-// alone.
+// What attention keeps of the tokens that a sequence has had, so that those behind them are
+// computed alone.
 #pragma once
 
 #include <ATen/core/Tensor.h>

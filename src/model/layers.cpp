@@ -57,7 +57,8 @@ struct Heads {
   }
 };
 
-// Attention whose scores are capped before the softmax.   seen: (queries, keys), or none: all -> as q
+// Attention whose scores are capped before the softmax.   seen: (queries, keys), or none: all -> as
+// q
 at::Tensor capped_attention(const Heads& heads, const std::optional<at::Tensor>& seen,
                             const AttentionOptions& options) {
   const double scale =
@@ -65,8 +66,7 @@ at::Tensor capped_attention(const Heads& heads, const std::optional<at::Tensor>&
   at::Tensor scores = widened(at::matmul(heads.q, heads.k.transpose(2, 3))) * scale;
   scores = soft_capped(scores, options.cap);
   if (seen)
-    scores =
-        scores.masked_fill(seen->logical_not(), -std::numeric_limits<double>::infinity());
+    scores = scores.masked_fill(seen->logical_not(), -std::numeric_limits<double>::infinity());
   return at::matmul(at::softmax(scores, -1).to(heads.v.scalar_type()), heads.v);
 }
 
@@ -125,9 +125,8 @@ Heads spread(const Heads& heads, int64_t sharing) {
 at::Tensor last_attention(const Heads& heads, const AttentionOptions& options) {
   const at::IntArrayRef shape = heads.q.sizes();
   const Heads folded{heads.q.reshape({1, heads.k.size(1), -1, shape[3]}), heads.k, heads.v};
-  const at::Tensor mixed = options.cap > 0
-                               ? capped_attention(folded, std::nullopt, options)
-                               : plain_attention(folded, std::nullopt, options);
+  const at::Tensor mixed = options.cap > 0 ? capped_attention(folded, std::nullopt, options)
+                                           : plain_attention(folded, std::nullopt, options);
   return mixed.reshape(shape);
 }
 

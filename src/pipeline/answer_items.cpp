@@ -109,8 +109,7 @@ TaskRun::Prompts TaskRun::prompts_of(const Side& side, const LocatedTask& locate
   return prompts;
 }
 
-void TaskRun::answer_by(Side& side, const Task& task,
-                        std::span<const std::vector<TokenId>> prompts,
+void TaskRun::answer_by(Side& side, const Task& task, std::span<const std::vector<TokenId>> prompts,
                         const std::function<void(size_t, ItemAnswer)>& finish,
                         const std::function<void()>& step) {
   const GenerationOptions options{.max_tokens = task.answers->max_tokens,
@@ -132,8 +131,8 @@ std::vector<ItemAnswers> TaskRun::answer(const LocatedTask& located, const TaskI
   const AnswerRules& rules = *task.answers;
   const std::string run = identity(located, items);
   std::vector<ItemAnswers> result(items.items.size());
-  const std::vector<size_t> pending = take_known(file_.lines_of(task.name, run), rules, items,
-                                                 reference_.has_value(), result);
+  const std::vector<size_t> pending =
+      take_known(file_.lines_of(task.name, run), rules, items, reference_.has_value(), result);
   int64_t cut_for_reference = 0, done = 0;
   const Prompts prompts = prompts_of(model_, located, items, pending, cut);
   Prompts for_reference;
@@ -154,9 +153,8 @@ std::vector<ItemAnswers> TaskRun::answer(const LocatedTask& located, const TaskI
         if (is_last)
           file_.append({line_of(task, index, result[index], reference_.has_value(), run)});
       };
-      answer_by(side, task, std::span(all).subspan(begin, count), finish, [&] {
-        progress.update(done, fmt::format("from item {} on", pending[begin]));
-      });
+      answer_by(side, task, std::span(all).subspan(begin, count), finish,
+                [&] { progress.update(done, fmt::format("from item {} on", pending[begin])); });
     };
     ask(model_, prompts, &ItemAnswers::model, !reference_);
     if (reference_) ask(*reference_, for_reference, &ItemAnswers::reference, true);

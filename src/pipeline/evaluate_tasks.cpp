@@ -154,18 +154,17 @@ TaskResults evaluate_tasks(const TasksRequest& request, const OpenedModel& model
                            Progress& progress) {
   const std::vector<LocatedTask> located = locate_tasks(request);
   std::vector<TaskItems> items;  // of all tasks before the first is run
-  for (const LocatedTask& each : located)
-    items.push_back(read_items(each, request.limit));
+  for (const LocatedTask& each : located) items.push_back(read_items(each, request.limit));
   TaskRun run(request, model, reference, execution);
   TaskResults results{json::object(), {}, {}};
   for (size_t i = 0; i < located.size(); ++i) {
     const Task& task = located[i].task;
     const bool referred = reference != nullptr;
     int64_t cut = 0;
-    json result = task.answers
-                      ? answers_json(task, run.answer(located[i], items[i], progress, cut), referred)
-                      : choices_json(task, items[i], run.score(located[i], items[i], progress, cut),
-                                     referred);
+    json result =
+        task.answers ? answers_json(task, run.answer(located[i], items[i], progress, cut), referred)
+                     : choices_json(task, items[i], run.score(located[i], items[i], progress, cut),
+                                    referred);
     result["items"] = items[i].items.size();
     result["shots"] = located[i].shots;
     result["data_sha256"] = items[i].sha256;
@@ -173,9 +172,8 @@ TaskResults evaluate_tasks(const TasksRequest& request, const OpenedModel& model
     if (!items[i].note.empty())
       results.notes.push_back(fmt::format("{}: {}", task.name, items[i].note));
     if (cut > 0)
-      results.notes.push_back(
-          fmt::format("{}: {} prompts were longer than the context and cut from the left",
-                      task.name, cut));
+      results.notes.push_back(fmt::format(
+          "{}: {} prompts were longer than the context and cut from the left", task.name, cut));
   }
   results.mean = mean_of(results.tasks, reference != nullptr);
   return results;

@@ -15,13 +15,13 @@
 namespace halftone {
 
 struct TasksRequest {
-  std::vector<std::string> names;  // of tasks, or their .toml files; empty: none
-  std::filesystem::path data;      // folder; empty: that of each .toml file
-  int64_t limit = 0;               // items a task; 0 = all
+  std::vector<std::string> names;     // of tasks, or their .toml files; empty: none
+  std::filesystem::path data;         // folder; empty: that of each .toml file
+  int64_t limit = 0;                  // items a task; 0 = all
   std::optional<int64_t> shots = {};  // examples before each item; none: as each task says
-  bool truncate = false;           // cuts prompts that are longer than the context
-  std::filesystem::path items;     // file of results; empty: none
-  bool resume = false;             // go on with it
+  bool truncate = false;              // cuts prompts that are longer than the context
+  std::filesystem::path items;        // file of results; empty: none
+  bool resume = false;                // go on with it
 };
 
 // Errors: those of find_task and locate_task; two tasks of one name.

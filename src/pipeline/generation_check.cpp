@@ -94,8 +94,7 @@ struct Written {
 
 Written written_by(Writer& writer, const Prompts& prompts, const std::function<void()>& step) {
   Written written{writer.write(prompts, {}, step), {}, {}};
-  for (const GeneratedText& text : written.texts)
-    written.loops.push_back(ends_in_a_loop(text.ids));
+  for (const GeneratedText& text : written.texts) written.loops.push_back(ends_in_a_loop(text.ids));
   const RequestEncoder encoder(*writer.tokenizer, writer.opened.model.config().vocab);
   Prompts rows;
   for (const char* row : kRows) rows.push_back(encoder.encode_prompt(row));

@@ -32,9 +32,10 @@ struct TextModels {
   const LogProbabilityFile* kept_reference = nullptr;
 };
 
-// Adds `protocol`, `generation` where it is asked for, `perplexity` and, against a reference, what follows from it (interface.md 6).
-// `states`, if any, as KeptOfScores has it.   Errors: a text that the two tokenize differently, or
-// of which the file holds other tokens; those of read_corpus_for, the windows and score_windows.
+// Adds `protocol`, `generation` where it is asked for, `perplexity` and, against a reference, what
+// follows from it (interface.md 6). `states`, if any, as KeptOfScores has it.   Errors: a text that
+// the two tokenize differently, or of which the file holds other tokens; those of read_corpus_for,
+// the windows and score_windows.
 void add_text_scores(const TextRequest& request, const TextModels& models,
                      const Execution& execution, Progress& progress, ReferenceStates* states,
                      nlohmann::json& result);

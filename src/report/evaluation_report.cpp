@@ -89,14 +89,16 @@ std::string share_of_texts(const Json& json, const std::string& name) {
 
 void add_generation_rows(const Json& json, TextTable& table) {
   const Json& generation = json.at("generation");
-  table.add_row({"generation", fmt::format("{} texts of {} tokens, greedy",
-                                           plain(json, "generation.texts"),
-                                           plain(json, "generation.tokens"))});
+  table.add_row(
+      {"generation", fmt::format("{} texts of {} tokens, greedy", plain(json, "generation.texts"),
+                                 plain(json, "generation.tokens"))});
   table.add_row({"  end in a loop", share_of_texts(json, "loops")});
   table.add_row({"  rows of JSON that are JSON", share_of_texts(json, "json")});
   if (const Json& samples = generation.at("samples"); !samples.empty())
-    table.add_row({"  for example", fmt::format("{}\u2026 {}", printable(find_text(samples[0], "prompt"), kSampleBytes),
-                                                printable(find_text(samples[0], "text"), kSampleBytes))});
+    table.add_row(
+        {"  for example",
+         fmt::format("{}\u2026 {}", printable(find_text(samples[0], "prompt"), kSampleBytes),
+                     printable(find_text(samples[0], "text"), kSampleBytes))});
 }
 
 // The last part of each model's path, or the whole path of all where two would look the same.

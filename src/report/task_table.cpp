@@ -32,8 +32,7 @@ std::string error_name(const std::string& metric) {
 std::vector<std::string> other_matches(const Json& task) {
   std::vector<std::string> names;
   for (const auto& [name, value] : task.items())
-    if (task.contains(name + "_stderr") && name != find_text(task, "metric"))
-      names.push_back(name);
+    if (task.contains(name + "_stderr") && name != find_text(task, "metric")) names.push_back(name);
   return names;
 }
 
@@ -53,18 +52,16 @@ std::vector<std::string> row_of(const std::string& name, const Json& task, const
     row.push_back(is_generated(task) ? share(task, metric, error_name(metric)) : "-");
   if (!columns.referred) return row;
   const auto p = find_metric(task, "flips.p");
-  row.insert(row.end(),
-             {share(task, "reference." + metric, "reference." + error_name(metric)),
-              count(task, "flips.right_to_wrong"), count(task, "flips.wrong_to_right"),
-              p ? fmt::format("{:.3g}", *p) : "-"});
+  row.insert(row.end(), {share(task, "reference." + metric, "reference." + error_name(metric)),
+                         count(task, "flips.right_to_wrong"), count(task, "flips.wrong_to_right"),
+                         p ? fmt::format("{:.3g}", *p) : "-"});
   return row;
 }
 
 // The same answers searched in another way.
 std::vector<std::string> row_of_match(const std::string& match, const Json& task,
                                       const Columns& columns) {
-  std::vector<std::string> row = {"  " + match, "", "", "",
-                                  share(task, match, error_name(match))};
+  std::vector<std::string> row = {"  " + match, "", "", "", share(task, match, error_name(match))};
   if (columns.referred)
     row.insert(row.end(),
                {share(task, "reference." + match, "reference." + error_name(match)), "", "", ""});
@@ -76,9 +73,8 @@ std::vector<std::string> row_of_match(const std::string& match, const Json& task
 std::string task_table(const Json& evaluation) {
   const auto tasks = evaluation.find("tasks");
   if (tasks == evaluation.end() || !tasks->is_object()) return "";
-  const Columns columns{
-      std::any_of(tasks->begin(), tasks->end(), is_generated),
-      find_metric(evaluation, "tasks_mean.reference").has_value()};
+  const Columns columns{std::any_of(tasks->begin(), tasks->end(), is_generated),
+                        find_metric(evaluation, "tasks_mean.reference").has_value()};
   std::vector<std::string> header = {"task", "items", "acc", "acc_norm"};
   std::vector<std::string> mean = {"mean", "", "", share(evaluation, "tasks_mean.value", "")};
   if (columns.generated) {

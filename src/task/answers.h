@@ -1,4 +1,5 @@
-// Answers in generated texts: found, and compared with the right one, as lm-evaluation-harness does.
+// Answers in generated texts: found, and compared with the right one, as lm-evaluation-harness
+// does.
 #pragma once
 
 #include <string>

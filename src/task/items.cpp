@@ -33,7 +33,8 @@ TaskItems read_items(const LocatedTask& located, int64_t limit) {
   const ItemMaker maker(located.task, rows);
   TaskItems all{{}, rows.sha256, maker.note()};
   if (examples) {
-    const std::string all_hashes = fmt::format("{}{}{}", all.sha256, examples->sha256(), located.shots);
+    const std::string all_hashes =
+        fmt::format("{}{}{}", all.sha256, examples->sha256(), located.shots);
     all.sha256 = sha256_hex(std::as_bytes(std::span(all_hashes)));
   }
   with_path(located.files.items, [&] {

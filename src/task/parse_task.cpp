@@ -110,8 +110,9 @@ AnswerExtraction parse_extraction(const toml::table& table) {
   const toml::node& name = require_key(table, "name");
   AnswerExtraction extraction;
   extraction.name = require_string(name, "name");
-  require(!extraction.name.empty() && extraction.name.find_first_not_of(
-                                          "abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos &&
+  require(!extraction.name.empty() &&
+              extraction.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") ==
+                  std::string::npos &&
               std::ranges::find(kTaken, extraction.name) == std::end(kTaken),
           "{}: name: expected small letters, digits and _, and none of {}, found \"{}\"",
           line_of(name), fmt::join(kTaken, ", "), printable(extraction.name));
@@ -163,9 +164,9 @@ Task read_task(const toml::table& table, const std::string& name) {
   const std::string kind = kind_of_task(table);
   const bool generated = kind == "generation";
   if (generated)
-    require_known_keys(table, {"summary", "paper", "kind", "stops", "max_tokens", "extract",
-                               "ignore", "delimiter", "shots", "data", "train", "draw_one_more",
-                               "item"});
+    require_known_keys(
+        table, {"summary", "paper", "kind", "stops", "max_tokens", "extract", "ignore", "delimiter",
+                "shots", "data", "train", "draw_one_more", "item"});
   else
     require_known_keys(table, {"summary", "paper", "kind", "metrics", "delimiter", "shots", "data",
                                "train", "draw_one_more", "item"});

@@ -1,6 +1,6 @@
 // Tasks: how the items of a data file become contexts and continuations whose log-likelihoods
-// decide, or contexts and an answer that a generated text is searched for. A task is data (tasks/NAME.toml); what its keys mean: interface.md 6.1. Scoring is
-// lm-evaluation-harness's.
+// decide, or contexts and an answer that a generated text is searched for. A task is data
+// (tasks/NAME.toml); what its keys mean: interface.md 6.1. Scoring is lm-evaluation-harness's.
 #pragma once
 
 #include <cstdint>
@@ -44,8 +44,8 @@ struct AnswerExtraction {
 // Of tasks whose items are answered by a text that the model makes.
 struct AnswerRules {
   int64_t max_tokens = 256;
-  std::vector<std::string> stops;  // a text ends before the first that comes up
-  std::vector<AnswerExtraction> extractions;            // one at least; the first is the metric
+  std::vector<std::string> stops;             // a text ends before the first that comes up
+  std::vector<AnswerExtraction> extractions;  // one at least; the first is the metric
   std::vector<std::shared_ptr<const Pattern>> ignored;  // deleted before answers are compared
 };
 

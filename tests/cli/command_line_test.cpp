@@ -128,9 +128,10 @@ TEST(CommandLine, NumbersOfGenerationAreChecked) {
 }
 
 TEST(CommandLine, GeneratedTextIsAllThatStandardOutputHolds) {
-  const Arguments generate = {"generate",
-                              std::string(HALFTONE_SOURCE_DIR) + "/examples/stories260K",
-                              "--prompt", "Once upon a time,", "--max-tokens", "8"};
+  const Arguments generate = {
+      "generate",     std::string(HALFTONE_SOURCE_DIR) + "/examples/stories260K",
+      "--prompt",     "Once upon a time,",
+      "--max-tokens", "8"};
   const Outcome told = run_halftone(generate);
   EXPECT_EQ(told.status, 0) << told.err;
   EXPECT_TRUE(told.out.starts_with(" there was a ")) << told.out;

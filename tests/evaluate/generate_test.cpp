@@ -125,9 +125,8 @@ void expect_greedy(const std::string& name, const fs::path& folder) {
   for (const Json& row : rows) {
     const auto expected = row.at("greedy").get<Ids>();
     ASSERT_FALSE(expected.empty());
-    const GeneratedText text =
-        held.generate({.max_tokens = static_cast<int64_t>(expected.size())},
-                      std::vector<Ids>{row.at("prompt").get<Ids>()})[0];
+    const GeneratedText text = held.generate({.max_tokens = static_cast<int64_t>(expected.size())},
+                                             std::vector<Ids>{row.at("prompt").get<Ids>()})[0];
     EXPECT_EQ(text.ids, expected) << name;
   }
 }

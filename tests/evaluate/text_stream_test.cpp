@@ -78,7 +78,8 @@ std::string streamed(TextStream stream, const Ids& ids) {
 TEST(TextStream, GoesOnFromAPromptWithItsSpaces) {
   const auto tokenizer =
       open_tokenizer(std::filesystem::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
-  const std::string prompt = "Once upon a time", rest = " there was a cat \u2014 Zo\u00eb's.\n\nIt sat";
+  const std::string prompt = "Once upon a time",
+                    rest = " there was a cat \u2014 Zo\u00eb's.\n\nIt sat";
   const Ids before = tokenizer->encode(prompt, true);
   Ids all = tokenizer->encode(prompt + rest, true);
   ASSERT_TRUE(std::equal(before.begin(), before.end(), all.begin()));

@@ -36,8 +36,7 @@ std::vector<int32_t> tokens_for(const Model& model, int64_t count, int64_t seed)
 // -> (length, vocab), without a cache
 at::Tensor all_logits(const Model& model, const std::vector<int32_t>& ids) {
   const at::NoGradGuard no_grad;
-  const Positions positions =
-      model.positions(static_cast<int64_t>(ids.size()), kExecution);
+  const Positions positions = model.positions(static_cast<int64_t>(ids.size()), kExecution);
   BlockState state{model.embed(at::tensor(ids, at::kInt).unsqueeze(0), kExecution)};
   for (int64_t i = 0; i < model.config().layers; ++i)
     model.run_block(model.load_block(i, kExecution, positions), state);

@@ -308,8 +308,7 @@ TEST_F(EvaluateTasks, ShortTextsAreWrittenAndLookedAt) {
   const Json& generation = result.at("generation");
   EXPECT_EQ(generation.at("texts"), 3);
   EXPECT_EQ(generation.at("samples").size(), 3u);
-  EXPECT_EQ(generation.at("loops").at("value"),
-            generation.at("reference").at("loops").at("value"));
+  EXPECT_EQ(generation.at("loops").at("value"), generation.at("reference").at("loops").at("value"));
   EXPECT_EQ(generation.at("json").at("value"), 0);  // a model of stories
   const Json& sample = generation.at("samples").at(0);
   EXPECT_EQ(sample.at("text"), sample.at("reference").at("text"));

@@ -74,8 +74,7 @@ TEST(GenerateText, PromptsThatCannotBeAreRefused) {
   EXPECT_TRUE(message.starts_with("--prompt: ")) << message;
   EXPECT_NE(message.find(" tokens, expected at most 512, the model's context"), std::string::npos);
   request.prompt = "a\xff";
-  EXPECT_EQ(message_of([&] { generated(request); }),
-            "--prompt: expected UTF-8, byte 1 is none");
+  EXPECT_EQ(message_of([&] { generated(request); }), "--prompt: expected UTF-8, byte 1 is none");
 }
 
 TEST(GenerateText, AnEmptyPromptIsTheTokenInFront) {
@@ -117,8 +116,7 @@ TEST(EndTokens, AreOfTheGenerationConfigOrElseOfTheConfig) {
   EXPECT_EQ(with(R"({"temperature": 1})"), Ids{2});
   EXPECT_EQ(with(R"({"eos_token_id": null})"), Ids{2});
   for (const char* wrong : {R"({"eos_token_id": "x"})", R"({"eos_token_id": [1, -2]})", "[]", "{"})
-    EXPECT_NE(message_of([&] { with(wrong); }).find("generation_config.json: "),
-              std::string::npos)
+    EXPECT_NE(message_of([&] { with(wrong); }).find("generation_config.json: "), std::string::npos)
         << wrong;
 }
 

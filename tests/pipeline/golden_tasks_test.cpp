@@ -113,7 +113,9 @@ TEST(GoldenTasks, Gsm8kAsksBehindTheHarnesssExamples) {
       read_items(locate_task(find_task("gsm8k"), folder.path(), std::nullopt), 20);
   for (const Json& row : golden)
     EXPECT_EQ(all.items.at(row.at("doc").get<size_t>()).contexts, Texts{row.at("prompt")});
-  EXPECT_EQ(read_items(locate_task(find_task("gsm8k"), folder.path(), 0), 1).items[0].contexts[0]
+  EXPECT_EQ(read_items(locate_task(find_task("gsm8k"), folder.path(), 0), 1)
+                .items[0]
+                .contexts[0]
                 .find("Question: Janet"),
             0u);
 }
