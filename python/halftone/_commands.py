@@ -48,6 +48,11 @@ def convert(model, out, *, progress=True, **options):
     return inspect(out)
 
 
+def generate(model, prompt, **options):
+    """`halftone generate MODEL --prompt PROMPT ...`; returns what its --json says (docs/interface.md 7)."""
+    return _json("generate", [model], {"prompt": prompt, **options}, None)
+
+
 def imatrix(model, out, *, progress=True, **options):
     """`halftone imatrix MODEL --out NAME.gguf --calibration FILE ...`; returns the place."""
     _program.run("imatrix", [model], {"out": out, **options}, progress)

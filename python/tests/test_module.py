@@ -18,7 +18,7 @@ MODEL = os.path.join(EXAMPLES, "stories260K")
 CALIBRATION = os.path.join(EXAMPLES, "tinystories-calibration.txt")
 TEXT = os.path.join(EXAMPLES, "tinystories-evaluation.txt")
 QUICK = {"recipe": "gptq", "bits": 3, "group_size": 32, "calibration": CALIBRATION, "sequences": 4, "length": 64}
-COMMANDS = {"quantize": ["--out", "x"], "evaluate": [], "compare": ["x", "--text", "x"], "convert": ["--out", "x"],
+COMMANDS = {"quantize": ["--out", "x"], "evaluate": [], "compare": ["x", "--text", "x"], "convert": ["--out", "x"], "generate": ["--prompt", "x"],
             "imatrix": ["--out", "x", "--calibration", "x"]}
 
 
@@ -86,6 +86,7 @@ class Commands(unittest.TestCase):
         first, second = halftone.compare(MODEL, self.out, text=TEXT, length=64, windows=4, progress=None)
         self.assertNotIn("kl", first)
         self.assertEqual(second["kl"], evaluation["kl"])
+        self.assertTrue(halftone.generate(self.out, "Once upon", max_tokens=4)["ids"])
         self.assertEqual(halftone.inspect(self.out)["quantized_linears"], 35)
 
     @unittest.skipUnless(importlib.util.find_spec("torch") and importlib.util.find_spec("safetensors"),
