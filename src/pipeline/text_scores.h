@@ -22,6 +22,7 @@ struct TextRequest {
   Protocol protocol = Protocol::kPaper;
   int64_t length = 0;             // tokens a window; 0: the protocol's
   int64_t windows = 0;            // 0: all
+  int64_t generate = 0;           // short texts, from parts of the text on
   std::filesystem::path written;  // gets the model's log-probabilities (kLlama); empty: none
 };
 
