@@ -87,6 +87,11 @@ std::string share_of_texts(const Json& json, const std::string& name) {
   return fmt::format("{}, of the reference {}", own, share("generation.reference."));
 }
 
+std::string on_one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return printable(text, kSampleBytes);
+}
+
 void add_generation_rows(const Json& json, TextTable& table) {
   const Json& generation = json.at("generation");
   table.add_row(
@@ -96,9 +101,8 @@ void add_generation_rows(const Json& json, TextTable& table) {
   table.add_row({"  rows of JSON that are JSON", share_of_texts(json, "json")});
   if (const Json& samples = generation.at("samples"); !samples.empty())
     table.add_row(
-        {"  for example",
-         fmt::format("{}\u2026 {}", printable(find_text(samples[0], "prompt"), kSampleBytes),
-                     printable(find_text(samples[0], "text"), kSampleBytes))});
+        {"  for example", fmt::format("{} | {}", on_one_line(find_text(samples[0], "prompt")),
+                                      on_one_line(find_text(samples[0], "text")))});
 }
 
 // The last part of each model's path, or the whole path of all where two would look the same.
