@@ -1,6 +1,8 @@
 #include "pipeline/generation_check.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 #include <vector>
 
 #include "base/error.h"
@@ -39,6 +41,9 @@ constexpr const char* kRows[] = {
 {"question": "What is 6 + 6?", "answer": 12}
 )"};
 
+// Told how many texts are finished, after every row of tokens.
+using Told = std::function<void(int64_t more)>;
+
 // A model that writes.
 struct Writer {
   explicit Writer(const OpenedModel& of, const Execution& execution)
@@ -48,14 +53,18 @@ struct Writer {
         ends(end_tokens(of)) {}
 
   std::vector<GeneratedText> write(const Prompts& prompts, std::vector<std::string> stops,
-                                   const std::function<void()>& step) {
+                                   const Told& told) {
     std::vector<GeneratedText> texts(prompts.size());
     const GenerationOptions options{
         .max_tokens = kNewTokens, .stops = std::move(stops), .ends = ends};
     generate(held, *tokenizer, options, prompts,
              {.grown = {},
-              .finished = [&](size_t at, GeneratedText text) { texts[at] = std::move(text); },
-              .step = step});
+              .finished =
+                  [&](size_t at, GeneratedText text) {
+                    texts[at] = std::move(text);
+                    told(1);
+                  },
+              .step = [&] { told(0); }});
     for (const GeneratedText& text : texts)
       require(text.finish != Finish::kNotFinite, "{}: generation: expected logits that are numbers",
               shown(opened.path));
@@ -92,13 +101,13 @@ struct Written {
   std::vector<uint8_t> loops, valid;  // valid: of rows of JSON
 };
 
-Written written_by(Writer& writer, const Prompts& prompts, const std::function<void()>& step) {
-  Written written{writer.write(prompts, {}, step), {}, {}};
+Written written_by(Writer& writer, const Prompts& prompts, const Told& told) {
+  Written written{writer.write(prompts, {}, told), {}, {}};
   for (const GeneratedText& text : written.texts) written.loops.push_back(ends_in_a_loop(text.ids));
   const RequestEncoder encoder(*writer.tokenizer, writer.opened.model.config().vocab);
   Prompts rows;
   for (const char* row : kRows) rows.push_back(encoder.encode_prompt(row));
-  for (const GeneratedText& row : writer.write(rows, {"\n"}, step))
+  for (const GeneratedText& row : writer.write(rows, {"\n"}, told))
     written.valid.push_back(is_json_object(row.text));
   return written;
 }
@@ -121,20 +130,20 @@ json check_generation(const OpenedModel& model, const OpenedModel* reference,
   require(static_cast<int64_t>(tokens.size()) >= kPromptTokens,
           "--generate: expected a text of {} tokens or more, found {}", kPromptTokens,
           tokens.size());
-  progress.begin("generate", reference ? 2 : 1);
+  const auto each = texts + static_cast<int64_t>(std::size(kRows));
+  progress.begin("generate", reference ? 2 * each : each);
   int64_t done = 0;
-  const auto step = [&] { progress.update(done, "short texts"); };
+  const Told told = [&](int64_t more) { progress.update(done += more, "short texts"); };
   const auto tokenizer = open_model_tokenizer(model.path);
   const Prompts prompts = parts_of(tokens, texts, *tokenizer);
   Written own, other;
   {  // one model in memory at a time
     Writer writer(model, execution);
-    own = written_by(writer, prompts, step);
+    own = written_by(writer, prompts, told);
   }
-  ++done;
   if (reference != nullptr) {
     Writer writer(*reference, execution);
-    other = written_by(writer, prompts, step);
+    other = written_by(writer, prompts, told);
   }
   progress.end();
   json result = shares_json(own);
