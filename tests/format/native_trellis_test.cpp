@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "format/support.h"
+#include "kernels/trellis_kernels.h"
 #include "quantize/linear_rotation.h"
 
 namespace halftone {

@@ -1,6 +1,7 @@
 // A linear's own rotation: methods.md 8.5.
 #include "quantize/linear_rotation.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "base/error.h"

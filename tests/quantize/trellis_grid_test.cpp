@@ -1,5 +1,6 @@
 // The trellis grid in the one sweep: methods.md 4.8, 8.5; methods.md 11, identities 2 and 10.
 #include "base/error.h"
+#include "kernels/trellis_kernels.h"
 #include "layers.h"
 #include "matrix/quadratic_form.h"
 #include "quantize/grid/grid_entries.h"
