@@ -126,7 +126,7 @@ std::string evaluation_text(const Json& json) {
   table.add_row({"model", fmt::format("{} ({}{})", find_text(json, "model"),
                                       format.empty() ? "" : format + ", ", size(json))});
   if (!reference.empty()) table.add_row({"reference", reference});
-  const bool has_text = json.contains("protocol");
+  const bool has_text = !json.contains("tasks") || json.contains("protocol");
   if (has_text) table.add_row({"text", protocol(json)});
   if (!has_text) table.add_row({"compute", find_text(json, "compute")});
   table.add_row(

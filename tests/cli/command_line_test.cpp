@@ -189,7 +189,7 @@ TEST(CommandLine, ATypeIsAWholeGridThatNoOtherOptionChanges) {
 TEST(CommandLine, WrongRecipeSettingsExitWithTwo) {
   expect_failure(kRtn + Arguments{"--set", "grid.bitz=3"}, 2,
                  "--set: unknown key grid.bitz (did you mean grid.bits?); known keys: ");
-  expect_failure(kRtn + Arguments{"--set", "grid.kind=trellis"}, 2, "expected \"uniform\"");
+  expect_failure(kRtn + Arguments{"--set", "grid.kind=lattice"}, 2, "expected \"uniform\"");
   expect_failure(kRtn + Arguments{"--set", "grid.bits"}, 2, "--set: expected KEY=VALUE");
   for (const char* bits : {"9", "-4", "0", "4.0", "nan", "99999999999999999999", ""})
     expect_failure(kRtn + Arguments{"--bits=" + std::string(bits)}, 2, "--bits");
