@@ -40,7 +40,7 @@ setup:  ## install what is missing: system packages (apt) and libtorch (into .ve
 build: setup  ## the program, at build/halftone
 	@$(call compile,release,halftone)
 
-wheel: build  ## the Python wheel, in dist/: the program, what a bare system lacks, a thin module
+wheel: setup  ## the Python wheel, in dist/: the program, what a bare system lacks, a thin module
 	@$(or $(wildcard .venv/bin/python),python3) -m pip wheel --no-deps --wheel-dir dist .
 
 # several processes share the cores here: threads that wait by spinning would cost them most of their time
