@@ -29,7 +29,8 @@ def said_by_program(*arguments):
 
 def options_of(command):
     """(name, type or "") of every option in its help."""
-    text = subprocess.run([_program.path(), command, "--help"], capture_output=True, text=True).stdout
+    text = subprocess.run([_program.path(), command, "--help"], capture_output=True, text=True, check=True,
+                          env=_program.environment()).stdout
     return [(name, kind) for name, kind in re.findall(r"^  --([a-z-]+)(?: ([A-Z|a-z=_]+))?", text, re.MULTILINE)]
 
 
