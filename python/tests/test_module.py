@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 import halftone
@@ -115,19 +114,17 @@ class Commands(unittest.TestCase):
                 interrupted.append(True)
                 os.kill(os.getpid(), signal.SIGINT)
 
-        begun = time.monotonic()
         with self.assertRaises(KeyboardInterrupt):
             halftone.quantize(MODEL, self.out, calibration=CALIBRATION, sequences=64, progress=at_first_step)
-        self.assertLess(time.monotonic() - begun, 20)
         self.assertFalse(os.path.exists(self.out))
 
 
 class Import(unittest.TestCase):
-    def test_takes_under_half_a_second_without_torch(self):
-        code = "import sys, time; t = time.perf_counter(); import halftone; t = time.perf_counter() - t;" \
-               "assert 'torch' not in sys.modules; print(t)"
-        self.assertLess(float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                                             check=True).stdout), 0.5)
+    def test_brings_no_other_package_with_it(self):  # torch alone takes seconds
+        code = "import sys; import halftone; print([name for name in ('torch', 'numpy', 'safetensors', 'tqdm') " \
+               "if name in sys.modules])"
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        self.assertEqual(found.strip(), "[]")
 
 
 if __name__ == "__main__":
