@@ -97,6 +97,6 @@ def _config(folder):
 
 
 def _json(command, places, options, progress):
-    target = options.pop("json", None)
-    printed = _program.run(command, places, {**options, "json": target or "-"}, progress)
-    return _read(target) if target else json.loads(printed)
+    target = options.pop("json", None) or "-"
+    printed = _program.run(command, places, {**options, "json": target}, progress)
+    return json.loads(printed) if target == "-" else _read(target)

@@ -116,8 +116,8 @@ class _Bar:
 
 
 def _raise(status, lines):
-    said = "\n".join(lines) or f"the program ended with status {status}"
-    said = said.removeprefix("halftone: ")
+    errors = [line.removeprefix("halftone: ") for line in lines if line.startswith("halftone: ")]
+    said = "\n".join(errors or lines) or f"the program ended with status {status}"
     if status == 2:
         raise UsageError(said)
     if status == 3:

@@ -171,10 +171,10 @@ void add_evaluate(CLI::App& program, Action& action) {
   add_length(command, options->length);
   add_windows(command, options->windows);
   add_protocol(command, options->protocol);
-  command
-      .add_option("--save-base", options->save_base,
-                  "write the log-probabilities as llama-perplexity's --kl-divergence-base does")
-      ->type_name("FILE");
+  add_target(command,
+             {"--save-base",
+              "write the log-probabilities as llama-perplexity's --kl-divergence-base does"},
+             options->save_base);
   add_integer(command,
               {"--generate",
                "short texts behind parts of --text: how many end in a loop; whether rows of JSON "

@@ -34,6 +34,8 @@ TokenMean mean_of(size_t count, const std::function<double(size_t)>& number) {
 TokenDistribution distribution_of(std::vector<double> numbers) {
   TokenDistribution result;
   result.mean = mean_of(numbers.size(), [&](size_t i) { return numbers[i]; });
+  if (std::isnan(result.mean.value))  // NaN has no place in an order
+    std::fill(numbers.begin(), numbers.end(), result.mean.value);
   std::sort(numbers.begin(), numbers.end());
   result.sorted = std::move(numbers);
   return result;

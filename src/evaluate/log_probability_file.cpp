@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <string_view>
@@ -60,7 +61,7 @@ LogProbabilityFile::LogProbabilityFile(const std::filesystem::path& path) : file
   length_ = integer_at(at);
   vocab_ = integer_at(at + sizeof(int32_t));
   count_ = integer_at(at + 2 * sizeof(int32_t));
-  require(length_ >= 4 && vocab_ > 0 && count_ > 0,
+  require(length_ >= kLeastLlamaLength && vocab_ > 0 && count_ > 0,
           "{}: windows of {} tokens, a vocabulary of {}, {} windows: not possible", name, length_,
           vocab_, count_);
   // none of these products overflows: each factor is below 2^31, and a row below 2^33 bytes
@@ -99,6 +100,9 @@ at::Tensor LogProbabilityFile::rows(int64_t window, int64_t first, int64_t count
     float scale, least;
     std::memcpy(&scale, at, sizeof(scale));
     std::memcpy(&least, at + sizeof(scale), sizeof(least));
+    require(std::isfinite(scale) && std::isfinite(least),
+            "{}: window {}, position {}: expected finite numbers, found {} and {}; damaged?",
+            file_.path().string(), window, first + i, scale, least);
     const auto* codes = reinterpret_cast<const uint16_t*>(at + sizeof(scale) + sizeof(least));
     float* out = result.data_ptr<float>() + i * vocab_;
     for (int64_t v = 0; v < vocab_; ++v) out[v] = scale * static_cast<float>(codes[v]) + least;

@@ -140,7 +140,8 @@ TokenWindows disjoint_windows(const Corpus& corpus, int64_t length, int64_t limi
 }
 
 TokenWindows llama_windows(const Corpus& corpus, int64_t length, int64_t limit) {
-  require(length >= 4, "windows of {} tokens: half of one has to hold 2", length);
+  require(length >= kLeastLlamaLength, "windows of {} tokens: the scored half of one has to hold 2",
+          length);
   require(static_cast<int64_t>(corpus.ids.size()) / 2 >= length,
           "its {} tokens hold not two windows of {} tokens", corpus.ids.size(), length);
   TokenWindows windows = disjoint_windows(corpus, length, limit);

@@ -52,9 +52,11 @@ TokenWindows random_windows(const Corpus& corpus, int64_t count, int64_t length,
 // one whole window.
 TokenWindows disjoint_windows(const Corpus& corpus, int64_t length, int64_t limit);
 
+constexpr int64_t kLeastLlamaLength = 5;  // tokens of a window of which two are scored
+
 // Evaluation as llama-perplexity cuts a text: the same windows, BOS in front of each where the text
 // has it (its first id is replaced), and only the second half scored. Error: fewer ids than two
-// windows, or windows of fewer than 4.
+// windows, or windows of fewer than that.
 TokenWindows llama_windows(const Corpus& corpus, int64_t length, int64_t limit);
 
 // Puts `bos` in the place of each window's first id.

@@ -40,6 +40,14 @@ TEST(LlamaStatistics, ChangesOfProbabilityAreModelLessBase) {
   EXPECT_NEAR(statistics.change_rms.value, std::sqrt((second * second + third * third) / 3), 1e-12);
 }
 
+TEST(LlamaStatistics, OneScoreThatIsNoNumberLeavesNoQuantiles) {
+  Scores scores = three_tokens();
+  scores.kl[1] = NAN;
+  const LlamaStatistics statistics = llama_statistics(scores);
+  for (const double p : {0.0, 0.5, 1.0}) EXPECT_TRUE(std::isnan(statistics.kl.quantile(p)));
+  EXPECT_FALSE(std::isnan(statistics.change.quantile(0.5)));
+}
+
 TEST(LlamaStatistics, QuantilesAreInterpolated) {
   const TokenDistribution distribution{{}, {1, 2, 4}};
   EXPECT_DOUBLE_EQ(distribution.quantile(0.25), 1.5);

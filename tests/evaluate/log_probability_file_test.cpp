@@ -95,12 +95,27 @@ TEST(LogProbabilityFile, OtherOrDamagedFilesAreErrorsThatSayWhatWasExpected) {
   EXPECT_NE(error_of(whole.substr(0, 15)).find("hold no header"), std::string::npos);
   EXPECT_NE(error_of(whole.substr(0, whole.size() - 1)).find("cut short?"), std::string::npos);
   EXPECT_NE(error_of(whole + "more").find("cut short?"), std::string::npos);
-  EXPECT_NE(error_of(with(8, 3)).find("not possible"), std::string::npos);
+  EXPECT_NE(error_of(with(8, 4)).find("not possible"), std::string::npos);
   EXPECT_NE(error_of(with(12, -1)).find("not possible"), std::string::npos);
   EXPECT_NE(error_of(with(16, 0)).find("not possible"), std::string::npos);
   for (const size_t size : {8, 12, 16})
     EXPECT_NE(error_of(with(size, INT32_MAX)).find("cut short?"), std::string::npos);
   EXPECT_NE(error_of(with(20 + 4, 7)).find("token 1 is 7, outside its vocabulary of 7"),
+            std::string::npos);
+}
+
+TEST(LogProbabilityFile, ARowThatIsNoNumberIsAnErrorThatSaysWhere) {
+  const TemporaryFolder folder;
+  write(folder / "whole", some_logits());
+  std::string bytes = read_file(folder / "whole");
+  const size_t second_row =
+      20 + 4 * kCount * kLength + 8 + 2 * 8;  // behind the first: 7 codes and one more
+  const float none = NAN;
+  std::memcpy(bytes.data() + second_row, &none, sizeof(none));
+  write_file_atomically(folder / "base", bytes);
+  const LogProbabilityFile file(folder / "base");
+  file.rows(0, 3, 1);
+  EXPECT_NE(message_of([&] { file.rows(0, 3, 2); }).find("window 0, position 4: expected finite"),
             std::string::npos);
 }
 

@@ -273,8 +273,8 @@ TEST(LlamaWindows, BeginWithBosAndScoreTheirSecondHalf) {
 TEST(LlamaWindows, TextMustHoldTwo) {
   EXPECT_EQ(message_of([] { llama_windows(counting_corpus(9), 5, 0); }),
             "its 9 tokens hold not two windows of 5 tokens");
-  EXPECT_EQ(message_of([] { llama_windows(counting_corpus(9), 3, 0); }),
-            "windows of 3 tokens: half of one has to hold 2");
+  EXPECT_EQ(message_of([] { llama_windows(counting_corpus(9), 4, 0); }),
+            "windows of 4 tokens: the scored half of one has to hold 2");
 }
 
 }  // namespace
