@@ -17,7 +17,7 @@ CLANG_FORMAT ?= $(or $(wildcard /usr/bin/clang-format-14),clang-format)
 JOBS ?= $(shell nproc)
 TEST_JOBS ?= 2
 
-OPTIONS := -DHALFTONE_WERROR=$(if $(filter-out 0,$(WERROR)),ON,OFF) \
+OPTIONS := -DHALFTONE_SANITIZE=OFF -DHALFTONE_WERROR=$(if $(filter-out 0,$(WERROR)),ON,OFF) \
   $(if $(NINJA),-DCMAKE_MAKE_PROGRAM=$(NINJA)) \
   $(if $(LIBTORCH_ROOT),"-ULIBTORCH_*" "-DLIBTORCH_ROOT=$(abspath $(LIBTORCH_ROOT))")
 SOURCES = $(shell find src tests bench -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
@@ -59,9 +59,9 @@ bench: setup  ## build and run the benchmarks
 
 sanitize: export ASAN_OPTIONS ?= detect_leaks=0
 sanitize: export UBSAN_OPTIONS ?= print_stacktrace=1
-sanitize: setup  ## the test suite under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(call compile,$@,halftone_tests,$(tested_rooms))
-	@$(call run_tests,$@)
+sanitize: setup  ## the test suite with the program under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(call compile,release,halftone_sanitized_tests,-DHALFTONE_SANITIZE=ON $(tested_rooms))
+	@$(call run_tests,release) -L sanitized
 
 scalar: setup  ## only the tests of the portable kernels and of what stands on them
 	@$(call compile,release,halftone_tests,-UHALFTONE_TEST_ROOMS)

@@ -4,10 +4,7 @@
 add_library(halftone_flags INTERFACE)
 target_compile_options(halftone_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow
   $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>  # lets ccache see through the precompiled header
-  $<$<BOOL:${HALFTONE_WERROR}>:-Werror>
-  $<$<BOOL:${HALFTONE_SANITIZE}>:-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer>)
-target_link_options(halftone_flags INTERFACE
-  $<$<BOOL:${HALFTONE_SANITIZE}>:-fsanitize=address,undefined>)
+  $<$<BOOL:${HALFTONE_WERROR}>:-Werror>)
 # at::parallel_for and base/parallel.h are compiled into their callers: without OpenMP they would run on one thread.
 target_link_libraries(halftone_flags INTERFACE OpenMP::OpenMP_CXX)
 target_include_directories(halftone_flags INTERFACE "${CMAKE_SOURCE_DIR}/src")
@@ -43,17 +40,21 @@ set(HALFTONE_PLAIN_HEADERS <algorithm> <filesystem> <functional> <map> <memory> 
 function(halftone_torch_header)
   halftone_precompiled(halftone_torch_pch LIBRARIES halftone_fmt halftone_json LibTorch::LibTorch
     HEADERS <ATen/ATen.h> ${HALFTONE_PLAIN_HEADERS})
+  if(HALFTONE_SANITIZE)
+    halftone_precompiled(halftone_torch_sanitized_pch LIBRARIES halftone_torch_pch halftone_sanitizers
+      HEADERS <ATen/ATen.h> ${HALFTONE_PLAIN_HEADERS})
+  endif()
 endfunction()
 
-# halftone_room(NAME [TORCH] ROOMS ... LIBRARIES ...)
+# halftone_room(NAME [TORCH] ROOMS ... LIBRARIES ... GENERATED ...): GENERATED are sources of the build folder.
 function(halftone_room name)
-  cmake_parse_arguments(ROOM "TORCH" "" "ROOMS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ROOM "TORCH" "" "ROOMS;LIBRARIES;GENERATED" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/${name}/*.cpp")
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   if(name STREQUAL "kernels")
     halftone_kernel_sources(sources)
   endif()
-  add_library(halftone_${name} STATIC ${sources})
+  add_library(halftone_${name} STATIC ${sources} ${ROOM_GENERATED})
   target_link_libraries(halftone_${name} PUBLIC halftone_flags ${ROOM_LIBRARIES})
   foreach(room ${ROOM_ROOMS})
     target_link_libraries(halftone_${name} PUBLIC halftone_${room})
@@ -62,6 +63,36 @@ function(halftone_room name)
     target_link_libraries(halftone_${name} PUBLIC halftone_torch_pch)
     target_precompile_headers(halftone_${name} REUSE_FROM halftone_torch_pch)
   endif()
+  if(HALFTONE_SANITIZE)
+    halftone_sanitized_room(${name} "${ROOM_TORCH}" "${ROOM_ROOMS}")
+  endif()
+endfunction()
+
+# The rooms once more under AddressSanitizer and UndefinedBehaviorSanitizer (HALFTONE_SANITIZE): NAME_sanitized is a room's object files,
+# SANITIZED_ROOMS of halftone_NAME those of all rooms it stands on as well. Linked first, they take the place of the
+# libraries; what tests instantiate of the rooms' templates comes from them too. The tests themselves are the same object
+# files: compiled again they took longer than the rooms.
+if(HALFTONE_SANITIZE)
+  add_library(halftone_sanitizers INTERFACE)
+  target_compile_options(halftone_sanitizers INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined
+    -fno-omit-frame-pointer -O1 -g1)
+  target_link_options(halftone_sanitizers INTERFACE -fsanitize=address,undefined)
+endif()
+
+function(halftone_sanitized_room name torch rooms)
+  get_target_property(sources halftone_${name} SOURCES)
+  add_library(halftone_${name}_sanitized OBJECT EXCLUDE_FROM_ALL ${sources})
+  target_link_libraries(halftone_${name}_sanitized PUBLIC halftone_${name} halftone_sanitizers)
+  if(torch)
+    target_precompile_headers(halftone_${name}_sanitized REUSE_FROM halftone_torch_sanitized_pch)
+  endif()
+  set(all halftone_${name}_sanitized)
+  foreach(room ${rooms})
+    get_target_property(below halftone_${room} SANITIZED_ROOMS)
+    list(APPEND all ${below})
+  endforeach()
+  list(REMOVE_DUPLICATES all)
+  set_target_properties(halftone_${name} PROPERTIES SANITIZED_ROOMS "${all}")
 endfunction()
 
 # src/kernels/cpu: FILE_avx2.cpp and FILE_avx512.cpp get their instruction set; on other processors than x86 FILE_no_x86.cpp

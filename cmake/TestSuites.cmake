@@ -1,13 +1,13 @@
-# halftone_discover_suites(TARGET PREFIX P TIMEOUT SECONDS [LABELS L]): a ctest test for every suite of a GoogleTest
+# halftone_discover_suites(TARGET PREFIX P TIMEOUT SECONDS [LABELS L] [ENVIRONMENT NAME=VALUE]): a ctest test for every suite of a GoogleTest
 # program but those called Golden*. gtest_discover_tests makes one of every test; starting libtorch for each of two
 # thousand took half the time of `make test`.
 function(halftone_discover_suites target)
-  cmake_parse_arguments(SUITES "" "PREFIX;TIMEOUT;LABELS" "" ${ARGN})
+  cmake_parse_arguments(SUITES "" "PREFIX;TIMEOUT;LABELS;ENVIRONMENT" "" ${ARGN})
   set(include "${CMAKE_CURRENT_BINARY_DIR}/${target}_suites.cmake")
   file(GENERATE OUTPUT "${include}" CONTENT
 "set(program \"$<TARGET_FILE:${target}>\")
 set(prefix \"${SUITES_PREFIX}\")
-set(properties TIMEOUT ${SUITES_TIMEOUT} LABELS \"${SUITES_LABELS}\")
+set(properties TIMEOUT ${SUITES_TIMEOUT} LABELS \"${SUITES_LABELS}\" ENVIRONMENT \"${SUITES_ENVIRONMENT}\")
 include(\"${CMAKE_SOURCE_DIR}/cmake/ListSuites.cmake\")
 ")
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${include}")

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <sstream>
@@ -72,8 +73,14 @@ Outcome run(Entry entry, const Arguments& words, WhileItRuns&& while_it_runs) {
   return {status, content_of(out), content_of(err)};
 }
 
+// the one that is built beside the tests, unless the environment names another (the program under sanitizers)
+std::string program() {
+  const char* named = std::getenv("HALFTONE_PROGRAM");
+  return named ? named : HALFTONE_PROGRAM;
+}
+
 Arguments with_program(const Arguments& arguments) {
-  Arguments words = {HALFTONE_PROGRAM};
+  Arguments words = {program()};
   words.insert(words.end(), arguments.begin(), arguments.end());
   return words;
 }
@@ -94,7 +101,7 @@ Outcome run_halftone_in_shell(const std::string& arguments, const std::string& t
 
 Outcome run_shell(const std::string& line) {
   return run(execute,
-             {"/bin/sh", "-c", "halftone='" HALFTONE_PROGRAM "'; export halftone; " + line},
+             {"/bin/sh", "-c", "halftone='" + program() + "'; export halftone; " + line},
              [](pid_t) {});
 }
 

@@ -14,7 +14,7 @@ struct Outcome {
 
 using Arguments = std::vector<std::string>;
 
-// HALFTONE_PROGRAM with these arguments; waits for the end.
+// The program with these arguments; waits for the end.
 Outcome run_halftone(const Arguments& arguments);
 
 // The same in a fork of this process: without the second that loading libtorch takes.
