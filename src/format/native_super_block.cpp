@@ -42,6 +42,7 @@ SuperBlockShape shape_of(const NativeLinear& described) {
   return super_block_shape(described.bits, levels_of(described));
 }
 
+// scale_bits: at least one; blocks of one group store no scale codes
 int64_t bias_of(bool symmetric, int scale_bits) {
   return symmetric ? int64_t{1} << (scale_bits - 1) : 0;
 }
@@ -91,15 +92,17 @@ void read(const NativeLinear& described, const NativeParts& parts, QuantizedLine
   const auto numbers_of = [&](std::string_view part) {
     return parts.load_numbers(part, {"F16"}, blocks_shape(described));
   };
-  const int64_t bias = bias_of(shape.symmetric, shape.scale_bits);
   SuperBlocks blocks{.scale_codes = {},
                      .offset_codes = {},
                      .steps = numbers_of(".block_scales"),
                      .offsets = {},
                      .levels = levels_of(described)};
-  blocks.scale_codes = shape.scale_bits > 0
-                           ? (codes_of(".scale_codes") - bias).to(at::kChar)
-                           : at::ones({described.out, described.groups()}, at::kChar);
+  if (shape.scale_bits > 0) {
+    const int64_t bias = bias_of(shape.symmetric, shape.scale_bits);
+    blocks.scale_codes = (codes_of(".scale_codes") - bias).to(at::kChar);
+  } else {
+    blocks.scale_codes = at::ones({described.out, described.groups()}, at::kChar);
+  }
   if (!shape.symmetric) {
     blocks.offset_codes = codes_of(".offset_codes").to(at::kChar);
     blocks.offsets = numbers_of(".block_offsets");
