@@ -28,7 +28,7 @@ run_tests = $(CTEST) --test-dir build/$(1) --output-on-failure --no-tests=error 
 tested_rooms = $(if $(ROOMS),"-DHALFTONE_TEST_ROOMS=$(subst $(space),;,$(strip $(ROOMS)))",-UHALFTONE_TEST_ROOMS)
 space := $(subst ,, )
 
-.PHONY: help setup build wheel demo test bench sanitize scalar debug crosscheck crosscheck-llama format format-check check-includes check-references clean
+.PHONY: help setup build wheel demo test bench sanitize scalar debug chaos crosscheck crosscheck-llama format format-check check-includes check-references clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -44,7 +44,7 @@ wheel: setup  ## the Python wheel, in dist/: the program, what a bare system lac
 	@$(or $(wildcard .venv/bin/python),python3) -m pip wheel --no-deps --wheel-dir dist .
 
 # several processes share the cores here: threads that wait by spinning would cost them most of their time
-demo test sanitize scalar debug: export OMP_WAIT_POLICY ?= passive
+demo test sanitize scalar debug chaos: export OMP_WAIT_POLICY ?= passive
 
 demo: build  ## quantize the small model in examples/ and print one table
 	@scripts/demo.sh
@@ -70,6 +70,9 @@ scalar: setup  ## only the tests of the portable kernels and of what stands on t
 debug: setup  ## the test suite without optimization
 	@$(call compile,$@,halftone_tests,$(tested_rooms))
 	@$(call run_tests,$@)
+
+chaos: build  ## kill runs at random moments, fill the disk, start two at once: KILLS=200
+	@python3 scripts/chaos.py build/halftone --kills $(or $(KILLS),200)
 
 crosscheck: build  ## compare written and read folders with the field's own libraries
 	@scripts/crosscheck.sh
