@@ -28,7 +28,7 @@ run_tests = $(CTEST) --test-dir build/$(1) --output-on-failure --no-tests=error 
 tested_rooms = $(if $(ROOMS),"-DHALFTONE_TEST_ROOMS=$(subst $(space),;,$(strip $(ROOMS)))",-UHALFTONE_TEST_ROOMS)
 space := $(subst ,, )
 
-.PHONY: help setup build wheel demo test bench sanitize scalar debug chaos crosscheck crosscheck-llama format format-check check-includes check-references clean
+.PHONY: help setup build wheel deb demo test bench sanitize scalar debug chaos crosscheck crosscheck-llama format format-check check-includes check-references clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,10 @@ build: setup  ## the program, at build/halftone
 
 wheel: setup  ## the Python wheel, in dist/: the program, what a bare system lacks, a thin module
 	@$(or $(wildcard .venv/bin/python),python3) -m pip wheel --no-deps --wheel-dir dist .
+
+deb: build  ## a Debian package, in dist/: the program with its libtorch
+	@cd build/release && $(dir $(CMAKE))cpack -G DEB --config CPackConfig.cmake >cpack.log 2>&1 || { cat cpack.log >&2; exit 1; }
+	@ls dist/*.deb
 
 # several processes share the cores here: threads that wait by spinning would cost them most of their time
 demo test sanitize scalar debug chaos: export OMP_WAIT_POLICY ?= passive
