@@ -16,9 +16,9 @@ namespace halftone {
 namespace {
 
 constexpr const char* kFooter =
-    "Weights stay what they are, bit for bit; dense rounds them once to the model's type. A "
-    "format\n"
-    "that cannot hold the grid of every linear is refused.\n\n"
+    "Weights stay what they are, bit for bit; dense rounds them once to the model's type, "
+    "unless\n"
+    "--type F32 keeps them. A format that cannot hold the grid of every linear is refused.\n\n"
     "Examples:\n"
     "  halftone convert llama-spqr --out llama-spqr-dense --format dense\n"
     "  halftone convert models/llama --out llama-f16.gguf --format gguf --type F16";
@@ -65,7 +65,8 @@ void add_convert(CLI::App& program, Action& action) {
       ->type_name("FORMAT");
   command
       .add_option("--type", options->type,
-                  "gguf: F32, F16, BF16 or Q8_0, of what is not quantized (the model's own)")
+                  "gguf: F32, F16, BF16 or Q8_0, of what is not quantized (the model's own); dense: "
+                  "F32, of everything")
       ->type_name("TYPE");
   command.add_flag("--overwrite", options->overwrite,
                    "replace the output of this program at --out");

@@ -39,8 +39,16 @@ std::vector<std::string> other_tensors(const OpenedModel& source) {
   return names;
 }
 
+// Float32 holds every weight as it is read, whatever the model's type.
+void plan_exact(OutputPlan& plan) {
+  plan.dtype = at::kFloat;
+  for (const char* key : {"torch_dtype", "dtype"})
+    if (plan.config.contains(key)) plan.config[key] = "float32";
+}
+
 OutputPlan plan_for(const OpenedModel& source, const ConvertRequest& request) {
   OutputPlan plan = plan_output(source, source.config_json());
+  if (request.is_exact()) plan_exact(plan);
   std::vector<std::string> others = other_tensors(source);
   for (const LinearSlot& slot : unquantized_linears(source))
     others.push_back(slot.name + ".weight");
@@ -60,7 +68,8 @@ void require_type(const ConvertRequest& request) {
   constexpr std::array kTypes = {"F32", "F16", "BF16", "Q8_0"};
   require(std::find(kTypes.begin(), kTypes.end(), request.type) != kTypes.end(),
           "--type {}: expected one of {}", printable(request.type), fmt::join(kTypes, ", "));
-  require(request.format == "gguf", "--type {}: is for --format gguf alone", request.type);
+  require(request.format == "gguf" || request.is_exact(),
+          "--type {}: is for --format gguf; --format dense takes F32 besides", request.type);
 }
 
 // A weight that reads rotated inputs is W R: only `native` has a place for the rotation, only
@@ -75,10 +84,11 @@ void require_unrotated(const OpenedModel& source, const std::string& format) {
 
 // Everything that is no grid: embedding, norms, biases, the head where it is not quantized as well,
 // linears that were left as they were.
-void add_tensors(const OpenedModel& source, const OutputPlan& plan, Output& output,
-                 Progress& progress) {
+void add_tensors(const OpenedModel& source, const ConvertRequest& request, const OutputPlan& plan,
+                 Output& output, Progress& progress) {
   int64_t done = 0;
   const auto add = [&](const std::string& name, at::Tensor tensor) {
+    if (request.is_exact()) tensor = tensor.to(plan.dtype);
     output.add_tensor(name, as_written(tensor));
     source.weights->release(name);
     progress.update(++done, name);
@@ -127,7 +137,7 @@ nlohmann::json convert_model(const ConvertRequest& request, Progress& progress) 
   const std::vector<std::string> linears = source.weights->linears();
   const size_t others = plan.others.size();
   progress.begin("convert", static_cast<int64_t>(others + linears.size()));
-  add_tensors(source, plan, output, progress);
+  add_tensors(source, request, plan, output, progress);
   for (size_t i = 0; i < linears.size(); ++i) {
     output.add_linear(finish_linear(linears[i], source.weights->read_linear(linears[i])));
     source.weights->release(linears[i] + ".weight");

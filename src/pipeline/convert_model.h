@@ -12,13 +12,15 @@ namespace halftone {
 struct ConvertRequest {
   std::filesystem::path model, out;
   std::string format;
-  std::string type =
-      {};  // gguf: of matrices that are not quantized (F32, F16, BF16, Q8_0); or empty
+  // Empty, or, gguf: of matrices that are not quantized (F32, F16, BF16, Q8_0); dense: F32.
+  std::string type = {};
   bool overwrite = false;
+
+  bool is_exact() const { return format == "dense" && type == "F32"; }
 };
 
 // Reads a quantized folder of any format and writes it in another; `dense` de-quantizes and rounds
-// once to the model's type, `gguf` takes a plain folder as well. Returns {halftone_version, from,
+// once to the model's type (or, as F32, not at all), `gguf` takes a plain folder as well. Returns {halftone_version, from,
 // format, verified, source, bytes, bits_per_weight, notes (lines, where there are any)} ("source":
 // bits_per_weight and bytes of what was read). Linears that were left unquantized stay so. Errors,
 // before anything is written: a model that is not quantized (but for gguf); a format that cannot

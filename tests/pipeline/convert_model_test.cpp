@@ -22,9 +22,9 @@ const fs::path kModel = fs::path(HALFTONE_SOURCE_DIR) / "examples" / "stories260
 
 // Round to nearest on the recipe's grid, so that no calibration is needed.
 json quantize(const fs::path& out, const std::string& name, const std::string& format,
-              int64_t group_size = 32) {
+              int64_t group_size = 32, const fs::path& model = kModel) {
   QuantizeRequest request;
-  request.model = kModel;
+  request.model = model;
   request.out = out;
   for (const auto& [known, toml] : builtin_recipes())
     if (known == name) request.recipe = parse_recipe(toml, name);
@@ -38,9 +38,11 @@ json quantize(const fs::path& out, const std::string& name, const std::string& f
   return quantize_model(request, progress);
 }
 
-json convert(const fs::path& from, const fs::path& to, const std::string& format) {
+json convert(const fs::path& from, const fs::path& to, const std::string& format,
+             const std::string& type = "") {
   SilentProgress progress;
-  return convert_model({.model = from, .out = to, .format = format, .overwrite = false}, progress);
+  return convert_model(
+      {.model = from, .out = to, .format = format, .type = type, .overwrite = false}, progress);
 }
 
 TEST(ConvertModel, DenseHoldsEveryPackedWeightRoundedOnce) {
@@ -201,6 +203,24 @@ TEST(ConvertModel, AQuantizedHeadIsConvertedAsALinear) {
         << format;
   }
   EXPECT_EQ(open_model(folder / "native")->linears(), whole->linears());
+}
+
+TEST(ConvertModel, DenseAsFloat32HoldsEveryWeightOfABfloat16ModelExactly) {
+  const TemporaryFolder folder;
+  quantize(folder / "packed", "rtn", "native", 16,
+           fs::path(HALFTONE_TEST_DATA) / "forward" / "smollm3");
+  EXPECT_EQ(convert(folder / "packed", folder / "exact", "dense", "F32")["verified"], true);
+  convert(folder / "packed", folder / "rounded", "dense");
+  const auto packed = open_model(folder / "packed"), exact = open_model(folder / "exact");
+  EXPECT_EQ(exact->config()["torch_dtype"], "float32");
+  bool differs = false;
+  for (const std::string& name : exact->names()) {
+    const at::Tensor stored = exact->load(name);
+    EXPECT_EQ(stored.scalar_type(), at::kFloat) << name;
+    EXPECT_TRUE(at::equal(stored, packed->load(name).to(at::kFloat))) << name;
+    differs |= !at::equal(stored, open_model(folder / "rounded")->load(name).to(at::kFloat));
+  }
+  EXPECT_TRUE(differs);
 }
 
 TEST(ConvertModel, WhatCannotBeHeldIsRefusedBeforeAnyWork) {
