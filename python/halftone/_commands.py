@@ -72,11 +72,7 @@ def recipes(name=None):
 def load(path, *, as_model=False, progress=None, **arguments):
     """De-quantized weights of a folder or .gguf file: a dict of torch tensors by name, or, as_model, the model of
     transformers with them (`arguments` go to its from_pretrained)."""
-    with _scratch() as folder:
-        plain = os.fspath(path)
-        if plain.endswith(".gguf") or "quantization_config" in _config(plain):
-            plain = os.path.join(folder, "dense")
-            _program.run("convert", [path], {"out": plain, "format": "dense"}, progress)
+    with dense_folder(path, progress) as plain:
         if as_model:
             from transformers import AutoModelForCausalLM
 
@@ -87,6 +83,17 @@ def load(path, *, as_model=False, progress=None, **arguments):
         for part in sorted(glob.glob(os.path.join(glob.escape(plain), "*.safetensors"))):
             tensors.update(load_file(part))
         return tensors
+
+
+@contextlib.contextmanager
+def dense_folder(path, progress=None):
+    """A folder with the de-quantized weights in float32, which any library loads; of a model that is not packed its own."""
+    with _scratch() as folder:
+        plain = os.fspath(path)
+        if plain.endswith(".gguf") or "quantization_config" in _config(plain):
+            plain = os.path.join(folder, "dense")
+            _program.run("convert", [path], {"out": plain, "format": "dense", "type": "F32"}, progress)
+        yield plain
 
 
 def _config(folder):
