@@ -21,8 +21,8 @@ constexpr const char* kFooter =
     "  halftone compare models/llama llama-w4 llama-w3 --text wiki.test.txt --windows 40";
 
 struct Options {
-  std::vector<std::string> models;
-  std::string text, json;
+  std::vector<std::string> models, texts;
+  std::string json;
   int64_t length = 0, windows = 0;
   Protocol protocol = Protocol::kPaper;
   ExecutionOptions execution;
@@ -30,7 +30,7 @@ struct Options {
 
 EvaluateRequest make_request(const Options& options) {
   EvaluateRequest request;
-  request.text = options.text;
+  request.texts.assign(options.texts.begin(), options.texts.end());
   request.length = options.length;
   request.windows = options.windows;
   request.protocol = options.protocol;
@@ -63,7 +63,7 @@ void add_compare(CLI::App& program, Action& action) {
   const auto options = std::make_shared<Options>();
   command.add_option("MODEL", options->models, "model folders or .gguf files, the reference first")
       ->required();
-  add_text(command, options->text);
+  add_texts(command, options->texts);
   add_length(command, options->length);
   add_windows(command, options->windows);
   add_protocol(command, options->protocol);

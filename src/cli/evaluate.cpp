@@ -31,7 +31,8 @@ constexpr const char* kFooter =
 constexpr int64_t kMostTexts = 10000;
 
 struct Options {
-  std::string model, text, reference, json;
+  std::string model, reference, json;
+  std::vector<std::string> texts;
   std::optional<std::string> gate;
   int64_t length = 0, windows = 0, generate = 0;
   Protocol protocol = Protocol::kPaper;
@@ -46,8 +47,8 @@ bool begins_with_one_of(const std::string& metric, std::initializer_list<const c
 }
 
 bool is_of_text(const std::string& metric) {
-  return begins_with_one_of(metric,
-                            {"perplexity.", "reference_perplexity.", "kl.", "top1.", "llama."});
+  return begins_with_one_of(metric, {"perplexity.", "reference_perplexity.", "kl.", "reverse_kl.",
+                                     "top1.", "llama.", "groups.", "noise_floor."});
 }
 
 bool is_of_generation(const std::string& metric) {
@@ -59,7 +60,9 @@ bool is_of_tasks(const std::string& metric) {
 }
 
 bool needs_reference(const std::string& metric) {
-  if (begins_with_one_of(metric, {"kl.", "top1.", "reference_perplexity.", "llama."})) return true;
+  if (begins_with_one_of(metric, {"kl.", "reverse_kl.", "top1.", "reference_perplexity.", "llama.",
+                                  "groups.", "noise_floor."}))
+    return true;
   return (is_of_tasks(metric) || is_of_generation(metric)) &&
          (metric.find(".flips.") != metric.npos || metric.find(".reference") != metric.npos);
 }
@@ -70,9 +73,11 @@ std::vector<Gate> gates_of(const Options& options) {
   for (const Gate& gate : gates)
     for (const auto& [missing, option] :
          {std::pair{options.reference.empty() && needs_reference(gate.metric), "--reference"},
-          {options.text.empty() && is_of_text(gate.metric) &&
+          {options.texts.empty() && is_of_text(gate.metric) &&
                !is_log_probability_file(options.reference),
            "--text"},
+          {options.texts.size() < 2 && begins_with_one_of(gate.metric, {"groups."}),
+           "several --text"},
           {options.generate == 0 && is_of_generation(gate.metric), "--generate"},
           {!options.tasks.tasks && is_of_tasks(gate.metric), "--tasks"}})
       if (missing)
@@ -87,21 +92,23 @@ void refuse_protocol(const Options& options, bool kept) {
     throw UsageError("--reference: a file of log-probabilities goes with --protocol llama");
   if (kept && options.tasks.tasks)
     throw UsageError("--tasks: the reference has to be a model, not a file of log-probabilities");
-  if (!options.save_base.empty() && (!llama || options.text.empty()))
-    throw UsageError("--save-base: only with --text and --protocol llama");
+  if (!options.save_base.empty() && (!llama || options.texts.size() != 1))
+    throw UsageError("--save-base: only with one --text and --protocol llama");
+  if (kept && options.texts.size() > 1)
+    throw UsageError("--reference: a file of log-probabilities goes with one --text");
 }
 
 EvaluateRequest make_request(const Options& options) {
   const bool kept = is_log_probability_file(options.reference);
-  if (options.text.empty() && !options.tasks.tasks && !kept)
+  if (options.texts.empty() && !options.tasks.tasks && !kept)
     throw UsageError("--text is required, or --tasks");
   refuse_protocol(options, kept);
-  if (options.generate > 0 && options.text.empty())
+  if (options.generate > 0 && options.texts.empty())
     throw UsageError("--generate: only with --text");
   EvaluateRequest request;
   request.tasks = tasks_request(options.tasks);
   request.model = options.model;
-  request.text = options.text;
+  request.texts.assign(options.texts.begin(), options.texts.end());
   if (!options.reference.empty()) request.reference = options.reference;
   request.length = options.length;
   request.windows = options.windows;
@@ -163,7 +170,7 @@ void add_evaluate(CLI::App& program, Action& action) {
       "Perplexity on a text, accuracy in tasks and, against a reference, KL divergence and flips");
   const auto options = std::make_shared<Options>();
   add_model(command, options->model);
-  add_text(command, options->text, /*required=*/false);
+  add_texts(command, options->texts, /*required=*/false);
   command
       .add_option("--reference", options->reference,
                   "the model to compare with, or a file of --save-base or llama-perplexity")

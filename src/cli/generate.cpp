@@ -1,6 +1,5 @@
 // halftone generate MODEL --prompt TEXT
 
-#include <charconv>
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -35,25 +34,6 @@ struct Options {
 };
 
 // A number in [least, most].
-struct NumberOption {
-  const char *name, *help;
-  double least, most;
-};
-
-void add_number(CLI::App& command, const NumberOption& option, double& target) {
-  const auto set = [option, &target](const std::string& text) {
-    double value = 0;
-    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const bool whole = error == std::errc() && stop == text.data() + text.size();
-    if (!whole || !(value >= option.least && value <= option.most))
-      throw UsageError(fmt::format("{}: expected a number from {} to {}, found {}", option.name,
-                                   option.least, option.most,
-                                   text.empty() ? "nothing" : printable(text)));
-    target = value;
-  };
-  command.add_option_function<std::string>(option.name, set, option.help)->type_name("X");
-}
-
 GenerateRequest make_request(const Options& options) {
   for (const std::string& stop : options.stops)
     if (stop.empty()) throw UsageError("--stop: expected a text, found nothing");

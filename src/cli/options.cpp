@@ -52,6 +52,20 @@ void add_integer(CLI::App& command, const IntegerOption& option, int64_t& target
   command.add_option_function<std::string>(option.name, set, option.help)->type_name("N");
 }
 
+void add_number(CLI::App& command, const NumberOption& option, double& target) {
+  const auto set = [option, &target](const std::string& text) {
+    double value = 0;
+    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool whole = error == std::errc() && stop == text.data() + text.size();
+    if (!whole || !(value >= option.least && value <= option.most))
+      throw UsageError(fmt::format("{}: expected a number from {} to {}, found {}", option.name,
+                                   option.least, option.most,
+                                   text.empty() ? "nothing" : printable(text)));
+    target = value;
+  };
+  command.add_option_function<std::string>(option.name, set, option.help)->type_name("X");
+}
+
 void add_seed(CLI::App& command, uint64_t& target, const char* help) {
   const auto set = [&target](const std::string& text) {
     target = parse_integer<uint64_t>("--seed", text, 0, std::numeric_limits<uint64_t>::max());
@@ -130,6 +144,20 @@ void add_settings(CLI::App& command, std::vector<std::string>& target) {
 
 void add_text(CLI::App& command, std::string& target, bool required) {
   command.add_option("--text", target, kTexts)->required(required)->type_name("FILE");
+}
+
+void add_texts(CLI::App& command, std::vector<std::string>& target, bool required) {
+  const auto set = [&target](const std::vector<std::string>& texts) {
+    for (const std::string& text : texts)
+      if (text.empty()) throw UsageError("--text: expected a file, found nothing");
+    target = texts;
+  };
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--text", set, std::string(kTexts) + "; of several each also counts by itself")
+      ->required(required)
+      ->allow_extra_args(false)
+      ->type_name("FILE");
 }
 
 void add_option_not_built(CLI::App& command, const std::string& name) {

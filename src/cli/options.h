@@ -32,6 +32,13 @@ struct IntegerOption {
 };
 void add_integer(CLI::App& command, const IntegerOption& option, int64_t& target);
 
+// A number in [least, most], likewise.
+struct NumberOption {
+  std::string name, help;
+  double least = 0, most = 0;
+};
+void add_number(CLI::App& command, const NumberOption& option, double& target);
+
 // --seed: any unsigned 64-bit number.
 void add_seed(CLI::App& command, uint64_t& target,
               const char* help = "of the draw of calibration windows (0)");
@@ -50,9 +57,10 @@ void add_sequences(CLI::App& command, int64_t& target);
 // --set KEY=VALUE, of a recipe.
 void add_settings(CLI::App& command, std::vector<std::string>& target);
 
-// The positional models of a command, and --text.
+// The positional models of a command; --text, once or as often as it is given.
 void add_model(CLI::App& command, std::string& target);
 void add_text(CLI::App& command, std::string& target, bool required = true);
+void add_texts(CLI::App& command, std::vector<std::string>& target, bool required = true);
 
 // An option of the interface that does not exist yet: using it is an Error that says so.
 void add_option_not_built(CLI::App& command, const std::string& name);

@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <bit>
+#include <cmath>
+
 #include "model/compute.h"
 #include "model/row_access.h"
 
@@ -11,9 +14,17 @@ namespace {
 
 constexpr double kLeastKept = -16;  // log-probability, nats
 
+double as_double(float x) {
+  return x;
+}
+
+double as_double(BFloat16Bits x) {
+  return std::bit_cast<float>(uint32_t{x.bits} << 16);
+}
+
 // What one position gives.
 struct Position {
-  double nll = 0, reference_nll = 0, kl = 0;
+  double nll = 0, reference_nll = 0, kl = 0, reverse_kl = 0, confidence = 0;
   bool same_top = false;
 };
 
@@ -24,6 +35,8 @@ void append(const std::vector<Position>& positions, bool referred, Scores& score
     scores.reference_nll.push_back(position.reference_nll);
     scores.kl.push_back(position.kl);
     scores.same_top.push_back(position.same_top);
+    scores.reverse_kl.push_back(position.reverse_kl);
+    scores.confidence.push_back(position.confidence);
   }
 }
 
@@ -56,6 +69,8 @@ std::vector<Position> positions_of(const at::Tensor& logits, const at::Tensor& t
       position.reference_nll = nll(theirs, other_targets, i);
       position.same_top = mine.greatest == theirs.greatest;
       position.kl = kernels.divergence(vocab, other, theirs.log_sum, own, mine.log_sum);
+      position.reverse_kl = kernels.divergence(vocab, own, mine.log_sum, other, theirs.log_sum);
+      position.confidence = std::exp(as_double(other[theirs.greatest]) - theirs.log_sum);
     }
   });
   return positions;
@@ -80,6 +95,7 @@ void append_agreement(const at::Tensor& log_p, const at::Tensor& log_q, const at
   const at::Tensor same = log_p.argmax(-1).eq(log_q.argmax(-1)).to(at::kCPU, at::kByte);
   scores.same_top.insert(scores.same_top.end(), same.data_ptr<uint8_t>(),
                          same.data_ptr<uint8_t>() + same.numel());
+  append(scores.confidence, log_p.amax(-1).exp());
 }
 
 // The same by tensor operations, on any device, in float32 or wider.
@@ -92,6 +108,7 @@ void score_on_device(const at::Tensor& logits, const at::Tensor& targets,
   append_agreement(log_p, log_q, targets, scores);
   // differences of log-probabilities that are both -inf do not arise: softmax of finite logits
   append(scores.kl, log_p.exp().mul_(log_p - log_q).sum(-1, false, at::kDouble));
+  append(scores.reverse_kl, log_q.exp().mul_(log_q - log_p).sum(-1, false, at::kDouble));
 }
 
 }  // namespace

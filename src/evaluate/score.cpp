@@ -80,10 +80,48 @@ class PositionScorer {
  private:
   Headed model_;
   std::optional<Headed> reference_;
-  const KeptOfScores& kept_;
+  const KeptOfScores kept_;
 };
 
+template <class List>
+List part_of(const List& list, int64_t first, int64_t count) {
+  if (list.empty()) return {};
+  const auto begin = list.begin() + static_cast<ptrdiff_t>(first);
+  return {begin, begin + static_cast<ptrdiff_t>(count)};
+}
+
 }  // namespace
+
+Scores scores_of_windows(const Scores& scores, int64_t first, int64_t count) {
+  const auto part = [&](const auto& list) {
+    return part_of(list, first * scores.positions, count * scores.positions);
+  };
+  return {.windows = count,
+          .positions = scores.positions,
+          .nll = part(scores.nll),
+          .reference_nll = part(scores.reference_nll),
+          .kl = part(scores.kl),
+          .same_top = part(scores.same_top),
+          .reverse_kl = part(scores.reverse_kl),
+          .confidence = part(scores.confidence)};
+}
+
+Scores score_arithmetic(const Model& model, const TokenWindows& windows, const Execution& coarse,
+                        const Execution& fine, Progress& progress) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor ids = at::tensor(windows.ids, at::kInt).view({windows.count, windows.length});
+  const PositionScorer scorer({model, model.load_head(coarse)},
+                              Headed{model, model.load_head(fine)}, {});
+  progress.begin("noise floor", 2 * model.config().layers);
+  Scores scores{windows.count, windows.length - 1 - windows.first_scored, {}, {}, {}, {}, {}, {}};
+  int64_t done = 0;
+  const at::Tensor rounded = run_model(model, ids, coarse, progress, done);
+  const at::Tensor exact = run_model(model, ids, fine, progress, done);
+  for (int64_t w = 0; w < windows.count; ++w)
+    scorer.add(w, ids[w], rounded[w], exact[w], windows.first_scored, scores);
+  progress.end();
+  return scores;
+}
 
 Scores score_windows(const Model& model, const Model* reference, const TokenWindows& windows,
                      const Execution& execution, Progress& progress, const KeptOfScores& kept) {
@@ -101,7 +139,7 @@ Scores score_windows(const Model& model, const Model* reference, const TokenWind
   const bool known = reference && kept.states && kept.states->hidden.defined();
   const int64_t reference_layers = reference && !known ? reference->config().layers : 0;
   progress.begin("evaluate", rounds * (model.config().layers + reference_layers) + windows.count);
-  Scores scores{windows.count, length - 1 - windows.first_scored, {}, {}, {}, {}};
+  Scores scores{windows.count, length - 1 - windows.first_scored, {}, {}, {}, {}, {}, {}};
   int64_t done = 0, window = 0;
   for (const at::Tensor& part : ids.split(at_once, 0)) {
     const at::Tensor hidden = run_model(model, part, execution, progress, done);

@@ -24,6 +24,8 @@ struct Scores {
   std::vector<double> reference_nll;   // empty without a reference
   std::vector<double> kl;              // sum p (log p - log q), p the reference; nats
   std::vector<uint8_t> same_top;       // argmax p == argmax q
+  std::vector<double> reverse_kl;      // sum q (log q - log p); nothing of a file's reference
+  std::vector<double> confidence;      // max p
 };
 
 // The last block's hidden states, (windows, length, hidden), of the model that others are
@@ -43,6 +45,14 @@ struct KeptOfScores {
   // Gets the model's own log-probabilities at the scored positions.
   LogProbabilityWriter* written = nullptr;
 };
+
+// The same of some of the windows.
+Scores scores_of_windows(const Scores& scores, int64_t first, int64_t count);
+
+// A model in `coarse` against itself in `fine`: what the arithmetic alone diverges by. Few windows:
+// their hidden states are all in memory.
+Scores score_arithmetic(const Model& model, const TokenWindows& windows, const Execution& coarse,
+                        const Execution& fine, Progress& progress);
 
 // reference may be null.   Errors: vocabularies that differ.
 Scores score_windows(const Model& model, const Model* reference, const TokenWindows& windows,

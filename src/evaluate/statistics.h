@@ -6,15 +6,21 @@
 #include <optional>
 #include <vector>
 
+#include "evaluate/bootstrap.h"
+
 namespace halftone {
 
 struct Estimate {
   double value = 0;
-  std::optional<double> standard_error;  // over windows; none for a single window
+  std::optional<double> standard_error = {};  // over windows; none for a single window
+  std::optional<Interval> interval = {};      // 95 %, likewise; of means over windows
 };
 
-// Mean over positions; the error is that of the mean of window means. values: windows * positions,
-// by window.
+// values: windows * positions, by window -> (windows)
+template <class Number>
+std::vector<double> window_means(const std::vector<Number>& values, int64_t windows);
+
+// Mean over positions; the error is that of the mean of window means. values: as there.
 template <class Number>
 Estimate mean_over_windows(const std::vector<Number>& values, int64_t windows);
 

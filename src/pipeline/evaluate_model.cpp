@@ -97,6 +97,15 @@ std::vector<std::string> add_task_results(const EvaluateRequest& request,
   return results.notes;
 }
 
+// One path, a list of several, or null.
+json text_json(const std::vector<std::filesystem::path>& texts) {
+  if (texts.empty()) return nullptr;
+  if (texts.size() == 1) return texts.front().string();
+  json list = json::array();
+  for (const std::filesystem::path& text : texts) list.push_back(text.string());
+  return list;
+}
+
 json evaluate(const EvaluateRequest& request, Progress& progress, ReferenceStates* kept) {
   const auto start = std::chrono::steady_clock::now();
   const Execution execution =
@@ -110,10 +119,10 @@ json evaluate(const EvaluateRequest& request, Progress& progress, ReferenceState
     reference.emplace(*request.reference);
   require(request.windows >= 0, "--windows {}: expected 0 (all) or more", request.windows);
   const Evaluated evaluated{opened, reference ? &*reference : nullptr, execution};
-  const bool has_text = !request.text.empty();
+  const bool has_text = !request.texts.empty();
   json result = {{"model", request.model.string()},
                  {"reference", request.reference ? json(request.reference->string()) : json()},
-                 {"text", has_text ? json(request.text.string()) : json()},
+                 {"text", text_json(request.texts)},
                  {"format", opened.weights->format()},
                  {"compute", dtype_name(execution.dtype)}};
   std::vector<std::string> notes = notes_of(opened, evaluated.reference);
@@ -140,7 +149,7 @@ json evaluate(const EvaluateRequest& request, Progress& progress, ReferenceState
 std::vector<std::filesystem::path> inputs_of(const std::vector<std::filesystem::path>& models,
                                              const EvaluateRequest& request) {
   std::vector<std::filesystem::path> inputs = inputs_of(request.tasks), all = models;
-  if (!request.text.empty()) inputs.push_back(request.text);
+  inputs.insert(inputs.end(), request.texts.begin(), request.texts.end());
   if (request.reference && is_log_probability_file(*request.reference))
     inputs.push_back(*request.reference);
   else if (request.reference)

@@ -15,7 +15,7 @@
 
 namespace halftone {
 
-// Without a text: only where there are tasks, or a reference that is a file.
+// Without texts: only where there are tasks, or a reference that is a file.
 struct EvaluateRequest : TextRequest {
   std::filesystem::path model;
   // A model, or a file of log-probabilities (log_probability_file.h).

@@ -1,14 +1,14 @@
 #include "pipeline/text_scores.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
 #include "base/place.h"
-#include "evaluate/llama_statistics.h"
 #include "evaluate/statistics.h"
 #include "pipeline/generation_check.h"
 #include "pipeline/model_tokenizer.h"
+#include "pipeline/noise_floor.h"
+#include "pipeline/scores_json.h"
 #include "text/tokens_around.h"
 
 namespace halftone {
@@ -17,59 +17,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kLlamaLength = 512;  // tokens a window, llama-perplexity's default
-
-json to_json(const Estimate& estimate) {
-  json error = nullptr;
-  if (estimate.standard_error) error = *estimate.standard_error;
-  return {{"value", estimate.value}, {"stderr", error}};
-}
-
-json divergence_json(Scores& scores) {
-  const Estimate mean = mean_over_windows(scores.kl, scores.windows);
-  json kl = to_json(mean);
-  const auto quantile = [&](double p) {  // NaN has no place in an order
-    return std::isnan(mean.value) ? mean.value : percentile(scores.kl, p);
-  };
-  return {{"mean", kl["value"]},   {"stderr", kl["stderr"]},  {"median", quantile(0.5)},
-          {"p99", quantile(0.99)}, {"p999", quantile(0.999)}, {"max", quantile(1)}};
-}
-
-json to_json(const TokenMean& mean) {
-  return {{"value", mean.value}, {"stderr", mean.error}};
-}
-
-json to_json(const TokenDistribution& distribution) {
-  json result = {{"mean", distribution.mean.value}, {"stderr", distribution.mean.error}};
-  for (const auto& [name, p] : {std::pair{"max", 1.0},
-                                {"p999", 0.999},
-                                {"p99", 0.99},
-                                {"p95", 0.95},
-                                {"p90", 0.9},
-                                {"p75", 0.75},
-                                {"median", 0.5},
-                                {"p25", 0.25},
-                                {"p10", 0.1},
-                                {"p05", 0.05},
-                                {"p01", 0.01},
-                                {"p001", 0.001},
-                                {"min", 0.0}})
-    result[name] = distribution.quantile(p);
-  return result;
-}
-
-json llama_json(const Scores& scores) {
-  const LlamaStatistics statistics = llama_statistics(scores);
-  return {{"perplexity", to_json(statistics.perplexity)},
-          {"base_perplexity", to_json(statistics.base_perplexity)},
-          {"correlation", statistics.correlation},
-          {"log_ratio", to_json(statistics.log_ratio)},
-          {"ratio", to_json(statistics.ratio)},
-          {"difference", to_json(statistics.difference)},
-          {"kl", to_json(statistics.kl)},
-          {"probability_change", to_json(statistics.change)},
-          {"probability_change_rms", to_json(statistics.change_rms)},
-          {"top1", to_json(statistics.same_top)}};
-}
 
 int64_t length_of(const TextRequest& request, const TextModels& models) {
   const ModelConfig& config = models.model.model.config();
@@ -81,21 +28,50 @@ int64_t length_of(const TextRequest& request, const TextModels& models) {
   return length;
 }
 
-TokenWindows cut(const TextRequest& request, const Corpus& corpus, int64_t length) {
-  return with_path(request.text, [&] {
+TokenWindows cut(const TextRequest& request, const std::filesystem::path& text,
+                 const Corpus& corpus, int64_t length) {
+  return with_path(text, [&] {
     return request.protocol == Protocol::kLlama ? llama_windows(corpus, length, request.windows)
                                                 : disjoint_windows(corpus, length, request.windows);
   });
 }
 
-Corpus read_corpus_of_both(const TextRequest& request, const TextModels& models) {
-  Corpus corpus = read_corpus_for(models.model, request.text);
+Corpus read_corpus_of_both(const std::filesystem::path& text, const TextModels& models) {
+  Corpus corpus = read_corpus_for(models.model, text);
   if (models.reference == nullptr) return corpus;
-  const Corpus again = read_corpus_for(*models.reference, request.text);
+  const Corpus again = read_corpus_for(*models.reference, text);
   require(again.ids_sha256 == corpus.ids_sha256,
           "{} and {} turn {} into different tokens: their distributions cannot be compared",
-          models.model.path.string(), models.reference->path.string(), request.text.string());
+          models.model.path.string(), models.reference->path.string(), text.string());
   return corpus;
+}
+
+// A text as the models read it.
+struct ReadText {
+  std::filesystem::path path;
+  Corpus corpus;
+  int64_t windows = 0;  // of it that are scored
+};
+
+std::vector<ReadText> read_texts(const TextRequest& request, const TextModels& models) {
+  std::vector<ReadText> texts;
+  for (const std::filesystem::path& text : request.texts)
+    texts.push_back({text, read_corpus_of_both(text, models)});
+  return texts;
+}
+
+// Those of all texts, one after another.
+TokenWindows windows_of_all(const TextRequest& request, int64_t length,
+                            std::vector<ReadText>& texts) {
+  TokenWindows all{0, length, {}};
+  for (ReadText& text : texts) {
+    const TokenWindows own = cut(request, text.path, text.corpus, length);
+    text.windows = own.count;
+    all.count += own.count;
+    all.first_scored = own.first_scored;
+    all.ids.insert(all.ids.end(), own.ids.begin(), own.ids.end());
+  }
+  return all;
 }
 
 // What the model's tokenizer puts in front of a text; nothing: no token, or no text.
@@ -120,9 +96,56 @@ TokenWindows kept_windows(const TextRequest& request, const TextModels& models,
     require(corpus->ids.size() >= windows.ids.size() &&
                 std::equal(windows.ids.begin(), windows.ids.end(), corpus->ids.begin()),
             "{}: other tokens than in the reference's file; another text or tokenizer?",
-            request.text.string());
+            request.texts.front().string());
   if (const auto bos = bos_of(models.model, corpus)) begin_with(*bos, windows);
   return windows;
+}
+
+TokenWindows scored_windows(const TextRequest& request, const TextModels& models,
+                            std::vector<ReadText>& texts) {
+  if (models.kept_reference == nullptr)
+    return windows_of_all(request, length_of(request, models), texts);
+  const Corpus* corpus = texts.empty() ? nullptr : &texts.front().corpus;
+  return kept_windows(request, models, corpus);
+}
+
+json identity_json(const Corpus& corpus) {
+  return {{"bos", corpus.bos},
+          {"tokenizer", corpus.description},
+          {"round_trip", corpus.round_trip},
+          {"ids_sha256", corpus.ids_sha256}};
+}
+
+json protocol_json(const TextRequest& request, const TokenWindows& windows, int64_t positions,
+                   const std::vector<ReadText>& texts) {
+  const bool llama = request.protocol == Protocol::kLlama;
+  json protocol = {{"name", llama ? "llama" : "paper"},
+                   {"length", windows.length},
+                   {"windows", windows.count},
+                   {"tokens", windows.count * positions}};
+  if (texts.size() == 1) protocol.update(identity_json(texts.front().corpus));
+  return protocol;
+}
+
+// Several texts: each by itself, and how unequally they fare.
+void add_groups(const std::vector<ReadText>& texts, const Scores& scores, json& result) {
+  std::vector<std::vector<double>> groups;
+  int64_t first = 0;
+  for (const ReadText& text : texts) {
+    const Scores own = scores_of_windows(scores, first, text.windows);
+    first += text.windows;
+    json row = identity_json(text.corpus);
+    row.update({{"text", text.path.string()},
+                {"windows", own.windows},
+                {"tokens", own.windows * own.positions}});
+    add_scores(own, row);
+    result["texts"].push_back(std::move(row));
+    if (!own.kl.empty()) groups.push_back(window_means(own.kl, own.windows));
+  }
+  if (groups.empty()) return;
+  const GroupSpread spread = spread_of_groups(groups);
+  result["groups"] = groups_json(spread);
+  result["groups"]["worst_text"] = texts[spread.worst_group].path.string();
 }
 
 }  // namespace
@@ -130,40 +153,29 @@ TokenWindows kept_windows(const TextRequest& request, const TextModels& models,
 void add_text_scores(const TextRequest& request, const TextModels& models,
                      const Execution& execution, Progress& progress, ReferenceStates* states,
                      json& result) {
-  std::optional<Corpus> corpus;
-  if (!request.text.empty()) corpus = read_corpus_of_both(request, models);
-  const ModelConfig& config = models.model.model.config();
-  const TokenWindows windows = models.kept_reference
-                                   ? kept_windows(request, models, corpus ? &*corpus : nullptr)
-                                   : cut(request, corpus.value(), length_of(request, models));
+  require(request.texts.size() <= 1 || (request.written.empty() && !models.kept_reference),
+          "a file of log-probabilities goes with one --text, found {}", request.texts.size());
+  std::vector<ReadText> texts = read_texts(request, models);
+  const TokenWindows windows = scored_windows(request, models, texts);
   std::optional<LogProbabilityWriter> writer;
   if (!request.written.empty())
-    writer.emplace(request.written, disjoint_windows(corpus.value(), windows.length, windows.count),
-                   config.vocab);
-  Scores scores = score_windows(
+    writer.emplace(request.written,
+                   disjoint_windows(texts.at(0).corpus, windows.length, windows.count),
+                   models.model.model.config().vocab);
+  const Scores scores = score_windows(
       models.model.model, models.reference ? &models.reference->model : nullptr, windows, execution,
       progress, {states, models.kept_reference, writer ? &*writer : nullptr});
   if (writer) writer->commit();
-  const bool llama = request.protocol == Protocol::kLlama;
-  json& protocol = result["protocol"] = {{"name", llama ? "llama" : "paper"},
-                                         {"length", windows.length},
-                                         {"windows", windows.count},
-                                         {"tokens", windows.count * scores.positions}};
-  if (corpus) {
-    protocol["bos"] = corpus->bos;
-    protocol["tokenizer"] = corpus->description;
-    protocol["round_trip"] = corpus->round_trip;
-    protocol["ids_sha256"] = corpus->ids_sha256;
-  }
+  result["protocol"] = protocol_json(request, windows, scores.positions, texts);
   if (request.generate > 0)
     result["generation"] = check_generation(models.model, models.reference, windows.ids,
                                             request.generate, execution, progress);
-  result["perplexity"] = to_json(perplexity(scores.nll, scores.windows));
+  add_scores(scores, result);
+  if (texts.size() > 1) add_groups(texts, scores, result);
   if (scores.kl.empty()) return;
-  result["reference_perplexity"] = to_json(perplexity(scores.reference_nll, scores.windows));
-  result["top1"] = to_json(mean_over_windows(scores.same_top, scores.windows));
-  if (llama) result["llama"] = llama_json(scores);
-  result["kl"] = divergence_json(scores);
+  if (request.protocol == Protocol::kLlama) result["llama"] = llama_json(scores);
+  if (models.reference)
+    add_noise_floor(models.reference->model, windows, execution, progress, result);
 }
 
 }  // namespace halftone

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <vector>
 
 #include "base/progress.h"
 #include "evaluate/score.h"
@@ -18,10 +19,12 @@ enum class Protocol {
 };
 
 struct TextRequest {
-  std::filesystem::path text;  // empty: the windows that the reference's file holds
+  // Of several each is a group with numbers of its own. None: the windows that the reference's file
+  // holds.
+  std::vector<std::filesystem::path> texts;
   Protocol protocol = Protocol::kPaper;
   int64_t length = 0;             // tokens a window; 0: the protocol's
-  int64_t windows = 0;            // 0: all
+  int64_t windows = 0;            // of each text; 0: all
   int64_t generate = 0;           // short texts, from parts of the text on
   std::filesystem::path written;  // gets the model's log-probabilities (kLlama); empty: none
 };
@@ -34,9 +37,9 @@ struct TextModels {
 };
 
 // Adds `protocol`, `generation` where it is asked for, `perplexity` and, against a reference, what
-// follows from it (interface.md 6). `states`, if any, as KeptOfScores has it.   Errors: a text that
-// the two tokenize differently, or of which the file holds other tokens; those of read_corpus_for,
-// the windows and score_windows.
+// follows from it, of several texts all together and each (interface.md 6). `states`, if any, as
+// KeptOfScores has it.   Errors: a text that the two tokenize differently, or of which the file
+// holds other tokens; those of read_corpus_for, the windows and score_windows.
 void add_text_scores(const TextRequest& request, const TextModels& models,
                      const Execution& execution, Progress& progress, ReferenceStates* states,
                      nlohmann::json& result);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/place.h"
 #include "report/bits_text.h"
+#include "report/divergence_rows.h"
 #include "report/human.h"
 #include "report/llama_block.h"
 #include "report/metric.h"
@@ -30,6 +31,10 @@ std::string estimate(const Json& json, const std::string& value, const std::stri
 
 std::string perplexity(const Json& json, const std::string& name) {
   return estimate(json, name + ".value", name + ".stderr");
+}
+
+std::string perplexity_with_interval(const Json& json, const std::string& name) {
+  return perplexity(json, name) + interval_text(json, name);
 }
 
 std::string plain(const Json& json, std::string_view name) {
@@ -57,23 +62,23 @@ std::string count(const Json& json, std::string_view name) {
   return value ? fmt::format("{:.0f}", *value) : "?";
 }
 
-// "wikitext.txt: 40 windows of 2048 tokens, compute float32"; without a text it is the reference's
+// The name of the text, or of so many; without a text it is the reference's.
+std::string name_of_text(const Json& json) {
+  if (json.contains("texts")) return fmt::format("{} texts", json.at("texts").size());
+  const std::string text = find_text(json, "text");
+  return std::filesystem::path(text.empty() ? find_text(json, "reference") : text)
+      .filename()
+      .string();
+}
+
+// "wikitext.txt: 40 windows of 2048 tokens, compute float32"
 std::string protocol(const Json& json) {
-  const std::string compute = find_text(json, "compute"), text = find_text(json, "text");
+  const std::string compute = find_text(json, "compute");
   return fmt::format(
-      "{}: {} windows of {} tokens{}, compute {}",
-      std::filesystem::path(text.empty() ? find_text(json, "reference") : text).filename().string(),
+      "{}: {} windows of {} tokens{}, compute {}", name_of_text(json),
       count(json, "protocol.windows"), count(json, "protocol.length"),
       find_text(json, "protocol.name") == "llama" ? ", the second half of each scored" : "",
       compute.empty() ? "?" : compute);
-}
-
-void add_divergence_rows(const Json& json, TextTable& table) {
-  table.add_row({"KL divergence", estimate(json, "kl.mean", "kl.stderr") + " nats a token"});
-  table.add_row({"  quantiles", fmt::format("median {}, p99 {}, p99.9 {}, max {}",
-                                            plain(json, "kl.median"), plain(json, "kl.p99"),
-                                            plain(json, "kl.p999"), plain(json, "kl.max"))});
-  table.add_row({"same top token", top1(json)});
 }
 
 // "25.00 %, of the reference 12.50 %" of a share of texts.
@@ -87,11 +92,6 @@ std::string share_of_texts(const Json& json, const std::string& name) {
   return fmt::format("{}, of the reference {}", own, share("generation.reference."));
 }
 
-std::string on_one_line(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return printable(text, kSampleBytes);
-}
-
 void add_generation_rows(const Json& json, TextTable& table) {
   const Json& generation = json.at("generation");
   table.add_row(
@@ -100,9 +100,9 @@ void add_generation_rows(const Json& json, TextTable& table) {
   table.add_row({"  end in a loop", share_of_texts(json, "loops")});
   table.add_row({"  rows of JSON that are JSON", share_of_texts(json, "json")});
   if (const Json& samples = generation.at("samples"); !samples.empty())
-    table.add_row(
-        {"  for example", fmt::format("{} | {}", on_one_line(find_text(samples[0], "prompt")),
-                                      on_one_line(find_text(samples[0], "text")))});
+    table.add_row({"  for example",
+                   fmt::format("{} | {}", human_line(find_text(samples[0], "prompt"), kSampleBytes),
+                               human_line(find_text(samples[0], "text"), kSampleBytes))});
 }
 
 // The last part of each model's path, or the whole path of all where two would look the same.
@@ -132,9 +132,9 @@ std::string evaluation_text(const Json& json) {
   table.add_row(
       {"bits per weight", fmt::format("{} in the quantized linears, {} in the whole model",
                                       bits_text(json), bits(json, "bits_per_weight.model"))});
-  if (has_text) table.add_row({"perplexity", perplexity(json, "perplexity")});
+  if (has_text) table.add_row({"perplexity", perplexity_with_interval(json, "perplexity")});
   if (find_metric(json, "reference_perplexity.value"))
-    table.add_row({"  of the reference", perplexity(json, "reference_perplexity")});
+    table.add_row({"  of the reference", perplexity_with_interval(json, "reference_perplexity")});
   if (find_metric(json, "kl.mean")) add_divergence_rows(json, table);
   if (find_metric(json, "generation.texts")) add_generation_rows(json, table);
   for (const std::string& note : notes_in(json)) table.add_row({"note", note});
@@ -144,24 +144,33 @@ std::string evaluation_text(const Json& json) {
                              human_bytes(find_metric(json, "peak_rss_bytes").value_or(0)))});
   const std::string tasks = task_table(json);
   std::string text = table.text();
-  for (const std::string& part : {llama_block(json), tasks})
+  for (const std::string& part : {texts_table(json), llama_block(json), tasks})
     if (!part.empty()) text += "\n" + part;
   return text;
 }
 
 std::string comparison_text(const std::vector<Json>& evaluations) {
   TextTable table;
-  table.add_row({"model", "size", "bits/weight", "perplexity", "KL to the first", "KL p99",
-                 "same top token"});
+  table.add_row({"model", "size", "bits/weight", "perplexity", "KL to the first", "KL 95 %",
+                 "KL p99", "same top token"});
   table.add_rule();
   const std::vector<std::string> labels = model_labels(evaluations);
   for (size_t i = 0; i < evaluations.size(); ++i) {
     const Json& json = evaluations[i];
     table.add_row({labels[i], size(json), bits_text(json), perplexity(json, "perplexity"),
-                   estimate(json, "kl.mean", "kl.stderr"), plain(json, "kl.p99"), top1(json)});
+                   estimate(json, "kl.mean", "kl.stderr"), range_text(json, "kl"),
+                   plain(json, "kl.p99"), top1(json)});
   }
   std::string table_text = table.text();
   if (!evaluations.empty()) table_text += fmt::format("\n{}\n", protocol(evaluations.front()));
+  for (size_t i = 0; i < evaluations.size(); ++i) {
+    if (const std::string worst = worst_text(evaluations[i]); !worst.empty())
+      table_text += fmt::format("{}: {}\n", labels[i], worst);
+    if (const auto floor = find_metric(evaluations[i], "noise_floor.kl"))
+      table_text += fmt::format(
+          "{}: KL is near its noise floor, {:.2g} (the reference in bfloat16 against float32)\n",
+          labels[i], *floor);
+  }
   for (size_t i = 0; i < evaluations.size(); ++i)
     for (const std::string& note : notes_in(evaluations[i]))
       if (i == 0 || !note.starts_with("reference: "))  // the first model's row has said so

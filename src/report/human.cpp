@@ -6,6 +6,8 @@
 #include <array>
 #include <cmath>
 
+#include "base/error.h"
+
 namespace halftone {
 namespace {
 
@@ -48,6 +50,11 @@ std::string human_estimate(double value, std::optional<double> standard_error) {
 std::string human_share(double value, std::optional<double> standard_error) {
   if (!is_usable(standard_error)) return fmt::format("{:.2f} %", value * 100);
   return fmt::format("{:.2f} % +- {:.2f} %", value * 100, *standard_error * 100);
+}
+
+std::string human_line(std::string text, size_t most) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return printable(text, most);
 }
 
 }  // namespace halftone

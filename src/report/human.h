@@ -17,4 +17,7 @@ std::string human_estimate(double value, std::optional<double> standard_error);
 // "91.20 % +- 0.11 %" of a share in [0, 1].
 std::string human_share(double value, std::optional<double> standard_error);
 
+// A text on one line, of `most` bytes at most, control characters escaped.
+std::string human_line(std::string text, size_t most);
+
 }  // namespace halftone

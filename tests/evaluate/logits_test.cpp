@@ -27,8 +27,20 @@ TEST(ScoreLogits, KernelsAndTensorOperationsAgree) {
       EXPECT_NEAR(fast.nll[i], slow.nll[i], kTolerance) << i;
       EXPECT_NEAR(fast.reference_nll[i], slow.reference_nll[i], kTolerance) << i;
       EXPECT_NEAR(fast.kl[i], slow.kl[i], kTolerance) << i;
+      EXPECT_NEAR(fast.reverse_kl[i], slow.reverse_kl[i], kTolerance) << i;
+      EXPECT_NEAR(fast.confidence[i], slow.confidence[i], kTolerance) << i;
     }
   }
+}
+
+TEST(ScoreLogits, DivergesBothWaysByHand) {
+  // p = (3/4, 1/4), q = (1/2, 1/2)
+  const at::Tensor p = at::tensor({0.75F, 0.25F}).log().unsqueeze(0), q = at::zeros({1, 2});
+  Scores scores;
+  score_logits(q, at::zeros({1}, at::kLong), p, scores);
+  EXPECT_NEAR(scores.kl[0], 0.75 * std::log(1.5) + 0.25 * std::log(0.5), kTolerance);
+  EXPECT_NEAR(scores.reverse_kl[0], 0.5 * std::log(2.0 / 3) + 0.5 * std::log(2.0), kTolerance);
+  EXPECT_NEAR(scores.confidence[0], 0.75, kTolerance);
 }
 
 TEST(ScoreLogits, WithoutAReferenceOnlyTheLikelihoodIsKept) {

@@ -6,57 +6,18 @@
 #include <cmath>
 #include <numeric>
 
-#include "checkpoint/checkpoint.h"
+#include "evaluate/demo_models.h"
 #include "evaluate/statistics.h"
-#include "support/fixtures.h"
 
 namespace halftone {
 namespace {
 
-namespace fs = std::filesystem;
+using ::halftone::testing::golden_windows;
+using ::halftone::testing::open_demo;
+using ::halftone::testing::open_softened_demo;
 using ::halftone::testing::test_data;
 
 constexpr double kNllTolerance = 1e-4;  // float32 forward against transformers, nats a token
-
-Model open_demo() {
-  const auto checkpoint =
-      std::make_shared<const Checkpoint>(fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
-  return Model(checkpoint);
-}
-
-TokenWindows golden_windows() {
-  const SafetensorsFile golden(test_data("forward/stories260K_forward.safetensors"));
-  const at::Tensor ids = golden.view(*golden.find("ids")).contiguous();
-  const auto* data = ids.data_ptr<int32_t>();
-  return {2, 256, std::vector<TokenId>(data, data + ids.numel())};
-}
-
-// The weights of another source, the named tensor scaled.
-class Scaled final : public WeightSource {
- public:
-  Scaled(std::shared_ptr<const Checkpoint> source, std::string name, double factor)
-      : source_(std::move(source)), name_(std::move(name)), factor_(factor) {}
-  const nlohmann::json& config() const override { return source_->config(); }
-  std::vector<std::string> names() const override { return source_->names(); }
-  bool contains(std::string_view name) const override { return source_->contains(name); }
-  WeightInfo info(std::string_view name) const override { return source_->info(name); }
-  at::Tensor load(std::string_view name) const override {
-    return name == name_ ? source_->load(name) * factor_ : source_->load(name);
-  }
-  void release(std::string_view) const override {}
-
- private:
-  std::shared_ptr<const Checkpoint> source_;
-  std::string name_;
-  double factor_;
-};
-
-// Its logits are 0.9 of the demo model's.
-Model open_softened_demo() {
-  const auto checkpoint =
-      std::make_shared<const Checkpoint>(fs::path(HALFTONE_SOURCE_DIR) / "examples/stories260K");
-  return Model(std::make_shared<Scaled>(checkpoint, "model.norm.weight", 0.9));
-}
 
 TEST(Score, NllEqualsTransformers) {
   const Execution execution{at::kCPU, at::kFloat, 1};
@@ -115,6 +76,48 @@ TEST(Score, AReferenceThatIsKeptIsRunOnceAndGivesTheSameScores) {
   kept.hidden = kept.hidden * 2;
   const Scores other = score_windows(changed, &reference, windows, execution, progress, {&kept});
   EXPECT_NE(other.reference_nll, apart.reference_nll);
+}
+
+TEST(Score, ScoresOfSomeWindowsAreThoseOfTheWindowsAlone) {
+  const Execution execution{at::kCPU, at::kFloat, 1};
+  SilentProgress progress;
+  const Model model = open_softened_demo(), reference = open_demo();
+  const TokenWindows both = golden_windows();
+  const TokenWindows second{1, 256, {both.ids.begin() + 256, both.ids.end()}};
+  const Scores all = score_windows(model, &reference, both, execution, progress);
+  const Scores part = scores_of_windows(all, 1, 1);
+  const Scores alone = score_windows(model, &reference, second, execution, progress);
+  EXPECT_EQ(part.windows, 1);
+  ASSERT_EQ(part.kl.size(), alone.kl.size());
+  for (size_t i = 0; i < part.kl.size(); ++i) {
+    EXPECT_NEAR(part.kl[i], alone.kl[i], 1e-6);
+    EXPECT_NEAR(part.reverse_kl[i], alone.reverse_kl[i], 1e-6);
+    EXPECT_NEAR(part.confidence[i], alone.confidence[i], 1e-6);
+    EXPECT_NEAR(part.nll[i], alone.nll[i], kNllTolerance);
+  }
+  Scores without = all;
+  without.kl.clear();
+  EXPECT_TRUE(scores_of_windows(without, 1, 1).kl.empty());
+}
+
+TEST(Score, ArithmeticDivergesByAsMuchAsTheRunsInBothTypesDo) {
+  const Execution fine{at::kCPU, at::kFloat, 1}, coarse{at::kCPU, at::kBFloat16, 1};
+  SilentProgress progress;
+  const Model model = open_demo();
+  const TokenWindows windows = golden_windows();
+  const Scores scores = score_arithmetic(model, windows, coarse, fine, progress);
+  ASSERT_EQ(scores.kl.size(), 2u * 255);
+  const double floor = mean_over_windows(scores.kl, 2).value;
+  EXPECT_GT(floor, 1e-6);
+  EXPECT_LT(floor, 0.01);
+  EXPECT_EQ(mean_over_windows(score_arithmetic(model, windows, fine, fine, progress).kl, 2).value,
+            0);
+  const Scores rounded = score_windows(model, nullptr, windows, coarse, progress),
+               exact = score_windows(model, nullptr, windows, fine, progress);
+  for (size_t i = 0; i < scores.nll.size(); ++i) {
+    EXPECT_NEAR(scores.nll[i], rounded.nll[i], 0.02);
+    EXPECT_NEAR(scores.reference_nll[i], exact.nll[i], kNllTolerance);
+  }
 }
 
 }  // namespace

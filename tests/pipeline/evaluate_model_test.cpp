@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 
 #include "pipeline/demo_request.h"
@@ -32,7 +33,7 @@ size_t count(const std::string& text, const std::string& part) {
 EvaluateRequest short_request() {
   EvaluateRequest request;
   request.model = example("stories260K");
-  request.text = example("tinystories-evaluation.txt");
+  request.texts = {example("tinystories-evaluation.txt")};
   request.length = 64;
   request.windows = 1;
   return request;
@@ -59,7 +60,7 @@ TEST(EvaluateModel, ErrorsNameTheirFileOnce) {
   };
   for (const char* text : {"none.txt", "short.txt", "empty.txt", "none.tokens", "empty.tokens"}) {
     EvaluateRequest request = short_request();
-    request.text = folder / text;
+    request.texts = {folder / text};
     const std::string found = message(request);
     EXPECT_EQ(found.rfind((folder / text).string() + ": ", 0), 0u) << found;
     EXPECT_EQ(count(found, text), 1u) << found;
@@ -97,6 +98,78 @@ TEST(EvaluateModel, DescribesItsProtocol) {
   EXPECT_EQ(result["top1"]["value"], 1);
   EXPECT_TRUE(result["protocol"]["round_trip"].get<bool>());
   EXPECT_DOUBLE_EQ(result["bits_per_weight"]["quantized"].get<double>(), 32);
+}
+
+// The demo model in few bits, against itself.
+class SeveralTexts : public ::testing::Test {
+ protected:
+  static nlohmann::json evaluate(const fs::path& model, std::vector<fs::path> texts) {
+    EvaluateRequest request = short_request();
+    request.model = model;
+    request.reference = example("stories260K");
+    request.windows = 5;
+    request.texts = std::move(texts);
+    SilentProgress progress;
+    return evaluate_model(request, progress);
+  }
+  fs::path quantized(int bits) {
+    const fs::path out = folder_ / fmt::format("w{}", bits);
+    testing::run(testing::request_for(out, "rtn", bits));
+    return out;
+  }
+  const TemporaryFolder folder_;
+  const fs::path stories_ = example("tinystories-evaluation.txt"), other_ = folder_ / "b.txt";
+};
+
+TEST_F(SeveralTexts, AreEachWhatTheyAreAloneAndAllTogetherTheirMean) {
+  std::ofstream(other_) << std::string(2000, 'x') << " zebra 17 " << std::string(2000, 'q');
+  const fs::path model = quantized(4);
+  const auto both = evaluate(model, {stories_, other_}), first = evaluate(model, {stories_}),
+             second = evaluate(model, {other_});
+  ASSERT_EQ(both["texts"].size(), 2u);
+  EXPECT_EQ(both["text"], nlohmann::json({stories_.string(), other_.string()}));
+  EXPECT_EQ(both["protocol"]["windows"], 10);
+  EXPECT_FALSE(both["protocol"].contains("ids_sha256"));
+  const auto near = [](const nlohmann::json& a, const nlohmann::json& b) {
+    EXPECT_NEAR(a.get<double>(), b.get<double>(), 1e-5 * std::abs(b.get<double>()) + 1e-7);
+  };
+  for (const auto& [row, alone] :
+       {std::pair{both["texts"][0], first}, {both["texts"][1], second}}) {
+    EXPECT_EQ(row["ids_sha256"], alone["protocol"]["ids_sha256"]);
+    for (const char* name : {"mean", "stderr", "low", "high", "p99"})
+      near(row["kl"][name], alone["kl"][name]);
+    near(row["perplexity"]["value"], alone["perplexity"]["value"]);
+  }
+  const double a = first["kl"]["mean"], b = second["kl"]["mean"];
+  near(both["kl"]["mean"], (a + b) / 2);
+  near(both["groups"]["mean"], (a + b) / 2);
+  near(both["groups"]["worst"], std::max(a, b));
+  near(both["groups"]["gap"], std::max(a, b) - (a + b) / 2);
+  EXPECT_EQ(both["groups"]["worst_text"], (a > b ? stories_ : other_).string());
+}
+
+TEST_F(SeveralTexts, OneTextHasNoGroups) {
+  const auto result = evaluate(quantized(4), {stories_});
+  EXPECT_FALSE(result.contains("texts") || result.contains("groups"));
+  EXPECT_LT(result["kl"]["low"], result["kl"]["mean"]);
+  EXPECT_GT(result["kl"]["high"], result["kl"]["mean"]);
+  EXPECT_GT(result["reverse_kl"]["mean"], 0);
+  int64_t positions = 0;
+  double sum = 0;
+  for (const auto& bucket : result["by_confidence"]) {
+    positions += bucket["positions"].get<int64_t>();
+    if (bucket["positions"] > 0)
+      sum += bucket["positions"].get<double>() * bucket["kl"].get<double>();
+  }
+  EXPECT_EQ(positions, result["protocol"]["tokens"]);
+  EXPECT_NEAR(sum / static_cast<double>(positions), result["kl"]["mean"].get<double>(), 1e-9);
+}
+
+TEST_F(SeveralTexts, TheNoiseFloorStandsBesideAKlThatIsNearIt) {
+  EXPECT_FALSE(evaluate(quantized(3), {stories_}).contains("noise_floor"));
+  const auto near = evaluate(quantized(8), {stories_});
+  ASSERT_TRUE(near.contains("noise_floor")) << near["kl"];
+  EXPECT_GT(near["noise_floor"]["kl"].get<double>() * 10, near["kl"]["mean"].get<double>());
 }
 
 }  // namespace

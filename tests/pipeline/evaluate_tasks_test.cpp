@@ -75,7 +75,7 @@ TEST_F(EvaluateTasks, ReportAccuracyWithItsError) {
 }
 
 TEST_F(EvaluateTasks, TextAndTasksGoTogether) {
-  request_.text = example("tinystories-evaluation.txt");
+  request_.texts = {example("tinystories-evaluation.txt")};
   request_.length = 64;
   request_.windows = 1;
   const Json result = evaluated();
@@ -301,7 +301,7 @@ TEST_F(EvaluateAnswers, APromptThatLeavesNoRoomForTheAnswerIsRefusedOrCut) {
 
 TEST_F(EvaluateTasks, ShortTextsAreWrittenAndLookedAt) {
   request_.tasks.names = {};
-  request_.text = example("tinystories-evaluation.txt");
+  request_.texts = {example("tinystories-evaluation.txt")};
   request_.length = 64;
   request_.windows = 4;
   request_.generate = 3;

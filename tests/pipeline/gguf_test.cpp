@@ -31,7 +31,7 @@ json compare_with_folder(const fs::path& file, const fs::path& folder, const fs:
   EvaluateRequest request;
   request.model = file;
   request.reference = folder;
-  request.text = text;
+  request.texts = {text};
   request.length = 128;
   request.windows = 4;
   SilentProgress progress;

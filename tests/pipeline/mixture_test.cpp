@@ -36,7 +36,7 @@ class GoldenMixtureRun : public ::testing::TestWithParam<ZooModel> {
     EvaluateRequest request;
     request.model = model;
     request.reference = GetParam().folder();
-    request.text = shared_data("golden/zoo/heldout_tinystories.txt");
+    request.texts = {shared_data("golden/zoo/heldout_tinystories.txt")};
     request.length = 192;
     request.windows = 8;
     request.threads = 2;

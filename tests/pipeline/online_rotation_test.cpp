@@ -57,7 +57,7 @@ double divergence(const fs::path& model) {
   EvaluateRequest request;
   request.model = model;
   request.reference = example("stories260K");
-  request.text = example("tinystories-evaluation.txt");
+  request.texts = {example("tinystories-evaluation.txt")};
   request.length = 256;
   request.windows = 8;
   request.threads = 2;

@@ -36,7 +36,7 @@ json evaluate(const fs::path& model, const std::string& reference = "stories260K
   EvaluateRequest request;
   request.model = model;
   request.reference = example(reference);
-  request.text = example("tinystories-evaluation.txt");
+  request.texts = {example("tinystories-evaluation.txt")};
   request.length = 256;
   request.windows = 16;
   request.threads = 2;

@@ -72,7 +72,7 @@ json evaluate(const fs::path& model, const std::optional<fs::path>& reference = 
   EvaluateRequest request;
   request.model = model;
   request.reference = reference;
-  request.text = example("tinystories-evaluation.txt");
+  request.texts = {example("tinystories-evaluation.txt")};
   request.length = 64;
   request.windows = 2;
   request.threads = 2;

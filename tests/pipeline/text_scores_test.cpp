@@ -20,7 +20,7 @@ using ::halftone::testing::TemporaryFolder;
 EvaluateRequest llama_request() {
   EvaluateRequest request;
   request.model = example("stories260K");
-  request.text = example("tinystories-evaluation.txt");
+  request.texts = {example("tinystories-evaluation.txt")};
   request.protocol = Protocol::kLlama;
   request.length = 64;
   request.windows = 3;
@@ -53,7 +53,7 @@ TEST(LlamaProtocol, AFileOfLogProbabilitiesStandsForTheModelThatItIsOf) {
   EvaluateRequest against = llama_request();
   against.reference = folder / "base";
   for (const bool with_text : {true, false}) {
-    if (!with_text) against.text.clear();
+    if (!with_text) against.texts.clear();
     const nlohmann::json result = evaluate(against);
     EXPECT_NEAR(result["perplexity"]["value"].get<double>(),
                 alone["perplexity"]["value"].get<double>(), 1e-6);
@@ -75,7 +75,7 @@ TEST(LlamaProtocol, AFileOfAnotherTextOrLengthIsRefused) {
   EXPECT_NE(message_of([&] { evaluate(request); }).find("has windows of 64 tokens"),
             std::string::npos);
   request.length = 0;
-  request.text = example("tinystories-calibration.txt");
+  request.texts = {example("tinystories-calibration.txt")};
   EXPECT_NE(message_of([&] { evaluate(request); }).find("another text or tokenizer?"),
             std::string::npos);
 }
@@ -105,7 +105,7 @@ TEST(GoldenLlamaProtocol, WritesTheFileThatLlamaPerplexityWrites) {
   const TemporaryFolder folder;
   EvaluateRequest request;
   request.model = shared_data("golden/gguf/files/stories260K.F16.gguf");
-  request.text = shared_data("golden/llama_perplexity/text.txt");
+  request.texts = {shared_data("golden/llama_perplexity/text.txt")};
   request.protocol = Protocol::kLlama;
   request.length = 256;
   request.windows = 6;

@@ -64,7 +64,7 @@ TEST(TrellisRun, TheFolderAndItsDenseConversionScoreAlike) {
   const auto scored = [&](const char* name) {
     EvaluateRequest request;
     request.model = folder / name;
-    request.text = testing::example("tinystories-evaluation.txt");
+    request.texts = {testing::example("tinystories-evaluation.txt")};
     request.length = 64;
     request.windows = 4;
     return evaluate_model(request, progress)["perplexity"];

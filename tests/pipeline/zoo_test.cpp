@@ -39,7 +39,7 @@ class GoldenZooRun : public ::testing::TestWithParam<ZooModel> {
     EvaluateRequest request;
     request.model = model;
     request.reference = GetParam().folder();
-    request.text = shared_data("golden/zoo/heldout_tinystories.txt");
+    request.texts = {shared_data("golden/zoo/heldout_tinystories.txt")};
     request.length = kLength;
     request.windows = 8;
     request.threads = 2;
