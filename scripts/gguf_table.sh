@@ -38,7 +38,7 @@ for asked in "$@"; do
   done
   for recipe in ${RECIPES:-gptq guided halftone-tied}; do
     out="$work/${asked/:/-}.$recipe.gguf"
-    once "$out" "$halftone" quantize "$model" --out "$out" "$option" "$type" --recipe "$recipe" "${measure[@]}"
+    once "$out" "$halftone" quantize "$model" --out "$out" "$option" "$type" --recipe "$recipe" --no-check "${measure[@]}"
     files+=("$out")
   done
 done

@@ -51,7 +51,7 @@ def cases(shared):
 
 def hashes(program, model, options, out):
     run = subprocess.run([program, "quantize", str(model), "--out", str(out)] + options, capture_output=True, text=True)
-    if run.returncode:
+    if run.returncode not in (0, 3) or not out.is_dir():  # 3: written, and collapsed by its self-check
         return {"failed": run.stderr.strip().splitlines()[-1:]}
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(out.iterdir())}
 

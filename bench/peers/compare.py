@@ -89,7 +89,7 @@ def quantization(arguments):
                             ("halftone, no clip search", ["--set", "grid.clip_search=false"])):
             rows.append(measure_ours(name, [
                 arguments.halftone, "quantize", arguments.model, "--out", Path(scratch) / "ours",
-                "--overwrite", "--recipe", "gptq", "--bits", 4, "--group-size", 64,
+                "--overwrite", "--no-check", "--recipe", "gptq", "--bits", 4, "--group-size", 64,
                 "--set", "grid.symmetric=true", "--format", "compressed-tensors",
                 "--calibration", arguments.calibration, *shared, "--threads", arguments.threads,
                 *extra], arguments.threads))

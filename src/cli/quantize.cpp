@@ -32,6 +32,7 @@ constexpr const char* kFooter =
     "  halftone quantize models/llama --out llama-q4.gguf --mix Q4_K_M --calibration c4.txt\n"
     "  halftone quantize models/llama --out llama-rtn --recipe rtn --set grid.symmetric=true";
 
+constexpr double kLeastCheckKl = 1e-9, kMostCheckKl = 1000;
 constexpr int64_t kGibibyte = int64_t{1} << 30, kMostGibibytes = int64_t{1} << 20;
 
 struct Options {
@@ -41,7 +42,8 @@ struct Options {
   std::vector<std::string> settings;
   int64_t sequences = 128, length = 0, memory_limit = -1;
   uint64_t seed = 0;
-  bool overwrite = false, resume = false, requantize = false, strict = false;
+  bool overwrite = false, resume = false, requantize = false, strict = false, no_check = false;
+  double check_kl = 0;  // 0: what the context is worth
   ExecutionOptions execution;
   std::optional<Products> products;
 };
@@ -130,6 +132,10 @@ QuantizeRequest make_request(const Options& options) {
   request.overwrite = options.overwrite;
   request.resume = options.resume;
   request.requantize = options.requantize;
+  if (options.no_check && options.check_kl > 0)
+    throw UsageError("--check-kl with --no-check: expected one of them");
+  request.check = !options.no_check;
+  if (options.check_kl > 0) request.check_kl = options.check_kl;
   return request;
 }
 
@@ -163,7 +169,11 @@ int quantize(const Options& options) {
   print_result(fmt::format("{} {}\n{}", verb, options.out, quantize_text(report)));
   const bool html = std::filesystem::path(options.report).extension() == ".html";
   target.write(html ? quantize_html(report) : json_text(report));
-  return report.verified() ? kDone : kGateOrReadBackFailed;
+  if (!report.verified()) return kGateOrReadBackFailed;
+  if (!report.check || !report.check->collapsed()) return kDone;
+  print_note(fmt::format("halftone: {}: the output has collapsed: {}", shown(request.out),
+                         collapse_text(*report.check)));
+  return kGateOrReadBackFailed;
 }
 
 void add_recipe_options(CLI::App& command, Options& options) {
@@ -233,6 +243,13 @@ void add_output_options(CLI::App& command, Options& options) {
                    "even a source whose weights have fewer than 8 bits already (.gguf)");
   command.add_flag("--resume", options.resume,
                    "go on with an interrupted run of the same request, kept in OUT.journal");
+  add_number(command,
+             {"--check-kl",
+              "exit 3 if the output, read back and scored on text beside the calibration's, "
+              "diverges by more nats a token (as much as a guess that never looks at the context)",
+              kLeastCheckKl, kMostCheckKl},
+             options.check_kl);
+  command.add_flag("--no-check", options.no_check, "do not score what was written");
   add_target(command, {"--report", "what was done, as FILE.json or FILE.html"}, options.report);
 }
 

@@ -58,7 +58,8 @@ GroupSpread spread_of_groups(const std::vector<std::vector<double>>& groups) {
   for (const std::vector<double>& group : groups) means.push_back(mean_of(group));
   GroupSpread spread{.mean = mean_of(means), .interval = std::nullopt};
   for (size_t g = 1; g < means.size(); ++g)
-    if (!(means[g] <= means[spread.worst_group])) spread.worst_group = g;
+    if (!std::isnan(means[spread.worst_group]) && !(means[g] <= means[spread.worst_group]))
+      spread.worst_group = g;
   spread.worst = means[spread.worst_group];
   if (std::any_of(groups.begin(), groups.end(), [](const auto& group) { return group.size() < 2; }))
     return spread;

@@ -98,13 +98,14 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
   require_finite(opened_);
   if (kind_of(request_.format) == PendingOutput::Kind::kFile) describe_file();
   fit_scales_to_format();
-  if (!request.recipe.needs_calibration()) return;
+  const bool calibrated = request.recipe.needs_calibration();
   require(
-      request.calibration.has_value(),
+      request.calibration || !calibrated,
       "recipe {} needs calibration data: add --calibration FILE (UTF-8 text, .jsonl or .tokens)",
       request.recipe.name);
+  if (!request.calibration || !(calibrated || request.check)) return;
   corpus_ = read_corpus_for(opened_, *request.calibration);
-  windows_ = draw_windows(request, *corpus_, model().config());
+  if (calibrated) windows_ = draw_windows(request, *corpus_, model().config());
 }
 
 void QuantizeJob::choose_types() {
@@ -146,6 +147,15 @@ void QuantizeJob::fit_scales_to_format() {
 at::Tensor QuantizeJob::calibration_ids() const {
   if (!windows_) return {};
   return at::tensor(windows_->ids, at::kInt).view({windows_->count, windows_->length});
+}
+
+TokenWindows QuantizeJob::windows_apart(int64_t count, int64_t length) const {
+  std::vector<int64_t> drawn;
+  if (windows_)
+    drawn = random_offsets(static_cast<int64_t>(corpus_->ids.size()), windows_->count,
+                           windows_->length, request_.seed);
+  return halftone::windows_apart(*corpus_, std::move(drawn), windows_ ? windows_->length : 0, count,
+                                 length);
 }
 
 OutputPlan QuantizeJob::output_plan() const {
@@ -227,7 +237,7 @@ at::Tensor QuantizeJob::other_tensor(const std::string& name) const {
 const RunIdentity& QuantizeJob::identity() const {
   if (!identity_) {
     std::optional<CalibrationIdentity> calibration;
-    if (corpus_)
+    if (windows_)
       calibration = calibration_identity(*corpus_, *windows_, request_.seed, held_out_sequences());
     identity_ =
         run_identity(request_, opened_, calibration, execution_, least_scale(float16_scales_));

@@ -24,10 +24,14 @@ class QuantizeJob {
 
   const QuantizeRequest& request() const { return request_; }
   const RunRecipe& recipe() const { return recipe_; }
+  const OpenedModel& source() const { return opened_; }
   const Model& model() const { return transformed_ ? *transformed_ : opened_.model; }
   const Execution& execution() const { return execution_; }
   bool calibrated() const { return windows_.has_value(); }
   at::Tensor calibration_ids() const;  // (sequences, length) int32; undefined: not calibrated
+  bool has_text() const { return corpus_.has_value(); }
+  // At most so many windows of the text that share no token with the calibration's (has_text).
+  TokenWindows windows_apart(int64_t count, int64_t length) const;
   OutputPlan output_plan() const;
   std::vector<std::string> notes() const;  // for the report
 

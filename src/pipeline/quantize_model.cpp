@@ -7,6 +7,7 @@
 #include "pipeline/quantize_job.h"
 #include "pipeline/resume.h"
 #include "pipeline/run_record.h"
+#include "pipeline/self_check.h"
 #include "pipeline/stage_solvers.h"
 
 namespace halftone {
@@ -14,7 +15,7 @@ namespace halftone {
 RunReport quantize_model(const QuantizeRequest& request, Progress& progress) {
   // opens and checks everything; refuses what cannot work before any work starts
   const QuantizeJob job(with_choices_of_the_run_before(request));
-  if (const auto finished = finished_report(job)) return *finished;
+  if (const auto finished = finished_report(job)) return with_self_check(*finished, job, progress);
   Journal journal(job);
   Output output(request.out, request.overwrite, job.request().format, job.output_plan(),
                 journal.expected_bytes());
@@ -52,7 +53,7 @@ RunReport quantize_model(const QuantizeRequest& request, Progress& progress) {
   report.set_dropped_sequences(calibration.left_out_sequences());
   report.set_totals(output.verify_and_commit(report.without_times()));
   journal.remove();
-  return report.with_times();
+  return with_self_check(report.with_times(), job, progress);
 }
 
 }  // namespace halftone

@@ -36,7 +36,11 @@ struct QuantizeRequest {
   std::optional<int64_t> memory_limit;
   bool overwrite = false;
   bool requantize = false;  // even weights that hold fewer than 8 bits already
-  bool resume = false;      // go on with what an interrupted run has left beside `out`, if anything
+  // Score the output as it is read back (pipeline/self_check.h). It counts as collapsed above so
+  // many nats of KL; none: above those of a guess that never looks at the context.
+  bool check = false;
+  std::optional<double> check_kl;
+  bool resume = false;  // go on with what an interrupted run has left beside `out`, if anything
 };
 
 // What a run reads.

@@ -149,6 +149,9 @@ std::vector<std::pair<std::string, std::string>> quantize_totals(const RunReport
       {"read back", read_back_text(report)},
       {"caution", report.written ? report.written->caution : ""},
       {"took", time_text(report)}};
+  if (report.check)
+    for (auto& row : self_check_rows(*report.check))
+      totals.insert(totals.end() - 1, std::move(row));
   for (const std::string& note : report.notes) totals.insert(totals.end() - 1, {"note", note});
   std::erase_if(totals, [](const auto& row) { return row.second.empty(); });
   return totals;

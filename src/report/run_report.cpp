@@ -200,6 +200,7 @@ void to_json(Json& json, const RunReport& report) {
     json["verified"] = true;
     json.update(Json(*report.written));
   }
+  if (report.check) json["check"] = *report.check;
   if (report.resumed_linears > 0) json["resumed_linears"] = report.resumed_linears;
   if (!report.seconds) return;
   json["seconds"] = *report.seconds;

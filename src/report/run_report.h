@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "report/self_check.h"
 #include "report/written_totals.h"
 
 namespace halftone {
@@ -71,6 +72,7 @@ struct RunReport {
   std::vector<LinearRow> linears;            // in the order in which they were quantized
   std::vector<std::string> notes;
   std::optional<WrittenTotals> written;  // once every weight was read back from the files
+  std::optional<SelfCheck> check;        // of the files, where it was asked for
   // Of the run that has just ended, not of its output.
   int64_t resumed_linears = 0;
   std::optional<double> seconds;

@@ -69,6 +69,18 @@ void require_ids_below(const std::vector<TokenId>& ids, int64_t vocabulary_size,
             vocabulary_size, cause);
 }
 
+// As calibration takes them: each begins with BOS where the text does.
+TokenWindows windows_at(const Corpus& corpus, const std::vector<int64_t>& offsets, int64_t length) {
+  TokenWindows windows{static_cast<int64_t>(offsets.size()), length, {}};
+  windows.ids.reserve(offsets.size() * static_cast<size_t>(length));
+  for (const int64_t offset : offsets) {
+    const auto first = corpus.ids.begin() + static_cast<ptrdiff_t>(offset);
+    windows.ids.insert(windows.ids.end(), first, first + static_cast<ptrdiff_t>(length));
+  }
+  if (corpus.bos) begin_with(corpus.ids.front(), windows);
+  return windows;
+}
+
 }  // namespace
 
 std::string read_text(const std::filesystem::path& path) {
@@ -115,18 +127,33 @@ TokenWindows random_windows(const Corpus& corpus, int64_t count, int64_t length,
           "{} windows of {} tokens are wanted, but its {} tokens hold only {}: at least half as "
           "many are needed",
           count, length, size, size / length);
-  TokenWindows windows{count, length, {}};
-  windows.ids.reserve(static_cast<size_t>(count * length));
+  return windows_at(corpus, random_offsets(size, count, length, seed), length);
+}
+
+std::vector<int64_t> random_offsets(int64_t size, int64_t count, int64_t length, uint64_t seed) {
+  std::vector<int64_t> offsets;
   Random random(seed);
-  for (int64_t i = 0; i < count; ++i) {
-    const auto offset =
-        static_cast<ptrdiff_t>(random.below(static_cast<uint64_t>(size - length + 1)));
-    const auto begin = windows.ids.size();
-    const auto first = corpus.ids.begin() + offset;
-    windows.ids.insert(windows.ids.end(), first, first + static_cast<ptrdiff_t>(length));
-    if (corpus.bos) windows.ids[begin] = corpus.ids.front();
+  for (int64_t i = 0; i < count; ++i)
+    offsets.push_back(static_cast<int64_t>(random.below(static_cast<uint64_t>(size - length + 1))));
+  return offsets;
+}
+
+TokenWindows windows_apart(const Corpus& corpus, std::vector<int64_t> drawn, int64_t drawn_length,
+                           int64_t count, int64_t length) {
+  std::sort(drawn.begin(), drawn.end());
+  drawn.push_back(static_cast<int64_t>(corpus.ids.size()));
+  std::vector<int64_t> free;
+  int64_t at = 0;
+  for (const int64_t begin : drawn) {
+    for (; at + length <= begin; at += length) free.push_back(at);
+    at = std::max(at, begin + drawn_length);
   }
-  return windows;
+  const auto found = static_cast<int64_t>(free.size());
+  const int64_t kept = std::min(count, found);
+  std::vector<int64_t> spread;
+  for (int64_t i = 0; i < kept; ++i)
+    spread.push_back(free[static_cast<size_t>((2 * i + 1) * found / (2 * kept))]);
+  return windows_at(corpus, spread, length);
 }
 
 TokenWindows disjoint_windows(const Corpus& corpus, int64_t length, int64_t limit) {

@@ -47,6 +47,13 @@ struct TokenWindows {
 // window starts with it (its first id is replaced). Error: fewer than half of count * length ids;
 // the message says how many windows the text holds.
 TokenWindows random_windows(const Corpus& corpus, int64_t count, int64_t length, uint64_t seed);
+// Where these windows begin.   size: ids of the corpus, at least `length`
+std::vector<int64_t> random_offsets(int64_t size, int64_t count, int64_t length, uint64_t seed);
+
+// At most `count` disjoint windows that share no id with those that begin at `drawn` and are
+// `drawn_length` long, spread over the text; BOS as there. There may be none.
+TokenWindows windows_apart(const Corpus& corpus, std::vector<int64_t> drawn, int64_t drawn_length,
+                           int64_t count, int64_t length);
 
 // Evaluation: disjoint windows from the start, tail dropped, at most `limit` (0: all). Error: not
 // one whole window.

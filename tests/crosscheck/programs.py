@@ -24,7 +24,7 @@ class Halftone:
 
     def quantize(self, model, out, *options):
         """Writes `out`; the finished process, whatever it said."""
-        command = [self.program, "quantize", str(model), "--out", str(out), "--overwrite",
+        command = [self.program, "quantize", str(model), "--out", str(out), "--overwrite", "--no-check",
                    *map(str, options)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 

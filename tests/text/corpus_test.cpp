@@ -243,6 +243,48 @@ TEST(RandomWindows, TooShortTextsAreErrorsThatSayHowManyWindowsTheyHold) {
   EXPECT_NE(message(9, 0, 3).find("must be positive"), std::string::npos);
 }
 
+// Whether two runs of ids, `length` and `other_length` long, have one in common.
+bool overlap(int64_t begin, int64_t length, int64_t other, int64_t other_length) {
+  return begin < other + other_length && other < begin + length;
+}
+
+TEST(WindowsApart, ShareNoTokenWithWhatWasDrawnNorWithEachOther) {
+  const Corpus corpus = counting_corpus(2000);
+  for (const uint64_t seed : {0, 1, 2, 3}) {
+    const std::vector<int64_t> drawn = random_offsets(2000, 12, 60, seed);
+    const TokenWindows windows = windows_apart(corpus, drawn, 60, 8, 30);
+    ASSERT_EQ(windows.count, 8);
+    int64_t before = -30;
+    for (size_t w = 0; w < 8; ++w) {
+      const int64_t begin = windows.ids[w * 30];
+      EXPECT_EQ(windows.ids[w * 30 + 29], begin + 29);
+      EXPECT_GE(begin, before + 30);
+      for (const int64_t offset : drawn) EXPECT_FALSE(overlap(begin, 30, offset, 60));
+      before = begin;
+    }
+  }
+}
+
+TEST(WindowsApart, AreAsManyAsThereIsRoomForAndSpreadOverIt) {
+  const Corpus corpus = counting_corpus(100);
+  EXPECT_EQ(windows_apart(corpus, {0, 40}, 40, 5, 20).ids.front(), 80);  // the only one
+  EXPECT_EQ(windows_apart(corpus, {0, 40}, 40, 5, 20).count, 1);
+  EXPECT_EQ(windows_apart(corpus, {0, 60}, 40, 5, 20).ids.front(), 40);
+  EXPECT_EQ(windows_apart(corpus, {10, 45, 60}, 40, 5, 20).count, 0);
+  const TokenWindows of_all = windows_apart(corpus, {}, 0, 2, 10);  // of ten, those in the middles
+  EXPECT_EQ(of_all.ids[0], 20);
+  EXPECT_EQ(of_all.ids[10], 70);
+}
+
+TEST(WindowsApart, BeginWithTheTextsFirstToken) {
+  Corpus corpus = counting_corpus(100, /*bos=*/true);
+  corpus.ids.front() = 777;
+  const TokenWindows windows = windows_apart(corpus, {}, 0, 2, 10);
+  EXPECT_EQ(windows.ids[0], 777);
+  EXPECT_EQ(windows.ids[10], 777);
+  EXPECT_EQ(windows.ids[11], 71);
+}
+
 TEST(DisjointWindows, RunFromTheStartAndDropTheTail) {
   const TokenWindows windows = disjoint_windows(counting_corpus(10), 3, 0);
   EXPECT_EQ(windows.count, 3);
