@@ -59,6 +59,11 @@ def imatrix(model, out, *, progress=True, **options):
     return out
 
 
+def verify(path, *, progress=True, **options):
+    """`halftone verify PATH [--source MODEL]`; returns the files' hashes and the checks (docs/interface.md)."""
+    return _json("verify", [path], options, progress)
+
+
 def inspect(path, **options):
     """What a folder or file holds (docs/interface.md)."""
     return json.loads(_program.run("inspect", [path], {**options, "json": True}))

@@ -94,7 +94,9 @@ void Output::add_tensor(const std::string& name, const at::Tensor& tensor) {
 }
 
 WrittenTotals Output::verify_and_commit(const nlohmann::json& report) {
-  writer_->finish(report);
+  nlohmann::json whole = report;
+  whole[kWeightHashes] = writer_->fingerprints();
+  writer_->finish(whole);
   try {
     verify_written(pending_.staging(), writer_->fingerprints());
   } catch (const Error& error) {

@@ -14,6 +14,9 @@
 
 namespace halftone {
 
+// Where a report keeps the fingerprint of each linear's weights (format/verify.h), by its name.
+inline constexpr const char* kWeightHashes = "weights_sha256";
+
 // The files do not give back what was calibrated; nothing was put in place.
 class VerificationError : public Error {
  public:
@@ -36,9 +39,9 @@ class Output {
   void add_linear(const FinishedLinear& linear);
   void add_tensor(const std::string& name, const at::Tensor& tensor);
 
-  // Writes `report` into the folder, reads every quantized linear back and compares it bit for bit
-  // with what was added, then puts the folder in its place. Returns what the files hold. Error if a
-  // weight differs; then nothing is put in place.
+  // Writes `report` into the folder, with hashes of the weights, reads every quantized linear back
+  // and compares it bit for bit with what was added, then puts the folder in its place. Returns
+  // what the files hold. Error if a weight differs; then nothing is put in place.
   WrittenTotals verify_and_commit(const nlohmann::json& report);
 
  private:

@@ -16,9 +16,11 @@ const json kEvaluation = {
 const json kTokens = {{"ids", {1, 2}}, {"ids_special", {1, 2}}, {"decoded", "a\nb"}};
 const json kReport = {
     {"halftone_version", "0.1.0"}, {"verified", true}, {"linears", json::array()}};
+const json kVerification = {
+    {"model", "m"}, {"files", json::array()}, {"checks", json::array()}, {"holds", true}};
 
 TEST(OwnReport, IsWhatJsonAndReportWrite) {
-  for (const json& own : {kEvaluation, kTokens, kReport}) {
+  for (const json& own : {kEvaluation, kTokens, kReport, kVerification}) {
     EXPECT_TRUE(is_own_report(own.dump(2) + "\n")) << own;
     EXPECT_TRUE(is_own_report(own.dump() + "\n")) << own;
   }
