@@ -18,6 +18,7 @@ void add_compare(CLI::App& program, Action& action);
 void add_convert(CLI::App& program, Action& action);
 void add_generate(CLI::App& program, Action& action);
 void add_imatrix(CLI::App& program, Action& action);
+void add_report(CLI::App& program, Action& action);
 void add_verify(CLI::App& program, Action& action);
 void add_inspect(CLI::App& program, Action& action);
 void add_tokenize(CLI::App& program, Action& action);
