@@ -16,9 +16,9 @@ constexpr std::string_view kStyle =
     "body{font:14px/1.4 system-ui,sans-serif;margin:2em auto;max-width:1000px;padding:0 1em;"
     "color:#222}table{border-collapse:collapse}td,th{padding:2px 12px 2px 0;text-align:right}"
     "td:first-child,th:first-child,.totals td{text-align:left;vertical-align:top}"
-    "th{border-bottom:1px solid #999}.totals td{overflow-wrap:anywhere}.wide{overflow-x:auto}"
+    "th{border-bottom:1px solid #999}.totals td,.ids{overflow-wrap:anywhere}.wide{overflow-x:auto}"
     "rect{fill:#456}pre{background:#f4f4f4;padding:1em;overflow-x:auto}"
-    "svg text{font:12px system-ui,sans-serif;fill:#222}";
+    "svg{min-width:560px}svg text{font:12px system-ui,sans-serif;fill:#222}";
 
 std::string number(const std::optional<double>& value) {
   return value ? fmt::format("{:.4g}", *value) : "";
@@ -97,8 +97,8 @@ std::string error_chart(const std::vector<LinearRow>& linears) {
   }
   return fmt::format(
       "<h2>Relative error of each linear</h2>\n<p>highest bar: {:.3g}</p>\n"
-      "<svg viewBox=\"0 0 {} {}\" width=\"100%\" role=\"img\" aria-label=\"relative errors\">\n{}"
-      "</svg>\n",
+      "<div class=\"wide\"><svg viewBox=\"0 0 {} {}\" width=\"100%\" role=\"img\" "
+      "aria-label=\"relative errors\">\n{}</svg></div>\n",
       highest, kChartWidth, kChartHeight, bars);
 }
 

@@ -69,6 +69,14 @@ std::vector<std::string> row_of(const Evaluated& evaluated) {
           top ? human_share(*top, find_metric(json, "top1.stderr")) : "-"};
 }
 
+// The hash of the tokens of each text.
+std::string ids_of(const Json& json) {
+  if (!json.contains("texts")) return find_text(json, "protocol.ids_sha256");
+  std::string ids;
+  for (const Json& text : json.at("texts")) ids += find_text(text, "ids_sha256") + " ";
+  return ids;
+}
+
 std::string evaluations_part(const std::string& protocol, const std::vector<Evaluated>& group) {
   std::vector<ScatterPoint> points;
   std::vector<std::vector<std::string>> rows = {
@@ -81,10 +89,9 @@ std::string evaluations_part(const std::string& protocol, const std::vector<Eval
                         find_metric(json, "kl.low").value_or(0),
                         find_metric(json, "kl.high").value_or(0)});
   }
-  return fmt::format("<h2>{}</h2>\n{}{}<p>ids {}</p>\n", escaped(protocol),
+  return fmt::format("<h2>{}</h2>\n{}{}<p class=\"ids\">ids {}</p>\n", escaped(protocol),
                      scatter(points, {"size of all tensors, MiB", "KL, nats a token"}),
-                     html_table(rows),
-                     escaped(find_text(*group.front().json, "protocol.ids_sha256")));
+                     html_table(rows), escaped(ids_of(*group.front().json)));
 }
 
 // What decides a run's result, as hashes.

@@ -93,8 +93,8 @@ std::string scatter(const std::vector<ScatterPoint>& all, const ScatterAxes& axe
   std::string inside = grid(frame, axes);
   for (const ScatterPoint& point : points) inside += drawn(frame, point);
   return fmt::format(
-      "<svg viewBox=\"0 0 {} {}\" width=\"100%\" role=\"img\" aria-label=\"{} against {}\">\n{}"
-      "</svg>\n",
+      "<div class=\"wide\"><svg viewBox=\"0 0 {} {}\" width=\"100%\" role=\"img\" "
+      "aria-label=\"{} against {}\">\n{}</svg></div>\n",
       kWidth, kHeight, escaped(axes.y), escaped(axes.x), inside);
 }
 

@@ -88,8 +88,8 @@ json evaluation(const std::string& model) {
 json with_reference(json report) {
   report["reference"] = "models/full";
   report["reference_perplexity"] = {{"value", 19.9}, {"stderr", 0.3}};
-  report["kl"] = {{"mean", 0.05123}, {"stderr", 0.0012}, {"median", 0.0123},
-                  {"p99", 0.61},     {"p999", 1.9},      {"max", 7.25}};
+  report["kl"] = {{"mean", 0.05123},  {"stderr", 0.0012}, {"low", 0.049}, {"high", 0.053},
+                  {"median", 0.0123}, {"p99", 0.61},      {"p999", 1.9},  {"max", 7.25}};
   report["top1"] = {{"value", 0.912}, {"stderr", 0.0011}};
   return report;
 }
@@ -102,11 +102,55 @@ text                wiki.txt: 40 windows of 2048 tokens, compute float32
 bits per weight     4.250 in the quantized linears, 5.125 in the whole model
 perplexity          20.36 +- 0.31
   of the reference  19.90 +- 0.30
-KL divergence       0.0512 +- 0.0012 nats a token
+KL divergence       0.0512 +- 0.0012 nats a token (95 %: 0.049 to 0.053)
   quantiles         median 0.0123, p99 0.61, p99.9 1.9, max 7.25
 same top token      91.20 % +- 0.11 %
 took                12 s, peak memory 812 MiB
 )");
+}
+
+TEST(EvaluationText, ShowsWhereADivergenceComesFromAndItsNoiseFloor) {
+  json report = with_reference(evaluation("m"));
+  report["reverse_kl"] = {{"mean", 0.061}, {"stderr", 0.002}};
+  report["noise_floor"] = {{"kl", 0.0112}, {"top1", 0.97}};
+  report["by_confidence"] = {
+      {{"from", 0}, {"to", 0.5}, {"positions", 30}, {"kl", 0.5}, {"top1", 0.75}},
+      {{"from", 0.5}, {"to", 1}, {"positions", 0}, {"kl", nullptr}, {"top1", nullptr}}};
+  const std::string text = evaluation_text(report);
+  EXPECT_TRUE(
+      contains(text,
+               "\nKL divergence       0.0512 +- 0.0012 nats a token (95 %: 0.049 to 0.053); "
+               "noise floor 0.011 (the reference in bfloat16 against float32)\n"))
+      << text;
+  EXPECT_TRUE(contains(text, "\n  the other way     0.0610 +- 0.0020 nats a token\n"));
+  EXPECT_TRUE(
+      contains(text, "\n  sure 0 to 0.5     KL 0.5, same top token 75.00 %, 30 positions\nsame"));
+  EXPECT_TRUE(contains(comparison_text({evaluation("full"), report}),
+                       "m: KL is near its noise floor, 0.011 (the reference in "));
+}
+
+TEST(EvaluationText, SeveralTextsAreRowsAndTheWorstOneIsNamed) {
+  json report = with_reference(evaluation("m"));
+  report["text"] = {"a/wiki.txt", "b/code.jsonl"};
+  const auto row = [](const char* text, double kl) {
+    return json{{"text", text},
+                {"windows", 20},
+                {"perplexity", {{"value", 8.5}, {"stderr", 0.2}}},
+                {"kl", {{"mean", kl}, {"stderr", 0.01}, {"low", kl / 2}, {"high", kl * 2}}},
+                {"top1", {{"value", 0.9}, {"stderr", 0.01}}}};
+  };
+  report["texts"] = {row("a/wiki.txt", 0.25), row("b/code.jsonl", 0.5)};
+  report["groups"] = {{"mean", 0.375},    {"worst", 0.5},      {"gap", 0.125},
+                      {"worst_low", 0.4}, {"worst_high", 0.6}, {"worst_text", "b/code.jsonl"}};
+  const std::string text = evaluation_text(report);
+  EXPECT_TRUE(contains(text, "\ntext                2 texts: 40 windows of 2048 tokens, ")) << text;
+  EXPECT_TRUE(contains(text, "\nwiki.txt    ")) << text;
+  EXPECT_TRUE(contains(text, "  0.250 +- 0.010  0.125 to 0.5  90.00 % +- 1.00 %\n")) << text;
+  EXPECT_TRUE(contains(text,
+                       "\nKL of the worst text 0.5 (95 %: 0.4 to 0.6), code.jsonl: 0.125 above the "
+                       "mean of 2 texts, 0.375\n"))
+      << text;
+  EXPECT_TRUE(contains(comparison_text({evaluation("full"), report}), "m: KL of the worst text "));
 }
 
 TEST(EvaluationText, LeavesOutWhatWasNotMeasured) {
@@ -119,10 +163,10 @@ TEST(EvaluationText, LeavesOutWhatWasNotMeasured) {
 TEST(ComparisonText, PutsModelsSideBySide) {
   EXPECT_EQ(
       comparison_text({evaluation("models/full/"), with_reference(evaluation("out/w4"))}),
-      R"(model      size  bits/weight     perplexity   KL to the first  KL p99     same top token
-----------------------------------------------------------------------------------------
-full   92.0 MiB        4.250  20.36 +- 0.31                 -       -                  -
-w4     92.0 MiB        4.250  20.36 +- 0.31  0.0512 +- 0.0012    0.61  91.20 % +- 0.11 %
+      R"(model      size  bits/weight     perplexity   KL to the first         KL 95 %  KL p99     same top token
+--------------------------------------------------------------------------------------------------------
+full   92.0 MiB        4.250  20.36 +- 0.31                 -               -       -                  -
+w4     92.0 MiB        4.250  20.36 +- 0.31  0.0512 +- 0.0012  0.049 to 0.053    0.61  91.20 % +- 0.11 %
 
 wiki.txt: 40 windows of 2048 tokens, compute float32
 )");
@@ -263,6 +307,72 @@ TEST(ConvertText, ShowsBothSides) {
             "from       native, 1.0 KiB, bits per weight 3.500 (quoted as 3.250)\n"
             "to         dense, 4.0 KiB, bits per weight 16.000\n"
             "read back  ok: every weight in the files is what was written\n");
+}
+
+SelfCheck self_check() {
+  SelfCheck check;
+  check.windows = 4;
+  check.length = 512;
+  check.kl = {0.5, 0.02};
+  check.top1 = {0.75, 0.01};
+  check.perplexity = {12, 0.5};
+  check.reference_perplexity = {8, 0.5};
+  check.context_free_kl = check.limit = 3.25;
+  check.prompt = "Once\nupon";
+  check.text = " a <time>";
+  check.seconds = 2;
+  return check;
+}
+
+TEST(QuantizeText, SaysWhatTheSelfCheckFound) {
+  RunReport report = quantization();
+  report.check = self_check();
+  EXPECT_TRUE(contains(
+      quantize_text(report),
+      "\nself-check       KL 0.500 +- 0.020 nats a token (collapsed above 3.25), same top token "
+      "75.00 % +- 1.00 %, perplexity 12.00 +- 0.50 for 8.00 +- 0.50; 4 windows of 512 tokens "
+      "beside the calibration's, 2 s\n  goes on        Once upon |  a <time>\ntook "))
+      << quantize_text(report);
+  EXPECT_TRUE(contains(quantize_html(report), "Once upon |  a &lt;time&gt;"));
+  const json check = json(report).at("check");
+  EXPECT_EQ(check.at("kl").at("value"), 0.5);
+  EXPECT_EQ(check.at("collapsed"), false);
+  EXPECT_EQ(check.at("sample").at("text"), " a <time>");
+}
+
+TEST(QuantizeText, NamesThePartThatACollapseComesFrom) {
+  SelfCheck check = self_check();
+  EXPECT_EQ(collapse_text(check), "");
+  check.kl.value = 4;
+  check.blame = {.part = "model.layers.2",
+                 .error = 51,
+                 .others = 0.02,
+                 .stands_out = true,
+                 .linear = "model.layers.2.mlp.up_proj",
+                 .linear_error = 49};
+  EXPECT_EQ(collapse_text(check),
+            "KL 4 is above 3.25: worse than a guess that never looks at the context (3.25); "
+            "model.layers.2 stands out: relative output error 51, 0.02 in the median block; "
+            "model.layers.2.mlp.up_proj: its weights are off by 49");
+  check.blame->stands_out = false;
+  check.limit = 1;
+  check.kl.value = 2;
+  EXPECT_EQ(collapse_text(check),
+            "KL 2 is above 1; no part stands out: relative output errors 51 in model.layers.2 at "
+            "most, 0.02 in the median block");
+  check.kl.value = std::nan("");
+  EXPECT_TRUE(check.collapsed());
+  RunReport report = quantization();
+  report.check = check;
+  EXPECT_TRUE(contains(quantize_text(report), "\n  COLLAPSED      KL nan is above 1"));
+}
+
+TEST(QuantizeText, SaysWhyThereIsNoSelfCheck) {
+  RunReport report = quantization();
+  report.check.emplace();
+  report.check->skipped = "no text";
+  EXPECT_TRUE(contains(quantize_text(report), "\nself-check       none: no text\n"));
+  EXPECT_FALSE(report.check->collapsed());
 }
 
 TEST(QuantizeText, ShoutsIfTheReadBackFailed) {
