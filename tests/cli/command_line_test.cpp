@@ -113,6 +113,31 @@ TEST(CommandLine, TasksAreNamesOrFilesOfData) {
   expect_failure(tasks("piqa", {"--limit", "0"}), 2, "--limit: expected a whole number from 1");
 }
 
+TEST(CommandLine, TheSelfChecksLimitIsANumberAndExcludesSkippingIt) {
+  for (const char* value : {"0", "-1", "much", "", "nan", "inf"})
+    expect_failure(kRtn + Arguments{"--check-kl", value}, 2, "--check-kl: expected a number from ");
+  expect_failure(kRtn + Arguments{"--check-kl", "2", "--no-check"}, 2,
+                 "--check-kl with --no-check: expected one of them");
+}
+
+TEST(CommandLine, SeveralTextsAreNamedOneByOne) {
+  const Arguments two = kEvaluate + Arguments{"--text", "b"};
+  expect_failure(two, 1, "no-such-model");
+  expect_failure(kEvaluate + Arguments{"--text", ""}, 2, "--text: expected a file, found nothing");
+  expect_failure(two + Arguments{"--protocol", "llama", "--save-base", "x"}, 2,
+                 "--save-base: only with one --text");
+  expect_failure(kEvaluate + Arguments{"--reference", "r", "--gate", "groups.gap<1"}, 2,
+                 "--gate: groups.gap is measured only with several --text");
+}
+
+TEST(CommandLine, VerificationsAndPagesNeedTheirFiles) {
+  expect_failure({"verify", "no-such-output"}, 1, "no-such-output: does not exist");
+  expect_failure({"verify"}, 2, "PATH is required");
+  expect_failure({"report", "no-such-run", "--out", "page.html"}, 1, "no-such-run: does not exist");
+  expect_failure({"report", "no-such-run", "--out", "page.pdf"}, 2, "--out: expected FILE.html");
+  expect_failure({"report", "--out", "page.html"}, 2, "RUN is required");
+}
+
 TEST(CommandLine, NumbersOfGenerationAreChecked) {
   const Arguments generate = {"generate", "no-such-model", "--prompt", "a"};
   for (const char* value : {"-1", "1001", "hot", "", "nan"})

@@ -79,6 +79,43 @@ TEST_F(GoldenDemoModel, IsQuantizedReadBackAndReported) {
   EXPECT_TRUE(contains(evaluation.err, "gate kl.mean < 0.5: ")) << evaluation.err;
 }
 
+TEST_F(GoldenDemoModel, AnOutputThatHasCollapsedStaysAndExitsWithThree) {
+  const Arguments options = {"--recipe",      "gptq",
+                             "--group-size",  "32",
+                             "--sequences",   "8",
+                             "--length",      "256",
+                             "--calibration", text("calibration.txt", 200000)};
+  Arguments strict = options, unchecked = options;
+  strict.insert(strict.end(), {"--check-kl", "1e-6", "--report", folder_ / "report.json"});
+  const Outcome collapsed = quantize("a", strict);
+  EXPECT_EQ(collapsed.status, 3) << collapsed.err;
+  EXPECT_TRUE(contains(collapsed.err, ": the output has collapsed: KL ")) << collapsed.err;
+  EXPECT_TRUE(contains(collapsed.out, "COLLAPSED")) << collapsed.out;
+  const auto report = nlohmann::json::parse(std::ifstream(folder_ / "report.json"));
+  EXPECT_EQ(report.at("check").at("collapsed"), true);
+  EXPECT_TRUE(report.at("check").at("blame").contains("part"));
+  const Outcome verified = run_halftone({"verify", folder_ / "a", "--source", model_});
+  EXPECT_EQ(verified.status, 0) << verified.out << verified.err;
+  unchecked.push_back("--no-check");
+  const Outcome plain = quantize("b", unchecked);
+  EXPECT_EQ(plain.status, 0) << plain.err;
+  EXPECT_FALSE(contains(plain.out, "self-check")) << plain.out;
+}
+
+TEST_F(GoldenDemoModel, APageIsMadeOfOutputsAndEvaluations) {
+  ASSERT_EQ(quantize("rtn", {"--recipe", "rtn", "--group-size", "32"}).status, 0);
+  const std::string compared = folder_ / "compared.json", page = folder_ / "page.html";
+  ASSERT_EQ(run_halftone({"compare", model_, folder_ / "rtn", "--text", text("test.txt", 40000),
+                          "--length", "128", "--windows", "3", "--json", compared})
+                .status,
+            0);
+  const Arguments report = {"report", folder_ / "rtn", compared, "--out", page};
+  for (int again = 0; again < 2; ++again) EXPECT_EQ(run_halftone(report).status, 0);
+  EXPECT_TRUE(contains(read_file(page), "<circle"));
+  const Outcome onto_itself = run_halftone({"report", page, "--out", page});
+  EXPECT_EQ(onto_itself.status, 1) << onto_itself.err;
+}
+
 TEST_F(GoldenDemoModel, GatesThatDoNotHoldExitWithThree) {
   const Arguments evaluate = {"evaluate", model_, "--text",    text("test.txt", 20000),
                               "--length", "128",  "--windows", "2",
