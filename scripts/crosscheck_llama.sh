@@ -20,7 +20,7 @@ quiet() {  # what it says is of use only where it fails
   "$@" >"$work/log" 2>&1 || { tail -n 1 "$work/log" >&2; return 1; }
 }
 quiet "$halftone" convert "$model" --out "$work/plain.gguf" --format gguf
-for type in Q2_0 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ2_XXS IQ2_XS IQ2_S IQ3_XXS IQ3_S IQ4_NL IQ4_XS; do
+for type in Q2_0 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ2_XXS IQ2_XS IQ2_S IQ3_XXS IQ3_S IQ4_NL IQ4_XS TQ1_0 TQ2_0 Q1_0 MXFP4 NVFP4; do
   quiet "$halftone" quantize "$model" --out "$work/$type.gguf" --recipe rtn --type "$type" --strict \
     || echo "crosscheck: $type left out: its blocks do not divide the rows of this model" >&2
 done

@@ -66,7 +66,7 @@ Format gguf_format() {
   return {.name = "gguf",
           .summary =
               "a file for llama.cpp: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_0, Q2_K to Q6_K, IQ2_XXS to "
-              "IQ3_S",
+              "IQ3_S, IQ4_NL, IQ4_XS, TQ1_0, TQ2_0, Q1_0, MXFP4, NVFP4",
           .kind = PendingOutput::Kind::kFile,
           .least_zero = 0,
           .refusal = gguf_refusal,

@@ -23,24 +23,38 @@ struct BlockGrid {
   int bits;
   bool symmetric;
   std::string_view fallback;  // gguf_fallback
-  // Uniform: codes of a block, one a weight, as they follow its scale. Null: a super-block.
-  void (*pack)(const uint8_t* codes, uint8_t* to) = nullptr;
+  GridKind kind = GridKind::kUniform;
   // d = -s, code = 2^bits - 1 - q: s (q - 2) = d (code - 1).
   bool downwards = false;
   std::optional<Codebook> codebook = {};
   Levels levels = Levels::kEven;
 
   SuperBlockShape super_block() const { return super_block_shape(bits, levels); }
-  GridKind kind() const {
-    if (codebook) return GridKind::kVector;
-    return pack ? GridKind::kUniform : GridKind::kSuperBlock;
-  }
+  bool is_uniform() const { return kind == GridKind::kUniform; }
   bool holds(const StoredGrid& stored) const {
-    if (stored.kind != kind()) return false;
+    if (stored.kind != kind) return false;
     if (codebook) return stored.codebook == *codebook;
     return stored.bits == bits && stored.symmetric == symmetric && stored.levels == levels;
   }
 };
+
+constexpr BlockGrid super_blocks(std::string_view type, int bits, std::string_view fallback) {
+  return {.type = type,
+          .bits = bits,
+          .symmetric = super_block_shape(bits).symmetric,
+          .fallback = fallback,
+          .kind = GridKind::kSuperBlock};
+}
+
+constexpr BlockGrid uneven(Levels levels, std::string_view fallback) {
+  const LevelsShape shape = levels_shape(levels);
+  return {.type = shape.type,
+          .bits = shape.bits,
+          .symmetric = true,
+          .fallback = fallback,
+          .kind = GridKind::kSuperBlock,
+          .levels = levels};
+}
 
 constexpr BlockGrid vectors(Codebook codebook) {
   const CodebookShape shape = codebook_shape(codebook);
@@ -48,65 +62,38 @@ constexpr BlockGrid vectors(Codebook codebook) {
           .bits = shape.bits,
           .symmetric = true,
           .fallback = "IQ4_NL",
+          .kind = GridKind::kVector,
           .codebook = codebook};
 }
 
-constexpr int kFine = 8;        // bits from which on no search for scales pays
-constexpr int64_t kBlock = 32;  // weights, of all these types but Q2_0
+constexpr int kFine = 8;              // bits from which on no search for scales pays
+constexpr int64_t kMostScales = 4;    // of a block: NVFP4
+constexpr int64_t kMostInBlock = 64;  // weights in a block of a uniform grid
 
-void pack_halves(const uint8_t* codes, uint8_t* to) {
-  for (int64_t j = 0; j < kBlock / 2; ++j)
-    to[j] = static_cast<uint8_t>((codes[j] & 15) | codes[j + kBlock / 2] << 4);
-}
-
-// The fifth bits first, bit j of 32 that of weight j.
-void pack_five_bits(const uint8_t* codes, uint8_t* to) {
-  uint32_t high = 0;
-  for (int64_t j = 0; j < kBlock; ++j) high |= static_cast<uint32_t>(codes[j] >> 4) << j;
-  std::memcpy(to, &high, sizeof high);
-  pack_halves(codes, to + sizeof high);
-}
-
-void pack_signed_bytes(const uint8_t* codes, uint8_t* to) {
-  for (int64_t j = 0; j < kBlock; ++j) to[j] = static_cast<uint8_t>(codes[j] - 128);
-}
-
-void pack_quarters(const uint8_t* codes, uint8_t* to) {
-  for (int64_t j = 0; j < 64; j += 4) {
-    unsigned byte = 0;
-    for (int64_t k = 0; k < 4; ++k) byte |= (3U - codes[j + k]) << (2 * k);
-    to[j / 4] = static_cast<uint8_t>(byte);
-  }
-}
-
-constexpr std::array<BlockGrid, 18> kGrids{
-    {{.type = "Q2_0",
-      .bits = 2,
-      .symmetric = true,
-      .fallback = "Q4_0",
-      .pack = pack_quarters,
-      .downwards = true},
-     {.type = "Q4_0", .bits = 4, .symmetric = true, .fallback = "", .pack = pack_halves},
-     {.type = "Q4_1", .bits = 4, .symmetric = false, .fallback = "", .pack = pack_halves},
-     {.type = "Q5_0", .bits = 5, .symmetric = true, .fallback = "", .pack = pack_five_bits},
-     {.type = "Q5_1", .bits = 5, .symmetric = false, .fallback = "", .pack = pack_five_bits},
-     {.type = "Q8_0", .bits = 8, .symmetric = true, .fallback = "", .pack = pack_signed_bytes},
-     {.type = "Q2_K", .bits = 2, .symmetric = false, .fallback = "Q4_0"},
-     {.type = "Q3_K", .bits = 3, .symmetric = true, .fallback = "Q4_0"},
-     {.type = "Q4_K", .bits = 4, .symmetric = false, .fallback = "Q5_0"},
-     {.type = "Q5_K", .bits = 5, .symmetric = false, .fallback = "Q5_1"},
-     {.type = "Q6_K", .bits = 6, .symmetric = true, .fallback = "Q8_0"},
-     {.type = "IQ4_NL", .bits = 4, .symmetric = true, .fallback = "", .levels = Levels::kIq4Nl},
-     {.type = "IQ4_XS",
-      .bits = 4,
-      .symmetric = true,
-      .fallback = "IQ4_NL",
-      .levels = Levels::kIq4Xs},
-     vectors(Codebook::kIq2Xxs),
-     vectors(Codebook::kIq2Xs),
-     vectors(Codebook::kIq2S),
-     vectors(Codebook::kIq3Xxs),
-     vectors(Codebook::kIq3S)}};
+constexpr std::array kGrids{
+    BlockGrid{.type = "Q2_0", .bits = 2, .symmetric = true, .fallback = "Q4_0", .downwards = true},
+    BlockGrid{.type = "Q4_0", .bits = 4, .symmetric = true, .fallback = ""},
+    BlockGrid{.type = "Q4_1", .bits = 4, .symmetric = false, .fallback = ""},
+    BlockGrid{.type = "Q5_0", .bits = 5, .symmetric = true, .fallback = ""},
+    BlockGrid{.type = "Q5_1", .bits = 5, .symmetric = false, .fallback = ""},
+    BlockGrid{.type = "Q8_0", .bits = 8, .symmetric = true, .fallback = ""},
+    super_blocks("Q2_K", 2, "Q4_0"),
+    super_blocks("Q3_K", 3, "Q4_0"),
+    super_blocks("Q4_K", 4, "Q5_0"),
+    super_blocks("Q5_K", 5, "Q5_1"),
+    super_blocks("Q6_K", 6, "Q8_0"),
+    uneven(Levels::kIq4Nl, ""),
+    uneven(Levels::kIq4Xs, "IQ4_NL"),
+    vectors(Codebook::kIq2Xxs),
+    vectors(Codebook::kIq2Xs),
+    vectors(Codebook::kIq2S),
+    vectors(Codebook::kIq3Xxs),
+    vectors(Codebook::kIq3S),
+    uneven(Levels::kTq1, "Q4_0"),
+    uneven(Levels::kTq2, "Q4_0"),
+    uneven(Levels::kQ1, ""),
+    uneven(Levels::kMxfp4, ""),
+    uneven(Levels::kNvfp4, "")};
 
 const BlockGrid* find_grid(auto&& matches) {
   const auto found = std::find_if(kGrids.begin(), kGrids.end(), matches);
@@ -130,7 +117,7 @@ const BlockGrid& grid_of(const GgufType& type) {
 std::string known_grids() {
   std::string list;
   for (const BlockGrid& grid : kGrids)
-    if (grid.kind() == GridKind::kUniform)
+    if (grid.is_uniform())
       list += fmt::format("{}{} bits {}symmetric ({})", list.empty() ? "" : ", ", grid.bits,
                           grid.symmetric ? "" : "a", grid.type);
   return list;
@@ -188,7 +175,7 @@ const GgufType* gguf_type_of(const LinearPlan& linear) {
 GridSettings gguf_grid_settings(const GgufType& type, bool compensated) {
   const BlockGrid* grid = grid_named(type.name);
   if (grid == nullptr) return {};
-  const bool uniform = grid->kind() == GridKind::kUniform, vector = grid->codebook.has_value();
+  const bool uniform = grid->is_uniform(), vector = grid->codebook.has_value();
   const bool searched = grid->bits < kFine;
   const int64_t group = uniform  ? type.block_length
                         : vector ? codebook_shape(*grid->codebook).group_size
@@ -205,12 +192,8 @@ GridSettings gguf_grid_settings(const GgufType& type, bool compensated) {
       {"grid.clip_search", word(searched)},
       {"grid.clip_weights", searched && compensated ? "factor" : "none"},
       {"grid.scale_bits", uniform ? std::to_string(held_scale_bits(*grid)) : "-1"}};
-  if (grid->kind() == GridKind::kSuperBlock) {
-    constexpr std::pair<Levels, const char*> kWords[] = {
-        {Levels::kEven, "even"}, {Levels::kIq4Xs, "iq4_xs"}, {Levels::kIq4Nl, "iq4_nl"}};
-    for (const auto& [levels, name] : kWords)
-      if (levels == grid->levels) settings.emplace_back("grid.levels", name);
-  }
+  if (grid->kind == GridKind::kSuperBlock)
+    settings.emplace_back("grid.levels", std::string(levels_shape(grid->levels).word));
   if (vector) {
     settings.emplace_back("grid.codebook", std::string(codebook_shape(*grid->codebook).word));
     settings.emplace_back("order.kind", "natural");
@@ -242,15 +225,17 @@ void put_uniform_row(const QuantizedLinear& linear, const BlockGrid& grid, const
   for (int64_t first = 0; first < in; first += type.block_length, to += type.block_bytes) {
     const int64_t group = first / linear.group_size;
     const float scale = scales[group];
-    uint8_t* next = to;
-    const auto put = [&next](float number) {
-      const uint16_t bits = float16_bits(number);
-      std::memcpy(next, &bits, sizeof bits);
-      next += sizeof bits;
-    };
-    put(grid.downwards ? -scale : scale);
-    if (!grid.symmetric) put(-scale * static_cast<float>(zeros[group]));
-    grid.pack(codes + first, next);
+    const uint16_t stored = float16_bits(grid.downwards ? -scale : scale);
+    std::array<uint8_t, kMostInBlock> own{};
+    for (int64_t i = 0; i < type.block_length; ++i)
+      own[i] = grid.downwards ? (1 << grid.bits) - 1 - codes[first + i] : codes[first + i];
+    type.pack({.codes = own.data(),
+               .scale_codes = nullptr,
+               .offset_codes = nullptr,
+               .scales = &stored,
+               .offset = grid.symmetric ? uint16_t{0}
+                                        : float16_bits(-scale * static_cast<float>(zeros[group]))},
+              to);
   }
 }
 
@@ -264,13 +249,16 @@ void put_super_blocks(const QuantizedLinear& linear, const GgufType& type, int64
       linear.vectors ? linear.vectors->scale_codes : linear.blocks->scale_codes;
   const at::Tensor& steps = linear.vectors ? linear.vectors->steps : linear.blocks->steps;
   const int64_t columns = type.block_length, groups = columns / linear.group_size,
-                count = linear.in() / columns;
+                count = linear.in() / columns, of_block = steps.size(1) / count;
   for (int64_t block = row * count; block < (row + 1) * count; ++block, to += type.block_bytes) {
-    GgufSuperBlock numbers{.codes = linear.codes.const_data_ptr<uint8_t>() + block * columns,
-                           .scale_codes = signed_codes(scale_codes) + block * groups,
-                           .offset_codes = nullptr,
-                           .scale = float16_bits(steps.const_data_ptr<float>()[block]),
-                           .offset = 0};
+    std::array<uint16_t, kMostScales> scales{};
+    for (int64_t i = 0; i < of_block; ++i)
+      scales[i] = float16_bits(steps.const_data_ptr<float>()[block * of_block + i]);
+    GgufBlock numbers{.codes = linear.codes.const_data_ptr<uint8_t>() + block * columns,
+                      .scale_codes = signed_codes(scale_codes) + block * groups,
+                      .offset_codes = nullptr,
+                      .scales = scales.data(),
+                      .offset = 0};
     if (linear.blocks && linear.blocks->offsets.defined()) {
       numbers.offset_codes = signed_codes(linear.blocks->offset_codes) + block * groups;
       numbers.offset = float16_bits(linear.blocks->offsets.const_data_ptr<float>()[block]);
@@ -281,12 +269,16 @@ void put_super_blocks(const QuantizedLinear& linear, const GgufType& type, int64
 
 }  // namespace
 
+bool has_tensor_scale(const GgufType& type) {
+  return type.name == levels_shape(Levels::kNvfp4).type;
+}
+
 std::vector<std::byte> gguf_row(const QuantizedLinear& linear, const GgufType& type, int64_t row) {
   const BlockGrid& grid = grid_of(type);
   const int64_t blocks = linear.in() / type.block_length;
   std::vector<std::byte> bytes(static_cast<size_t>(blocks * type.block_bytes));
   auto* to = reinterpret_cast<uint8_t*>(bytes.data());
-  if (grid.kind() == GridKind::kUniform)
+  if (grid.is_uniform())
     put_uniform_row(linear, grid, type, row, to);
   else
     put_super_blocks(linear, type, row, to);

@@ -31,6 +31,10 @@ std::string gguf_grid_types();
 // chooses; nullptr: there is none.
 const GgufType* gguf_fallback(const GgufType& type);
 
+// Whether weights of this type are multiplied by a number beside them, the same in every file of
+// ours (kNvfp4TensorScale); engines look for it beside linears of blocks alone.
+bool has_tensor_scale(const GgufType& type);
+
 // Row `row` of a linear as `type` stores it.   linear: checked, of a plan whose type this is.
 // Error: a number beyond float16.
 std::vector<std::byte> gguf_row(const QuantizedLinear& linear, const GgufType& type, int64_t row);

@@ -15,6 +15,7 @@
 #include "format/stored_numbers.h"
 #include "format/verify.h"
 #include "format/written_linears.h"
+#include "kernels/super_block_kernels.h"
 
 namespace halftone {
 namespace {
@@ -25,6 +26,7 @@ constexpr uint32_t kQuantizationVersion = 2;  // of the layouts of blocks
 // The report is known when the weights behind it are written: room for it is kept in front of them.
 constexpr size_t kReportRoom = size_t{64} << 10, kReportRoomOfLinear = 1 << 10;
 constexpr int64_t kRowsAtOnce = 1024;
+constexpr auto kTensorScale = static_cast<float>(kNvfp4TensorScale);
 
 const GgufType& matrix_type(const OutputPlan& plan) {
   const std::string& asked = plan.gguf->matrix_type;
@@ -49,6 +51,7 @@ uint32_t file_type(const OutputPlan& plan) {
       {"Q5_0", 8},    {"Q5_1", 9},   {"Q2_K", 10},    {"Q3_K", 12},   {"Q4_K", 15},
       {"Q5_K", 17},   {"Q6_K", 18},  {"IQ2_XXS", 19}, {"IQ2_XS", 20}, {"IQ3_XXS", 23},
       {"IQ4_NL", 25}, {"IQ3_S", 26}, {"IQ2_S", 28},   {"IQ4_XS", 30}, {"BF16", 32},
+      {"TQ1_0", 36},  {"TQ2_0", 37}, {"MXFP4", 38},   {"NVFP4", 39},  {"Q1_0", 40},
       {"Q2_0", 41}};  // of the K-quants the medium
                       // ones
   std::map<uint32_t, int64_t> weights;
@@ -58,6 +61,11 @@ uint32_t file_type(const OutputPlan& plan) {
   return std::max_element(weights.begin(), weights.end(),
                           [](const auto& a, const auto& b) { return a.second < b.second; })
       ->first;
+}
+
+// Of a weight's name.
+std::string scale_name(const std::string& weight) {
+  return weight.substr(0, weight.rfind('.')) + ".scale";
 }
 
 GgufPlan file_plan(const OutputPlan& plan, const std::string& report) {
@@ -70,10 +78,13 @@ GgufPlan file_plan(const OutputPlan& plan, const std::string& report) {
     file.tensors.push_back({kRopeFactorsName, {count}, find_gguf_type("F32")});
   for (const PlannedTensor& tensor : plan.others)
     file.tensors.push_back({gguf_name_of(plan, tensor.name), tensor.shape, &type_of(plan, tensor)});
-  for (const LinearPlan& linear : plan.linears)
-    file.tensors.push_back({gguf_name_of(plan, linear.name + ".weight"),
-                            {linear.out, linear.in},
-                            gguf_type_of(linear)});
+  for (const LinearPlan& linear : plan.linears) {
+    const std::string name = gguf_name_of(plan, linear.name + ".weight");
+    const GgufType* type = gguf_type_of(linear);
+    file.tensors.push_back({name, {linear.out, linear.in}, type});
+    if (has_tensor_scale(*type))
+      file.tensors.push_back({scale_name(name), {1}, find_gguf_type("F32")});
+  }
   return file;
 }
 
@@ -96,6 +107,8 @@ class GgufOutput final : public ModelWriter {
       const int64_t head_dim = head_dim_of(weight);
       for (int64_t row = 0; row < planned.out; ++row)
         file_.write(name, gguf_row(linear.quantized, type, folder_row(head_dim, row)));
+      if (has_tensor_scale(type))
+        file_.write(scale_name(name), std::as_bytes(std::span(&kTensorScale, 1)));
       const at::Tensor decoded = as_decoded(linear.weights, type);
       return decoded.is_same(linear.weights) ? linear.fingerprint : weight_fingerprint(decoded);
     });

@@ -1,8 +1,9 @@
 // Kind "superblock": groups whose scales and offsets are whole multiples of those of 256 columns
-// (methods.md 4.3). in is a multiple of 256 and group_index is false; "levels", where it is there,
-// is "iq4_xs" or "iq4_nl" (4 bits, symmetric, groups of 32; iq4_nl: blocks of 32, no scale_codes);
-// bits 2, 4 and 5 are not symmetric, 3 and 6 are; group_size is 16 at 2, 3 and 6 bits, else 32.
-// With c = 4 bits a code of a scale at 2 bits, 8 at 6, else 6, and blocks = in / 256,
+// (methods.md 4.3). in is a multiple of 256 and group_index is false; bits 2, 4 and 5 are not
+// symmetric, 3 and 6 are; group_size is 16 at 2, 3 and 6 bits, else 32. "levels", where it is
+// there, is the word of a row of levels_shape (recipe/linear_recipe.h): symmetric, and but for
+// "iq4_xs" in blocks of one group (of so many columns that in is a multiple of), without
+// scale_codes. With c = 4 bits a code of a scale at 2 bits, 8 at 6, else 6, and blocks = in / 256,
 //
 //   NAME.scale_codes    U8 [ceil(out*groups*c/8)]   one stream, row by row; symmetric: code +
 //   2^(c-1) NAME.block_scales   F16 [out, blocks] NAME.offset_codes, NAME.block_offsets the same,
@@ -18,24 +19,24 @@
 #include "base/error.h"
 #include "format/native_kinds.h"
 #include "format/packed_rows.h"
+#include "quantize/grid/grid_entries.h"
 
 namespace halftone {
 namespace {
 
-constexpr std::pair<Levels, const char*> kUneven[] = {{Levels::kIq4Xs, "iq4_xs"},
-                                                      {Levels::kIq4Nl, "iq4_nl"}};
-
 void describe(const StoredGrid& grid, nlohmann::json& description) {
-  for (const auto& [levels, name] : kUneven)
-    if (grid.levels == levels) description["levels"] = name;
+  if (grid.levels != Levels::kEven) description["levels"] = levels_shape(grid.levels).word;
 }
 
 Levels levels_of(const NativeLinear& described) {
   if (!described.description.contains("levels")) return Levels::kEven;
   const std::string found = described.fields().text("levels");
-  for (const auto& [levels, name] : kUneven)
-    if (found == name) return levels;
-  fail("{}: levels: expected iq4_xs or iq4_nl, found {}", described.place, printable(found));
+  std::string words;
+  for (const Levels levels : kUnevenLevels) {
+    if (found == levels_shape(levels).word) return levels;
+    words += fmt::format("{}{}", words.empty() ? "" : ", ", levels_shape(levels).word);
+  }
+  fail("{}: levels: expected one of {}, found {}", described.place, words, printable(found));
 }
 
 SuperBlockShape shape_of(const NativeLinear& described) {
@@ -110,6 +111,9 @@ void read(const NativeLinear& described, const NativeParts& parts, QuantizedLine
   const int64_t groups = shape.columns / shape.group_size;
   linear.scales = blocks.steps.repeat_interleave(groups, 1).mul_(blocks.scale_codes);
   linear.blocks = std::move(blocks);
+  // codes beyond the last level, scales that the type does not have
+  if (linear.blocks->levels != Levels::kEven)
+    with_context(described.place, [&] { grid_entry(GridKind::kSuperBlock).check(linear); });
 }
 
 }  // namespace

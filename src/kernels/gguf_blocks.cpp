@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "kernels/gguf/few_level_blocks.h"
 #include "kernels/gguf/numbers.h"
 #include "kernels/gguf/single_blocks.h"
 #include "kernels/gguf/super_blocks.h"

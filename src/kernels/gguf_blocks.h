@@ -11,12 +11,16 @@
 
 namespace halftone {
 
-// What a super-block of 256 weights holds, from Q2_K to Q6_K and from IQ2_XXS to IQ4_XS, or a block
-// of 32 of IQ4_NL.
-struct GgufSuperBlock {
-  const uint8_t* codes;                      // (256, 32) from 0 up; of IQ types VectorRule's
+// What a block holds, of any type whose codes are searched for.
+struct GgufBlock {
+  const uint8_t* codes;  // (block_length) from 0 up; of IQ2 and IQ3 types VectorRule's
   const int8_t *scale_codes, *offset_codes;  // (16 or 8) of its groups; null: the type has none
-  uint16_t scale, offset;                    // float16, by their bits
+  // (1) or, of NVFP4, (4): float16 numbers, by their bits, whose product with a level (of E2M1
+  // twice that) is the weight
+  const uint16_t* scales;
+  uint16_t offset;  // what is taken off (K-quants) or added (Q4_1, Q5_1); float16 likewise
+
+  uint16_t scale() const { return *scales; }
 };
 
 struct GgufType {
@@ -30,8 +34,8 @@ struct GgufType {
   // The bytes that ggml writes, each weight rounded to nearest; finite weights. Null for types
   // whose codes are searched for, and for whole numbers.
   void (*encode)(int64_t blocks, const float* from, uint8_t* to);
-  // Of types in super-blocks: the bytes of one, all 0 before; else null.
-  void (*pack)(const GgufSuperBlock& from, uint8_t* to);
+  // The bytes of one block, all 0 before; null for plain numbers and for what is only read.
+  void (*pack)(const GgufBlock& from, uint8_t* to);
 
   bool is_block() const { return block_length > 1; }
   double bits_per_weight() const {

@@ -23,4 +23,9 @@ inline constexpr std::array<int8_t, 16> kIq4Levels{-127, -104, -83, -65, -49, -3
 inline constexpr std::array<int8_t, 16> kE2m1Levels{0, 1,  2,  3,  4,  6,  8,  12,
                                                     0, -1, -2, -3, -4, -6, -8, -12};
 
+// The levels of E2M1 once each, ascending, doubled likewise; those of Q1_0.
+inline constexpr std::array<int8_t, 15> kE2m1Ascending{-12, -8, -6, -4, -3, -2, -1, 0,
+                                                       1,   2,  3,  4,  6,  8,  12};
+inline constexpr std::array<int8_t, 2> kSignLevels{-1, 1};
+
 }  // namespace halftone

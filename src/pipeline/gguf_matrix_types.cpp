@@ -17,6 +17,7 @@ const GgufType& type_named(const std::string& option, const std::string& name) {
   require(type != nullptr && (type->encode != nullptr || !gguf_grid_settings(*type, false).empty()),
           "{}: expected F32, F16, BF16 or one of {}, found {}", option, gguf_grid_types(),
           printable(name));
+  require(!has_tensor_scale(*type), "{} {}: a type of linears alone", option, type->name);
   return *type;
 }
 

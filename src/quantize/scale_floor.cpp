@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "kernels/lane_kernels.h"
+#include "kernels/super_block_kernels.h"
 #include "quantize/grid/uniform.h"
 
 namespace halftone {
@@ -25,6 +26,10 @@ double with_bits(int bits) {
   return std::ldexp(kLeastFloat16Scale, bits - 1);
 }
 
+bool is_nvfp4(const QuantizedLinear& linear) {
+  return linear.blocks && linear.blocks->levels == Levels::kNvfp4;
+}
+
 Floor floor_of(const QuantizedLinear& linear, const GridOptions& grid) {
   const double above_least = std::nextafter(static_cast<float>(kLeastWideScale), 1.0F);
   if (linear.binary) {
@@ -39,7 +44,10 @@ Floor floor_of(const QuantizedLinear& linear, const GridOptions& grid) {
   if (linear.blocks || linear.vectors) {  // one step for the groups of a super-block
     const at::Tensor& steps = linear.blocks ? linear.blocks->steps : linear.vectors->steps;
     const int64_t groups = linear.groups() / steps.size(1);
-    return {steps.abs().repeat_interleave(groups, 1), with_bits(kKeptBits), true};
+    double enough = with_bits(kKeptBits);
+    if (linear.blocks && linear.blocks->levels == Levels::kMxfp4) enough = 2 * kLeastFloat16Scale;
+    if (is_nvfp4(linear)) enough = kUe4m3Unit * 0x1p-6;
+    return {steps.abs().repeat_interleave(groups, 1), enough, true};
   }
   if (linear.trellis) return {linear.scales, with_bits(kKeptBits), true};
   const at::Tensor scales =
@@ -63,6 +71,13 @@ at::Tensor greatest_of_groups(const at::Tensor& weight, const QuantizedLinear& l
 
 std::string scale_floor(const at::Tensor& weight, const QuantizedLinear& linear,
                         const GridOptions& grid) {
+  if (is_nvfp4(linear)) {
+    const double greatest = 12 * 448 * kUe4m3Unit;
+    const auto beyond = (greatest_of_groups(weight, linear) > greatest).sum().item<int64_t>();
+    if (beyond > 0)
+      return fmt::format("{} of {} groups have weights beyond {}, the greatest of NVFP4", beyond,
+                         linear.out() * linear.groups(), greatest);
+  }
   const Floor floor = floor_of(linear, grid);
   const at::Tensor below = floor.sizes < floor.enough;
   if (!below.any().item<bool>()) return "";

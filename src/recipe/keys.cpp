@@ -90,6 +90,12 @@ Words<Codebook> codebook_words() {
   return words;
 }
 
+Words<Levels> levels_words() {
+  Words<Levels> words = {{levels_shape(Levels::kEven).word, Levels::kEven}};
+  for (const Levels levels : kUnevenLevels) words.emplace_back(levels_shape(levels).word, levels);
+  return words;
+}
+
 Words<TrellisCode> code_words() {
   Words<TrellisCode> words;
   for (const TrellisCode code : kTrellisCodes) words.emplace_back(word_of(code), code);
@@ -153,9 +159,8 @@ void add_grid_keys(std::vector<RecipeKey>& keys) {
       [](auto& s) -> auto& { return s.linear.grid.mode; }));
   keys.push_back(word_key<Levels>(
       "grid.levels",
-      "superblock: codes are whole numbers, or the 16 levels of IQ4_NL, as IQ4_XS or IQ4_NL",
-      {{"even", Levels::kEven}, {"iq4_xs", Levels::kIq4Xs}, {"iq4_nl", Levels::kIq4Nl}},
-      [](auto& s) -> auto& { return s.linear.grid.levels; }));
+      "superblock: codes are whole numbers, or levels, and scales, of one of GGUF's types",
+      levels_words(), [](auto& s) -> auto& { return s.linear.grid.levels; }));
   keys.push_back(word_key<Codebook>(
       "grid.codebook", "vector: which points eight or four weights may be", codebook_words(),
       [](auto& s) -> auto& { return s.linear.grid.codebook; }));

@@ -15,7 +15,7 @@ enum class DampingReference { kMean, kMedian };
 enum class TargetParity { kNone, kOrg, kAllw };
 enum class TargetFit { kOriginal, kExpected };
 enum class GridKind { kUniform, kBilevel, kSplit, kBinary, kSuperBlock, kVector, kTrellis };
-enum class Levels { kEven, kIq4Xs, kIq4Nl };
+enum class Levels { kEven, kIq4Xs, kIq4Nl, kTq1, kTq2, kQ1, kMxfp4, kNvfp4 };
 enum class Codebook { kIq2Xxs, kIq2Xs, kIq2S, kIq3Xxs, kIq3S };
 enum class TrellisCode { k3Inst, k1Mad, kMcg };
 enum class OutlierCodes { kUniform, kSignMagnitude };
@@ -29,8 +29,7 @@ enum class OrderKind { kNatural, kActivation };
 constexpr int64_t kRowsAtOnce = 16;
 
 // Columns of a super-block, whose groups have whole multiples of one scale (methods.md 4.3), and
-// what its groups are at each width of a code: those of Q2_K .. Q6_K. With the uneven levels of
-// IQ4_XS the same, with those of IQ4_NL blocks of one group.
+// what its groups are at each width of a code: those of Q2_K .. Q6_K.
 constexpr int64_t kSuperBlock = 256;
 struct SuperBlockShape {
   int64_t group_size = 0;         // 0: there is no such width
@@ -38,10 +37,45 @@ struct SuperBlockShape {
   int scale_bits = 0;             // of a code of a scale, and of an offset; 0: it is always 1
   int64_t columns = kSuperBlock;  // of all groups together
 };
+
+// Levels that codes stand for in place of whole numbers: those of GGUF's types, IQ4_XS in
+// super-blocks and all others in blocks of one group.
+struct LevelsShape {
+  std::string_view type, word;  // of GGUF, of recipes and files
+  int bits = 0;                 // of a code
+  double packed_bits = 0;       // the same inside a block of GGUF
+  int step_bits = 16;           // of a block's scale there
+  SuperBlockShape blocks = {};
+};
+constexpr Levels kUnevenLevels[] = {Levels::kIq4Xs, Levels::kIq4Nl, Levels::kTq1,  Levels::kTq2,
+                                    Levels::kQ1,    Levels::kMxfp4, Levels::kNvfp4};
+constexpr LevelsShape levels_shape(Levels levels) {
+  switch (levels) {
+    case Levels::kEven:
+      return {"", "even"};
+    case Levels::kIq4Xs:
+      return {"IQ4_XS", "iq4_xs", 4, 4, 16, {32, true, 6}};
+    case Levels::kIq4Nl:
+      return {"IQ4_NL", "iq4_nl", 4, 4, 16, {32, true, 0, 32}};
+    case Levels::kTq1:
+      return {"TQ1_0", "tq1_0", 2, 1.625, 16, {256, true, 0, 256}};
+    case Levels::kTq2:
+      return {"TQ2_0", "tq2_0", 2, 2, 16, {256, true, 0, 256}};
+    case Levels::kQ1:
+      return {"Q1_0", "q1_0", 1, 1, 16, {128, true, 0, 128}};
+    case Levels::kMxfp4:
+      return {"MXFP4", "mxfp4", 4, 4, 8, {32, true, 0, 32}};
+    case Levels::kNvfp4:
+      return {"NVFP4", "nvfp4", 4, 4, 8, {16, true, 0, 16}};
+  }
+  return {};
+}
+
 constexpr SuperBlockShape super_block_shape(int bits, Levels levels = Levels::kEven) {
-  if (levels != Levels::kEven && bits != 4) return {};
-  if (levels == Levels::kIq4Xs) return {32, true, 6};
-  if (levels == Levels::kIq4Nl) return {32, true, 0, 32};
+  if (levels != Levels::kEven) {
+    const LevelsShape shape = levels_shape(levels);
+    return bits == shape.bits ? shape.blocks : SuperBlockShape{};
+  }
   switch (bits) {
     case 2:
       return {16, false, 4};

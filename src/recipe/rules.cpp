@@ -134,7 +134,10 @@ const Rule kObjectiveRules[] = {
 };
 
 const Rule kGridRules[] = {
-    {[](const Asked& a) { return is_binary(a) || is_trellis(a) || within(a.grid.bits, 2, 8); },
+    {[](const Asked& a) {
+       return is_binary(a) || is_trellis(a) || a.grid.kind == GridKind::kSuperBlock ||
+              within(a.grid.bits, 2, 8);
+     },
      [](const Asked& a) { return fmt::format("grid.bits: expected 2 to 8, not {}", a.grid.bits); }},
     {[](const Asked& a) { return a.grid.group_size >= 0; },
      [](const Asked& a) {
@@ -242,9 +245,12 @@ const Rule kSuperBlockRules[] = {
        return a.grid.kind != GridKind::kSuperBlock || a.grid.super_block().group_size > 0;
      },
      [](const Asked& a) {
-       return fmt::format("grid.bits: expected {} with grid.kind = superblock, not {}",
-                          a.grid.levels == Levels::kEven ? "2 to 6" : "4 on these levels",
-                          a.grid.bits);
+       if (a.grid.levels == Levels::kEven)
+         return fmt::format("grid.bits: expected 2 to 6 with grid.kind = superblock, not {}",
+                            a.grid.bits);
+       const LevelsShape shape = levels_shape(a.grid.levels);
+       return fmt::format("grid.bits: expected {} with the levels of {}, not {}", shape.bits,
+                          shape.type, a.grid.bits);
      }},
     {[](const Asked& a) {
        return a.grid.kind == GridKind::kSuperBlock || a.grid.levels == Levels::kEven;

@@ -45,6 +45,23 @@ at::Tensor decoded(const QuantizedLinear& linear, const GgufType& type) {
   return weights;
 }
 
+// Whose weights are multiplied by the number of its tensor.
+TEST(GgufGridBlocks, OfNvfp4HoldWeightsOverTheScaleOfTheirTensor) {
+  const QuantizedLinear linear = testing::make_super_blocks(4, 3, 512, Levels::kNvfp4);
+  check_linear(linear);
+  const LinearPlan plan = plan_of("a", linear);
+  EXPECT_EQ(gguf_grid_refusal(plan), "");
+  const GgufType* type = gguf_type_of(plan);
+  ASSERT_NE(type, nullptr);
+  EXPECT_EQ(type->name, "NVFP4");
+  EXPECT_TRUE(at::equal(decoded(linear, *type) * kNvfp4TensorScale, dequantize(linear)));
+  EXPECT_DOUBLE_EQ(bits_per_weight(linear), type->bits_per_weight());
+  LinearPlan narrow = plan;
+  narrow.in = 48;
+  EXPECT_NE(gguf_grid_refusal(narrow).find("blocks of NVFP4 need a multiple of 64"),
+            std::string::npos);
+}
+
 TEST(GgufGridBlocks, HoldEveryWeightOfAGridExactly) {
   for (const auto& [name, options] : cases()) {
     const GgufType* type = gguf_type_of(make_plan("a", options));
@@ -92,7 +109,11 @@ TEST(GgufGridBlocks, HoldSuperBlocksExactly) {
                                            {"Q5_K", 5},
                                            {"Q6_K", 6},
                                            {"IQ4_XS", 4, Levels::kIq4Xs},
-                                           {"IQ4_NL", 4, Levels::kIq4Nl}}) {
+                                           {"IQ4_NL", 4, Levels::kIq4Nl},
+                                           {"TQ1_0", 2, Levels::kTq1},
+                                           {"TQ2_0", 2, Levels::kTq2},
+                                           {"Q1_0", 1, Levels::kQ1},
+                                           {"MXFP4", 4, Levels::kMxfp4}}) {
     const QuantizedLinear linear = testing::make_super_blocks(bits, 3, 512, levels);
     check_linear(linear);
     const LinearPlan plan = plan_of("a", linear);

@@ -20,11 +20,15 @@ struct Width {
   int bits;
   Levels levels = Levels::kEven;
 };
-constexpr Width kWidths[] = {{2}, {3}, {4}, {5}, {6}, {4, Levels::kIq4Xs}, {4, Levels::kIq4Nl}};
+std::vector<Width> widths() {
+  std::vector<Width> all = {{2}, {3}, {4}, {5}, {6}};
+  for (const Levels levels : kUnevenLevels) all.push_back({levels_shape(levels).bits, levels});
+  return all;
+}
 
 TEST(NativeSuperBlock, WhatIsWrittenIsReadBackBitForBit) {
-  for (const auto& [bits, levels] : kWidths) {
-    SCOPED_TRACE(bits);
+  for (const auto& [bits, levels] : widths()) {
+    SCOPED_TRACE(::testing::Message() << bits << " " << levels_shape(levels).word);
     TemporaryFolder folder;
     const QuantizedLinear linear = make_super_blocks(bits, 5, 768, levels);
     write_native(folder / "m", linear);
@@ -127,11 +131,26 @@ TEST(NativeSuperBlockHostile, BlocksOfOneGroupHaveNoCodesOfScales) {
                          })
                 .find("blocks of one group have none"),
             std::string::npos);
-  for (const char* levels : {"iq4_xs", "iq4", ""})
+  for (const char* levels : {"iq4_xs", "iq4", "", "even", "tq1_0", "q1_0"})
     EXPECT_NE(
         native_error(linear, [&](NativeFolder& parts) { parts.description["levels"] = levels; }),
         "")
         << levels;
+}
+
+TEST(NativeSuperBlockHostile, CodesAndScalesThatTheTypeDoesNotHaveAreErrors) {
+  EXPECT_NE(native_error(make_super_blocks(2, 4, 512, Levels::kTq1),
+                         [](NativeFolder& parts) { parts.tensors["a.codes"].fill_(0xff); })
+                .find("codes"),
+            std::string::npos);
+  for (const Levels levels : {Levels::kMxfp4, Levels::kNvfp4})
+    for (const double step : {0.0, -0.25, 0.01, 1.0 + 0x1p-4})
+      EXPECT_NE(
+          native_error(make_super_blocks(4, 4, 512, levels),
+                       [&](NativeFolder& parts) { parts.tensors["a.block_scales"][1][1] = step; })
+              .find("steps: expected"),
+          std::string::npos)
+          << levels_shape(levels).word << " " << step;
 }
 
 TEST(NativeSuperBlockHostile, EveryTensorMustBeThereInItsTypeAndShape) {

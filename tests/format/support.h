@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/error.h"
@@ -128,6 +129,21 @@ inline QuantizedLinear make_linear(const LinearCase& options, uint64_t seed = 1)
   return linear;
 }
 
+// The greatest code of a grid in super-blocks.
+inline int top_code(int bits, Levels levels) {
+  if (levels == Levels::kTq1 || levels == Levels::kTq2) return 2;
+  const bool e2m1 = levels == Levels::kMxfp4 || levels == Levels::kNvfp4;
+  return (1 << bits) - 1 - (e2m1 ? 1 : 0);
+}
+
+// Scales of blocks that the type of these levels has.   steps: float16 numbers about 0.01
+inline at::Tensor held_steps(const at::Tensor& steps, Levels levels) {
+  if (levels_shape(levels).step_bits == 16) return steps;
+  const at::Tensor twice = std::get<0>(at::frexp(steps.abs())) * 2;  // from 1 to below 2
+  const at::Tensor power = steps.abs() / twice;
+  return levels == Levels::kMxfp4 ? power : power * twice.mul(8).floor().div(8);
+}
+
 // Super-blocks of any numbers that a file may hold.
 inline QuantizedLinear make_super_blocks(int bits, int64_t out, int64_t in,
                                          Levels levels = Levels::kEven, uint64_t seed = 1) {
@@ -139,21 +155,21 @@ inline QuantizedLinear make_super_blocks(int bits, int64_t out, int64_t in,
   linear.bits = bits;
   linear.group_size = shape.group_size;
   linear.symmetric = shape.symmetric;
-  linear.codes = random_codes(random, out, in, 0, (1 << bits) - 1);
+  linear.codes = random_codes(random, out, in, 0, top_code(bits, levels));
   const auto draw = [&](int64_t bias) {
     const at::Tensor drawn = random_codes(random, out, groups, 0, codes - 1).to(at::kShort);
     return (drawn - bias).to(at::kChar);
   };
   linear.blocks = {.scale_codes = draw(shape.symmetric ? codes / 2 : 0),
                    .offset_codes = {},
-                   .steps = random_scales(random, out, blocks, 11),
+                   .steps = held_steps(random_scales(random, out, blocks, 11), levels),
                    .offsets = {},
                    .levels = levels};
   if (shape.scale_bits == 0) linear.blocks->scale_codes.fill_(1);
   if (!shape.symmetric) {
     linear.blocks->offset_codes = draw(0);
     linear.blocks->offsets = random_scales(random, out, blocks, 11);
-  } else {
+  } else if (levels_shape(levels).step_bits == 16) {
     linear.blocks->steps.select(0, 0).neg_();
   }
   linear.scales = linear.blocks->steps.repeat_interleave(shape.columns / shape.group_size, 1)

@@ -50,7 +50,8 @@ constexpr SuperBlockRule kUneven4{.least = -127,
                                   .levels = kIq4Levels.data(),
                                   .least_scale = -32,
                                   .top_scale = 31,
-                                  .top_offset = 0};
+                                  .top_offset = 0,
+                                  .apart = 1.6};
 // One of the eight blocks of 32 columns.
 constexpr SuperBlockRule kUnevenAlone{.groups = 1,
                                       .least = -127,
@@ -58,7 +59,49 @@ constexpr SuperBlockRule kUnevenAlone{.groups = 1,
                                       .levels = kIq4Levels.data(),
                                       .least_scale = 1,
                                       .top_scale = 1,
-                                      .top_offset = 0};
+                                      .top_offset = 0,
+                                      .apart = 1.6};
+// Blocks of one group, of few levels.
+constexpr SuperBlockRule kTernary{.groups = 1,
+                                  .columns = 256,
+                                  .least = -1,
+                                  .top = 1,
+                                  .least_scale = 1,
+                                  .top_scale = 1,
+                                  .top_offset = 0,
+                                  .apart = 0.2};
+constexpr SuperBlockRule kSigns{.groups = 1,
+                                .columns = 128,
+                                .least = -1,
+                                .top = 1,
+                                .levels = kSignLevels.data(),
+                                .level_count = 2,
+                                .least_scale = 1,
+                                .top_scale = 1,
+                                .top_offset = 0,
+                                .apart = 0.2};
+constexpr SuperBlockRule kE2m1{.groups = 1,
+                               .columns = 32,
+                               .least = -12,
+                               .top = 12,
+                               .levels = kE2m1Ascending.data(),
+                               .level_count = 15,
+                               .least_scale = 1,
+                               .top_scale = 1,
+                               .top_offset = 0,
+                               .apart = 0.6,
+                               .step = StepKind::kPowerOfTwo};
+constexpr SuperBlockRule kE2m1Of16{.groups = 1,
+                                   .columns = 16,
+                                   .least = -12,
+                                   .top = 12,
+                                   .levels = kE2m1Ascending.data(),
+                                   .level_count = 15,
+                                   .least_scale = 1,
+                                   .top_scale = 1,
+                                   .top_offset = 0,
+                                   .apart = 0.6,
+                                   .step = StepKind::kUe4m3};
 
 constexpr double kClose = 1e-3;  // relative, of errors in float32
 
@@ -67,8 +110,9 @@ struct Named {
   SuperBlockRule rule;
 };
 const std::vector<Named> kRules = {
-    {"Q2_K", kAffine2}, {"Q3_K", kSigned3},   {"Q4_K", kAffine4},      {"Q5_K", kAffine5},
-    {"Q6_K", kSigned6}, {"IQ4_XS", kUneven4}, {"IQ4_NL", kUnevenAlone}};
+    {"Q2_K", kAffine2},  {"Q3_K", kSigned3},   {"Q4_K", kAffine4},       {"Q5_K", kAffine5},
+    {"Q6_K", kSigned6},  {"IQ4_XS", kUneven4}, {"IQ4_NL", kUnevenAlone}, {"TQ1_0", kTernary},
+    {"TQ2_0", kTernary}, {"Q1_0", kSigns},     {"MXFP4", kE2m1},         {"NVFP4", kE2m1Of16}};
 
 // Half to even; eleven bits down to 2^-14, steps of 2^-24 below.
 double nearest_float16(double x) {
@@ -76,6 +120,30 @@ double nearest_float16(double x) {
   std::frexp(x, &exponent);
   const int last = std::max(exponent, -13) - 11;
   return std::ldexp(std::nearbyint(std::ldexp(x, -last)), last);
+}
+
+// Every scale that a block of NVFP4 may have, beside the one of its tensor, ascending.
+std::vector<double> numbers_of_ue4m3() {
+  std::vector<double> numbers;
+  for (int code = 1; code < 0x7f; ++code) {
+    const int exponent = code >> 3, mantissa = code & 7;
+    const double number =
+        exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
+    numbers.push_back(number * 0x1p-9);
+  }
+  return numbers;
+}
+
+double nearest_step(StepKind kind, double x) {
+  if (kind == StepKind::kFloat16) return nearest_float16(x);
+  std::vector<double> numbers;
+  if (kind == StepKind::kUe4m3) numbers = numbers_of_ue4m3();
+  if (kind == StepKind::kPowerOfTwo)
+    for (int exponent = -24; exponent <= 15; ++exponent)
+      numbers.push_back(std::ldexp(1.0, exponent));
+  return *std::min_element(numbers.begin(), numbers.end(), [&](double a, double b) {
+    return std::abs(a - std::abs(x)) < std::abs(b - std::abs(x));
+  });
 }
 
 // One row in plain loops (methods.md 4.3).
@@ -87,6 +155,7 @@ class Reference {
     for (int i = 0; i < 3; ++i) {
       move_codes();
       move_block();
+      move_step();
     }
     move_codes();
   }
@@ -124,7 +193,7 @@ class Reference {
   // The code, or its level.
   double nearest(double x) const {
     if (rule_.levels == nullptr) return code(x, rule_.least, rule_.top);
-    return *std::min_element(rule_.levels, rule_.levels + 16,
+    return *std::min_element(rule_.levels, rule_.levels + rule_.level_count,
                              [&](double a, double b) { return std::abs(a - x) < std::abs(b - x); });
   }
   double code_of(double w, Grid grid) const {
@@ -185,10 +254,10 @@ class Reference {
     double extreme = 0;
     each(k, [&](double w, double) { extreme = std::abs(w) > std::abs(extreme) ? w : extreme; });
     std::vector<Grid> grids = {{extreme / rule_.least, 0}};
-    for (int i = 0; i < (rule_.levels ? 38 : 19); ++i) {
-      const double step_of_search = rule_.levels == nullptr ? 0.1 : 1.6;
+    const bool two_ends = rule_.levels != nullptr && rule_.top != -rule_.least;
+    for (int i = 0; i < (two_ends ? 38 : 19); ++i) {
       const double end = i < 19 ? rule_.least : rule_.top;
-      const double per_step = (end - step_of_search * (i % 19 - 9)) * inverse(extreme);
+      const double per_step = (end - rule_.apart * (i % 19 - 9)) * inverse(extreme);
       const Sums s = sums(k, [&](double w) { return nearest(w * per_step); });
       grids.push_back({ratio(s.wq, s.qq), 0});
     }
@@ -216,7 +285,7 @@ class Reference {
           best = ratio(products, squares);
         }
       }
-    best = nearest_float16(best);
+    best = nearest_step(rule_.step, best);
     codes.clear();
     for (const double number : numbers) codes.push_back(code(number * inverse(best), low, high));
     return best;
@@ -269,12 +338,23 @@ class Reference {
     }
     const double before = error(), old_step = step, old_offset = offset;
     const double determinant = xx * yy - xy * xy;
-    step = nearest_float16(determinant > 0 ? (wx * yy - xy * wy) / determinant : ratio(wx, xx));
+    step = nearest_step(rule_.step,
+                        determinant > 0 ? (wx * yy - xy * wy) / determinant : ratio(wx, xx));
     if (affine() && determinant > 0)
       offset = nearest_float16(std::max(0.0, (xy * wx - xx * wy) / determinant));
     if (error() < before) return;
     step = old_step;
     offset = old_offset;
+  }
+
+  void move_step() {
+    if (rule_.step == StepKind::kFloat16) return;
+    const double apart = rule_.step == StepKind::kPowerOfTwo ? 2 : 1.125;
+    for (const double factor : {1 / apart, apart}) {
+      const double before = error(), old_step = step;
+      step = nearest_step(rule_.step, step * factor);
+      if (!(error() < before)) step = old_step;
+    }
   }
 
   SuperBlockRule rule_;
@@ -384,7 +464,7 @@ TEST(SuperBlockKernels, InFloat32LeaveTheErrorThatDoublePrecisionLeaves) {
         all += error;
         all_expected += expected;
         // between scales of either end the choice may be so close that a row ends up elsewhere
-        if (rule.levels == nullptr) {
+        if (rule.levels == nullptr && rule.groups > 1) {
           EXPECT_NEAR(error, expected, kClose * expected + 1e-20) << type << " lane " << lane;
         }
       }
@@ -423,6 +503,26 @@ TEST(SuperBlockKernels, RoundToTheNearestLevel) {
   }
 }
 
+TEST(SuperBlockKernels, GiveBlocksWhoseScalesAreNoFloat16OneThatTheTypeHas) {
+  std::mt19937 random(3);
+  auto tile = some_tile<float>(random);
+  for (int64_t column = 0; column < 256; ++column) {
+    tile[column * kLanes + 6] *= 1e-6F;  // below what a scale of NVFP4 reaches
+    tile[column * kLanes + 7] *= 1e4F;   // beyond it
+  }
+  const std::vector<float> importance(256, 1);
+  const std::vector<double> numbers = numbers_of_ue4m3();
+  for (const InstructionSet set : available_instruction_sets()) {
+    const Found found = fit<float>(set, kE2m1Of16, tile, importance);
+    for (const double step : found.step)
+      EXPECT_TRUE(std::binary_search(numbers.begin(), numbers.end(), step)) << step;
+    int exponent = 0;
+    for (const double step : fit<float>(set, kE2m1, tile, importance).step)
+      EXPECT_EQ(std::frexp(step, &exponent), 0.5) << step;
+    EXPECT_EQ(found.step[7], 0.875);
+  }
+}
+
 // Sixteen rows in lanes, from (rows, 512): `width` columns from `first` on of rows 0 .. 7, twice.
 std::vector<float> tile_of(const std::vector<float>& rows, int64_t first, int64_t width) {
   std::vector<float> tile(width * kLanes);
@@ -440,6 +540,7 @@ TEST(GoldenSuperBlocks, LeaveNoMoreErrorThanTheStockQuantizersBlocks) {
         testing::shared_data("golden/gguf/blocks/" + std::string(type) + ".safetensors"));
     const std::vector<float> weights = golden.at("src").floats();
     for (const bool weighted : {false, true}) {
+      if (weighted && !golden.contains("quant_c_importance")) continue;
       const std::vector<float> importance =
           weighted ? golden.at("importance").floats() : std::vector<float>(512, 1);
       const auto& bytes = golden.at(weighted ? "quant_c_importance" : "quant_c").bytes;

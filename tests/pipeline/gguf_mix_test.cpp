@@ -159,6 +159,7 @@ TEST_F(MatrixTypesAskedFor, MustBeThereAndDivideTheRows) {
   EXPECT_NE(refusal("Q9_K", "", true).find("--embedding: expected F32, F16, BF16 or one of Q2_0"),
             std::string::npos);
   EXPECT_NE(refusal("", "IQ1_S", false).find("--head: expected"), std::string::npos);
+  EXPECT_EQ(refusal("", "NVFP4", false), "--head NVFP4: a type of linears alone");
   EXPECT_EQ(message_of([&] {
               matrix_types(find_family("LlamaForCausalLM"), config_of(kShapes[2]), "Q4_K", "", {});
             }),

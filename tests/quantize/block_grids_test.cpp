@@ -11,7 +11,7 @@ constexpr double kClose = 1e-4;  // relative, of sums with values in float32
 
 std::string name_of(const LinearRecipe& recipe) {
   const GridOptions& grid = recipe.grid;
-  if (grid.levels != Levels::kEven) return grid.levels == Levels::kIq4Xs ? "iq4_xs" : "iq4_nl";
+  if (grid.levels != Levels::kEven) return std::string(levels_shape(grid.levels).word);
   return grid.kind == GridKind::kVector ? std::string(codebook_shape(grid.codebook).word)
                                         : "q" + std::to_string(grid.bits) + "_k";
 }
@@ -26,8 +26,8 @@ void PrintTo(const Case& one, std::ostream* out) {
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const int bits : {2, 3, 4, 5, 6}) all.push_back({super_blocks(bits)});
-  for (const Levels levels : {Levels::kIq4Xs, Levels::kIq4Nl})
-    all.push_back({super_blocks(4, levels)});
+  for (const Levels levels : kUnevenLevels)
+    all.push_back({super_blocks(levels_shape(levels).bits, levels)});
   for (const Codebook codebook : kCodebooks) all.push_back({vectors(codebook)});
   return all;
 }
@@ -59,11 +59,13 @@ TEST_P(BlockGrids, CompensationLosesLessThanRoundingToNearest) {
                           layer.hessian);
   };
   const double nearest = loss(to_nearest(GetParam().recipe));
-  EXPECT_LT(loss(GetParam().recipe), 0.7 * nearest);
+  // a sign alone leaves little to choose
+  const double most = (GetParam().recipe.grid.levels == Levels::kQ1 ? 0.8 : 0.7) * nearest;
+  EXPECT_LT(loss(GetParam().recipe), most);
   if (GetParam().recipe.grid.kind == GridKind::kVector) return;  // in the file's order alone
   LinearRecipe by_activation = GetParam().recipe;
   by_activation.order.kind = OrderKind::kActivation;
-  EXPECT_LT(loss(by_activation), 0.7 * nearest);
+  EXPECT_LT(loss(by_activation), most);
 }
 
 TEST_P(BlockGrids, RunsOfRowsAreJoined) {

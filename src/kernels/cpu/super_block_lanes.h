@@ -23,8 +23,6 @@ struct SuperBlockLanes {
 
   static constexpr int kShares = 5, kRangeSteps = 10, kSignedSteps = 19, kDescents = 3;
   static constexpr T kFarthest = 16;
-  static constexpr int kLevels = 16;
-  static constexpr double kStepOfLevels = 1.6;  // of 127: as wide a search as that of 8 by 0.1
 
   // What is tried around the code of the greatest number: so many steps to either side.
   struct Around {
@@ -87,12 +85,26 @@ struct SuperBlockLanes {
     return V::select(x < 0, -half, half);
   }
 
+  // The nearest number that a block's scale may be.
+  static Reals step_number(const SuperBlockRule& rule, Reals x) {
+    if (rule.step == StepKind::kFloat16) return float16(x);
+    const Reals size = V::magnitude(x);
+    if (rule.step == StepKind::kPowerOfTwo)
+      return clamp(V::with_bits(size, 1), static_cast<T>(0x1p-24), static_cast<T>(0x1p15));
+    constexpr T kUnit = static_cast<T>(kUe4m3Unit);
+    constexpr T kLeastNormal = kUnit * static_cast<T>(0x1p-6), kLast = kLeastNormal / 8;
+    const Reals few = V::smaller(size, V::all(kLeastNormal));
+    const Reals rounded =
+        V::select(size < kLeastNormal, V::rint(few / kLast) * kLast, V::with_bits(size, 4));
+    return clamp(rounded, kLast, kUnit * 448);
+  }
+
   // What the nearest code stands for: the code itself, or its level.
   static Reals nearest(const SuperBlockRule& rule, Reals x) {
     if (rule.levels == nullptr)
       return V::rint(clamp(x, static_cast<T>(rule.least), static_cast<T>(rule.top)));
     Reals level = V::all(static_cast<T>(rule.levels[0]));
-    for (int k = 1; k < kLevels; ++k) {
+    for (int k = 1; k < rule.level_count; ++k) {
       const T middle = static_cast<T>(0.5 * (rule.levels[k - 1] + rule.levels[k]));
       level = V::select(x > middle, V::all(static_cast<T>(rule.levels[k])), level);
     }
@@ -105,7 +117,7 @@ struct SuperBlockLanes {
   static Reals stored(const SuperBlockRule& rule, Reals code) {
     if (rule.levels == nullptr) return code - static_cast<T>(rule.least);
     Reals index{};
-    for (int k = 1; k < kLevels; ++k)
+    for (int k = 1; k < rule.level_count; ++k)
       index = V::select(code >= static_cast<T>(rule.levels[k]), V::all(static_cast<T>(k)), index);
     return index;
   }
@@ -203,17 +215,17 @@ struct SuperBlockLanes {
     Reals least = error_of(rule, group, best);
     try_scales(rule, group, rule.least, inverse_extreme, best, least);
     // uneven levels are finer on their other side, not only fewer
-    if (rule.levels != nullptr) try_scales(rule, group, rule.top, inverse_extreme, best, least);
+    if (rule.levels != nullptr && rule.top != -rule.least)
+      try_scales(rule, group, rule.top, inverse_extreme, best, least);
     return best;
   }
 
   // Scales that give the greatest weight about this code.
   static void try_scales(const SuperBlockRule& rule, const Group& group, int code,
                          Reals inverse_extreme, Grid& best, Reals& least) {
-    const double apart = rule.levels == nullptr ? 0.1 : kStepOfLevels;
     for (int step = 0; step < kSignedSteps; ++step) {
       const Reals per_step =
-          (static_cast<T>(code) - static_cast<T>(apart * (step - kSignedSteps / 2))) *
+          (static_cast<T>(code) - static_cast<T>(rule.apart * (step - kSignedSteps / 2))) *
           inverse_extreme;
       Sums sums;
       for (int column = 0; column < group.columns; ++column) {
@@ -227,8 +239,9 @@ struct SuperBlockLanes {
   // One number whose multiples by codes low .. high come near all of `numbers`, each weighted: the
   // codes are left in `codes`. A few numbers may be beyond the greatest code where others count
   // more.
-  static Reals common_step(const Around& around, int count, const Reals* numbers,
-                           const Reals* weights, int low, int high, Reals* codes) {
+  static Reals common_step(const SuperBlockRule& rule, const Around& around, int count,
+                           const Reals* numbers, const Reals* weights, int low, int high,
+                           Reals* codes) {
     Reals extreme{};
     for (int i = 0; i < count; ++i)
       extreme = V::select(V::magnitude(numbers[i]) > V::magnitude(extreme), numbers[i], extreme);
@@ -252,7 +265,7 @@ struct SuperBlockLanes {
         greatest = V::select(better, explained, greatest);
         best = V::select(better, ratio(products, squares), best);
       }
-    best = float16(best);
+    best = step_number(rule, best);
     const Reals per_step = inverse(best);
     for (int k = 0; k < count; ++k) codes[k] = code(numbers[k], per_step);
     return best;
@@ -310,8 +323,24 @@ struct SuperBlockLanes {
   static void move_block(const Block& block, Numbers& numbers) {
     Numbers other = numbers;
     const Grid grid = refitted(block, numbers);
-    other.scale = float16(grid.scale);
+    other.scale = step_number(block.rule, grid.scale);
     if (block.rule.top_offset > 0) other.offset = float16(V::larger(grid.offset, Reals{}));
+    take_better(block, other, numbers);
+  }
+
+  // A block's scales on both sides of the one found, where there are few of them.
+  static void move_step(const Block& block, Numbers& numbers) {
+    if (block.rule.step == StepKind::kFloat16) return;
+    const double apart = block.rule.step == StepKind::kPowerOfTwo ? 2 : 1.125;
+    for (const double factor : {1 / apart, apart}) {
+      Numbers other = numbers;
+      other.scale = step_number(block.rule, numbers.scale * static_cast<T>(factor));
+      take_better(block, other, numbers);
+    }
+  }
+
+  // Takes the other numbers where their error is less.
+  static void take_better(const Block& block, Numbers& other, Numbers& numbers) {
     measure(block, other);
     const int groups = block.rule.groups;
     const Integers better = other.error(groups) < numbers.error(groups);
@@ -336,11 +365,11 @@ struct SuperBlockLanes {
     }
     Numbers numbers{};
     const Around around = rule.levels == nullptr ? kAround : kAroundUneven;
-    numbers.scale = common_step(around, rule.groups, scales, of_scale, rule.least_scale,
+    numbers.scale = common_step(rule, around, rule.groups, scales, of_scale, rule.least_scale,
                                 rule.top_scale, numbers.scale_codes);
     if (rule.top_offset > 0)
-      numbers.offset = common_step(around, rule.groups, offsets, of_offset, 0, rule.top_offset,
-                                   numbers.offset_codes);
+      numbers.offset = common_step(rule, around, rule.groups, offsets, of_offset, 0,
+                                   rule.top_offset, numbers.offset_codes);
     return numbers;
   }
 
@@ -354,6 +383,7 @@ struct SuperBlockLanes {
         for (int i = 0; i < kDescents; ++i) {
           move_codes(block, numbers);
           move_block(block, numbers);
+          move_step(block, numbers);
         }
         move_codes(block, numbers);
       }

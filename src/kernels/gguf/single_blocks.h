@@ -20,9 +20,9 @@ inline void decode_halves(const uint8_t* from, float* to, Value value) {
   }
 }
 
-// The way back, of 32 codes.
+// The way back, of four bits each of 32 codes.
 inline void pack_halves(const uint8_t* codes, uint8_t* to) {
-  for (int j = 0; j < 16; ++j) to[j] = static_cast<uint8_t>(codes[j] | codes[j + 16] << 4);
+  for (int j = 0; j < 16; ++j) to[j] = static_cast<uint8_t>((codes[j] & 15) | codes[j + 16] << 4);
 }
 
 // What a block of 32 is rounded to nearest by, as ggml does it: its scale is rounded to float16
@@ -71,6 +71,10 @@ struct Q4_0 {
     const float d = float16_at(from);
     decode_halves<32>(from + 2, to, [=](int q) { return static_cast<float>(q - 8) * d; });
   }
+  static void pack(const GgufBlock& from, uint8_t* to) {
+    store(to, from.scale());
+    pack_halves(from.codes, to + 2);
+  }
 };
 
 struct Q4_1 {
@@ -87,6 +91,11 @@ struct Q4_1 {
     const float d = float16_at(from), m = float16_at(from + 2);
     decode_halves<32>(from + 4, to, [=](int q) { return static_cast<float>(q) * d + m; });
   }
+  static void pack(const GgufBlock& from, uint8_t* to) {
+    store(to, from.scale());
+    store(to + 2, from.offset);
+    pack_halves(from.codes, to + 4);
+  }
 };
 
 // The same with a fifth bit of each code in a word of its own, bit j of weight j.
@@ -97,6 +106,13 @@ inline void decode_fives(const uint8_t* high, const uint8_t* from, float* to, Va
     to[j] = value(static_cast<int>((from[j] & 15U) | ((fifth >> j) & 1) << 4));
     to[j + 16] = value(static_cast<int>((from[j] >> 4) | ((fifth >> (j + 16)) & 1) << 4));
   }
+}
+
+inline void pack_fives(const uint8_t* codes, uint8_t* to) {
+  uint32_t fifth = 0;
+  for (unsigned j = 0; j < 32; ++j) fifth |= static_cast<uint32_t>(codes[j] >> 4) << j;
+  store(to, fifth);
+  pack_halves(codes, to + 4);
 }
 
 template <class Code>
@@ -121,6 +137,10 @@ struct Q5_0 {
     const float d = float16_at(from);
     decode_fives(from + 2, from + 6, to, [=](int q) { return static_cast<float>(q - 16) * d; });
   }
+  static void pack(const GgufBlock& from, uint8_t* to) {
+    store(to, from.scale());
+    pack_fives(from.codes, to + 2);
+  }
 };
 
 struct Q5_1 {
@@ -137,6 +157,11 @@ struct Q5_1 {
     const float d = float16_at(from), m = float16_at(from + 2);
     decode_fives(from + 4, from + 8, to, [=](int q) { return static_cast<float>(q) * d + m; });
   }
+  static void pack(const GgufBlock& from, uint8_t* to) {
+    store(to, from.scale());
+    store(to + 2, from.offset);
+    pack_fives(from.codes, to + 4);
+  }
 };
 
 struct Q8_0 {
@@ -151,26 +176,9 @@ struct Q8_0 {
     const float d = float16_at(from);
     for (int j = 0; j < 32; ++j) to[j] = static_cast<float>(static_cast<int8_t>(from[2 + j])) * d;
   }
-};
-
-// A sign a weight: 1 is +d.
-struct Q1_0 {
-  static constexpr int kWeights = 128, kBytes = 18;
-  static void decode(const uint8_t* from, float* to) {
-    const float d = float16_at(from);
-    for (int byte = 0; byte < 16; ++byte)
-      for (int bit = 0; bit < 8; ++bit) to[8 * byte + bit] = (from[2 + byte] >> bit) & 1 ? d : -d;
-  }
-};
-
-// Two bits, in order: -1, 0, 1, 2.
-struct Q2_0 {
-  static constexpr int kWeights = 64, kBytes = 18;
-  static void decode(const uint8_t* from, float* to) {
-    const float d = float16_at(from);
-    for (int byte = 0; byte < 16; ++byte)
-      for (int k = 0; k < 4; ++k)
-        to[4 * byte + k] = static_cast<float>(((from[2 + byte] >> (2 * k)) & 3) - 1) * d;
+  static void pack(const GgufBlock& from, uint8_t* to) {
+    store(to, from.scale());
+    for (int j = 0; j < 32; ++j) to[2 + j] = static_cast<uint8_t>(from.codes[j] - 128);
   }
 };
 
@@ -180,75 +188,9 @@ struct Iq4Nl {
     const float d = float16_at(from);
     decode_halves<32>(from + 2, to, [=](int q) { return d * kIq4Levels[static_cast<size_t>(q)]; });
   }
-  static void pack(const GgufSuperBlock& from, uint8_t* to) {
-    store(to, from.scale);
+  static void pack(const GgufBlock& from, uint8_t* to) {
+    store(to, from.scale());
     pack_halves(from.codes, to + 2);
-  }
-};
-
-// Ternary, five weights a byte: the byte is 256/243 of a number of five digits in base 3, rounded
-// up, the first weight's digit the greatest; multiplying by 3 brings the next one up.
-struct Tq1_0 {
-  static constexpr int kWeights = 256, kBytes = 54;
-  static void decode(const uint8_t* from, float* to) {
-    const float d = float16_at(from + 52);
-    to = decode_digits<32, 5>(from, d, to);
-    to = decode_digits<16, 5>(from + 32, d, to);
-    decode_digits<4, 4>(from + 48, d, to);
-  }
-
- private:
-  // Weight l + kCount * digit lies in byte l.
-  template <int kCount, int kDigits>
-  static float* decode_digits(const uint8_t* from, float d, float* to) {
-    for (unsigned digit = 0, power = 1; digit < kDigits; ++digit, power *= 3)
-      for (int l = 0; l < kCount; ++l) {
-        const unsigned code = (from[l] * power) & 255;
-        *to++ = static_cast<float>(static_cast<int>((code * 3) >> 8) - 1) * d;
-      }
-    return to;
-  }
-};
-
-struct Tq2_0 {
-  static constexpr int kWeights = 256, kBytes = 66;
-  static void decode(const uint8_t* from, float* to) {
-    const float d = float16_at(from + 64);
-    for (int half = 0; half < 2; ++half, from += 32)
-      for (int k = 0; k < 4; ++k)
-        for (int l = 0; l < 32; ++l) *to++ = static_cast<float>(((from[l] >> (2 * k)) & 3) - 1) * d;
-  }
-};
-
-// Half of 2^(e - 127), for levels that are stored twice as large.
-inline float half_of_e8m0(uint8_t e) {
-  return float_of(e < 2 ? uint32_t{0x00200000} << e : static_cast<uint32_t>(e - 1) << 23);
-}
-
-struct Mxfp4 {
-  static constexpr int kWeights = 32, kBytes = 17;
-  static void decode(const uint8_t* from, float* to) {
-    const float d = half_of_e8m0(from[0]);
-    decode_halves<32>(from + 1, to, [=](int q) { return d * kE2m1Levels[static_cast<size_t>(q)]; });
-  }
-};
-
-// Half of an unsigned float of four bits of exponent and three of mantissa; its NaN counts as 0.
-inline float half_of_ue4m3(uint8_t x) {
-  const int exponent = (x >> 3) & 15, mantissa = x & 7;
-  if (x == 0x7f) return 0;
-  const auto whole = static_cast<float>(exponent == 0 ? mantissa : mantissa + 8);
-  return whole * float_of(static_cast<uint32_t>((exponent == 0 ? 1 : exponent) - 11 + 127) << 23);
-}
-
-struct Nvfp4 {
-  static constexpr int kWeights = 64, kBytes = 36;
-  static void decode(const uint8_t* from, float* to) {
-    for (int part = 0; part < 4; ++part) {
-      const float d = half_of_ue4m3(from[part]);
-      decode_halves<16>(from + 4 + 8 * part, to + 16 * part,
-                        [=](int q) { return d * kE2m1Levels[static_cast<size_t>(q)]; });
-    }
   }
 };
 

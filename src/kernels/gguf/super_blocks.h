@@ -22,14 +22,14 @@ struct Q2_K {
         to[16 * group + l] = scale * static_cast<float>((codes[l] >> shift) & 3) - offset;
     }
   }
-  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+  static void pack(const GgufBlock& from, uint8_t* to) {
     for (int group = 0; group < 16; ++group) {
       to[group] = static_cast<uint8_t>(from.scale_codes[group] | from.offset_codes[group] << 4);
       uint8_t* codes = to + 16 + 32 * (group / 8) + 16 * (group % 2);
       for (int l = 0; l < 16; ++l)
         put_bits(codes[l], 2 * ((group / 2) % 4), from.codes[16 * group + l]);
     }
-    store(to + 80, from.scale);
+    store(to + 80, from.scale());
     store(to + 82, from.offset);
   }
 };
@@ -51,7 +51,7 @@ struct Q3_K {
       }
     }
   }
-  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+  static void pack(const GgufBlock& from, uint8_t* to) {
     uint8_t *mask = to, *scales = to + 96;
     for (int group = 0; group < 16; ++group) {
       const int scale = from.scale_codes[group] + 32;
@@ -64,7 +64,7 @@ struct Q3_K {
         put_bits(mask[16 * (group % 2) + l], group / 2, code >> 2);
       }
     }
-    store(to + 108, from.scale);
+    store(to + 108, from.scale());
   }
 
  private:
@@ -85,7 +85,7 @@ inline SixBitPair six_bit_pair(const uint8_t* from, int group) {
           (from[group + 4] >> 4) | (from[group] >> 6) << 4};
 }
 
-inline void put_six_bit_pairs(const GgufSuperBlock& from, uint8_t* to) {
+inline void put_six_bit_pairs(const GgufBlock& from, uint8_t* to) {
   for (int group = 0; group < 4; ++group) {
     const int scale = from.scale_codes[group + 4], least = from.offset_codes[group + 4];
     to[group] = static_cast<uint8_t>(from.scale_codes[group] | (scale >> 4) << 6);
@@ -109,8 +109,8 @@ struct Q4_K {
         to[32 * group + l] = scale * static_cast<float>((codes[l] >> shift) & 15) - offset;
     }
   }
-  static void pack(const GgufSuperBlock& from, uint8_t* to) {
-    store(to, from.scale);
+  static void pack(const GgufBlock& from, uint8_t* to) {
+    store(to, from.scale());
     store(to + 2, from.offset);
     put_six_bit_pairs(from, to + 4);
     for (int i = 0; i < kWeights; ++i)
@@ -136,8 +136,8 @@ struct Q5_K {
       }
     }
   }
-  static void pack(const GgufSuperBlock& from, uint8_t* to) {
-    store(to, from.scale);
+  static void pack(const GgufBlock& from, uint8_t* to) {
+    store(to, from.scale());
     store(to + 2, from.offset);
     put_six_bit_pairs(from, to + 4);
     for (int i = 0; i < kWeights; ++i) {
@@ -166,7 +166,7 @@ struct Q6_K {
       }
     }
   }
-  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+  static void pack(const GgufBlock& from, uint8_t* to) {
     for (int i = 0; i < kWeights; ++i) {
       const int half = i / 128, quarter = (i / 32) % 4;
       put_bits(to[64 * half + i % 64], 4 * (quarter / 2), from.codes[i] & 15);
@@ -174,7 +174,7 @@ struct Q6_K {
     }
     for (int group = 0; group < 16; ++group)
       to[192 + group] = static_cast<uint8_t>(from.scale_codes[group]);
-    store(to + 208, from.scale);
+    store(to + 208, from.scale());
   }
 };
 
@@ -191,7 +191,7 @@ struct Iq4Xs {
                         [=](int q) { return scale * kIq4Levels[static_cast<size_t>(q)]; });
     }
   }
-  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+  static void pack(const GgufBlock& from, uint8_t* to) {
     unsigned high = 0;
     for (int group = 0; group < 8; ++group) {
       const unsigned scale = static_cast<unsigned>(from.scale_codes[group] + 32);
@@ -199,7 +199,7 @@ struct Iq4Xs {
       high |= (scale >> 4) << (2 * group);
       pack_halves(from.codes + 32 * group, to + 8 + 16 * group);
     }
-    store(to, from.scale);
+    store(to, from.scale());
     store(to + 2, static_cast<uint16_t>(high));
   }
 };

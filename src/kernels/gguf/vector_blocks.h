@@ -76,9 +76,9 @@ struct Iq2Xxs {
         write_signed(kIq2XxsGrid[ids[k]], with_parity((word >> (7 * k)) & 127), scale, to);
     }
   }
-  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+  static void pack(const GgufBlock& from, uint8_t* to) {
     const PointsAndSigns found = points_and_signs("IQ2_XXS", from.codes);
-    store(to, from.scale);
+    store(to, from.scale());
     for (int k = 0; k < 32; ++k)
       to[2 + 8 * (k / 4) + k % 4] = static_cast<uint8_t>(found.points[k]);
     for (int group = 0; group < 8; ++group)
@@ -97,9 +97,9 @@ struct Iq2Xs {
       write_signed(kIq2XsGrid[word & 511], with_parity(word >> 9), half_step(d, scale, 0.25F), to);
     }
   }
-  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+  static void pack(const GgufBlock& from, uint8_t* to) {
     const PointsAndSigns found = points_and_signs("IQ2_XS", from.codes);
-    store(to, from.scale);
+    store(to, from.scale());
     for (int k = 0; k < 32; ++k)
       store(to + 2 + 2 * k, static_cast<uint16_t>(found.points[k] | (found.signs[k] & 127) << 9));
     put_half_bytes(from.scale_codes, 16, to + 66);
@@ -119,9 +119,9 @@ struct Iq2S {
       write_signed(kIq2SGrid[id], signs[k], half_step(d, scale, 0.25F), to);
     }
   }
-  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+  static void pack(const GgufBlock& from, uint8_t* to) {
     const PointsAndSigns found = points_and_signs("IQ2_S", from.codes);
-    store(to, from.scale);
+    store(to, from.scale());
     for (int k = 0; k < 32; ++k) {
       to[2 + k] = static_cast<uint8_t>(found.points[k]);
       to[34 + k] = found.signs[k];
@@ -147,9 +147,9 @@ struct Iq3Xxs {
       }
     }
   }
-  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+  static void pack(const GgufBlock& from, uint8_t* to) {
     const PointsAndSigns found = points_and_signs("IQ3_XXS", from.codes);
-    store(to, from.scale);
+    store(to, from.scale());
     for (int k = 0; k < 64; ++k) to[2 + k] = static_cast<uint8_t>(found.points[k]);
     for (int group = 0; group < 8; ++group)
       put_signs_and_scale(found.signs + 4 * group, from.scale_codes[group], to + 66 + 4 * group);
@@ -171,9 +171,9 @@ struct Iq3S {
       }
     }
   }
-  static void pack(const GgufSuperBlock& from, uint8_t* to) {
+  static void pack(const GgufBlock& from, uint8_t* to) {
     const PointsAndSigns found = points_and_signs("IQ3_S", from.codes);
-    store(to, from.scale);
+    store(to, from.scale());
     for (int k = 0; k < 64; ++k) {
       to[2 + k] = static_cast<uint8_t>(found.points[k]);
       put_bits(to[66 + k / 8], k % 8, found.points[k] >> 8);

@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cassert>
+#include <span>
+#include <tuple>
 #include <vector>
 
 #include "base/error.h"
@@ -18,13 +20,32 @@ namespace {
 
 constexpr int64_t kMostGroups = 16;
 
-at::Tensor iq4_levels() {  // (16) float32
-  const auto& levels = kIq4Levels;
-  return at::tensor(std::vector<float>(levels.begin(), levels.end()));
-}
-
 int half_of(int bits) {
   return 1 << (bits - 1);
+}
+
+// What codes stand for where they are no whole numbers; empty: they are.
+std::span<const int8_t> numbers_of(Levels levels) {
+  switch (levels) {
+    case Levels::kIq4Xs:
+    case Levels::kIq4Nl:
+      return kIq4Levels;
+    case Levels::kMxfp4:
+    case Levels::kNvfp4:
+      return kE2m1Ascending;
+    case Levels::kQ1:
+      return kSignLevels;
+    case Levels::kTq1:
+    case Levels::kTq2:
+    case Levels::kEven:
+      break;
+  }
+  return {};
+}
+
+SuperBlockRule rule_of(const QuantizedLinear& linear) {
+  return super_block_rule(
+      {.kind = GridKind::kSuperBlock, .bits = linear.bits, .levels = linear.blocks->levels});
 }
 
 SuperBlockShape shape_of(const QuantizedLinear& linear) {
@@ -48,13 +69,13 @@ std::unique_ptr<Grid<T>> make(const GridChoice& choice, const GridContext<T>& co
 
 at::Tensor values(const QuantizedLinear& linear, int64_t begin, int64_t count) {
   const auto rows = [&](const at::Tensor& x) { return x.narrow(0, begin, count); };
+  const at::Tensor codes = rows(linear.codes);
   at::Tensor numbers;
-  if (linear.blocks->levels == Levels::kEven) {
-    numbers = rows(linear.codes).to(at::kFloat);
-    if (linear.symmetric) numbers.sub_(half_of(linear.bits));
+  if (const auto levels = numbers_of(linear.blocks->levels); levels.empty()) {
+    numbers = codes.to(at::kFloat).add_(rule_of(linear).least);
   } else {
-    const at::Tensor codes = rows(linear.codes);
-    numbers = iq4_levels().index_select(0, codes.flatten().to(at::kLong)).view(codes.sizes());
+    const at::Tensor table = at::tensor(std::vector<float>(levels.begin(), levels.end()));
+    numbers = table.index_select(0, codes.flatten().to(at::kLong)).view(codes.sizes());
   }
   numbers.mul_(over_columns(rows(linear.scales), linear));
   if (linear.symmetric) return numbers;
@@ -66,8 +87,10 @@ at::Tensor values(const QuantizedLinear& linear, int64_t begin, int64_t count) {
 double bits(const QuantizedLinear& linear) {
   const int numbers = linear.symmetric ? 1 : 2;
   const SuperBlockShape shape = shape_of(linear);
-  return affine_bits(linear, shape.scale_bits * numbers) +
-         16.0 * numbers / static_cast<double>(shape.columns);
+  const LevelsShape levels = levels_shape(linear.blocks->levels);
+  const double packed = levels.bits > 0 ? levels.packed_bits - levels.bits : 0;
+  return affine_bits(linear, shape.scale_bits * numbers) + packed +
+         static_cast<double>(levels.step_bits * numbers) / static_cast<double>(shape.columns);
 }
 
 void join(const std::vector<QuantizedLinear>& runs, QuantizedLinear& linear) {
@@ -90,6 +113,24 @@ void check_codes(const char* what, const at::Tensor& codes, int low, int high,
           "{}: expected {} .. {}, found one beyond", what, low, high);
 }
 
+// Steps that a type's blocks hold where those are no float16.
+void check_steps(const at::Tensor& steps, StepKind kind) {
+  if (kind == StepKind::kFloat16) return;
+  const at::Tensor mantissa = std::get<0>(at::frexp(steps));  // from 1/2 to below 1
+  const auto is_whole = [](const at::Tensor& x) { return x.frac().eq(0); };
+  at::Tensor held = steps.gt(0);
+  if (kind == StepKind::kPowerOfTwo) {
+    held = held.logical_and(mantissa.eq(0.5));
+  } else {
+    const double least_normal = kUe4m3Unit * 0x1p-6;
+    const at::Tensor few = is_whole(steps / (least_normal / 8)), full = is_whole(mantissa * 16);
+    held = held.logical_and(steps.le(448 * kUe4m3Unit))
+               .logical_and(at::where(steps.lt(least_normal), few, full));
+  }
+  require(held.all().item<bool>(), "steps: expected {}, found another number",
+          kind == StepKind::kPowerOfTwo ? "powers of two" : "numbers of UE4M3");
+}
+
 void check(const QuantizedLinear& linear) {
   const SuperBlockShape shape = shape_of(linear);
   require(shape.group_size == linear.group_size && shape.symmetric == linear.symmetric,
@@ -101,11 +142,13 @@ void check(const QuantizedLinear& linear) {
   const SuperBlocks& blocks = *linear.blocks;
   const std::vector<int64_t> groups = linear.scales.sizes().vec();
   const std::vector<int64_t> of_blocks = {linear.out(), linear.in() / shape.columns};
-  const SuperBlockRule rule = super_block_rule(
-      {.kind = GridKind::kSuperBlock, .bits = linear.bits, .levels = blocks.levels});
+  const SuperBlockRule rule = rule_of(linear);
+  const int codes = rule.levels == nullptr ? rule.top - rule.least + 1 : rule.level_count;
+  check_below("codes", linear.codes, codes);
   check_codes("codes of scales", blocks.scale_codes, rule.least_scale, rule.top_scale, groups);
   check_tensor("steps", blocks.steps, at::kFloat, of_blocks);
   check_float16("steps", blocks.steps);
+  check_steps(blocks.steps, rule.step);
   require(at::equal(linear.scales, products(blocks.scale_codes, blocks.steps, linear)),
           "scales: not those of the super-blocks");
   require(linear.symmetric == !blocks.offsets.defined(), "offsets: symmetric, yet there are some");
@@ -113,6 +156,21 @@ void check(const QuantizedLinear& linear) {
   check_codes("codes of offsets", blocks.offset_codes, 0, rule.top_offset, groups);
   check_tensor("offsets", blocks.offsets, at::kFloat, of_blocks);
   check_float16("offsets", blocks.offsets);
+}
+
+// As wide a search as that of 8 by 0.1, but for few levels: there the best scale may give the
+// greatest weight another level, or leave it beyond the last one.
+void set_levels(Levels levels, SuperBlockRule& rule) {
+  const std::span<const int8_t> numbers = numbers_of(levels);
+  rule.levels = numbers.empty() ? nullptr : numbers.data();
+  rule.level_count = static_cast<int>(numbers.size());
+  rule.least = numbers.empty() ? -1 : numbers.front();
+  rule.top = numbers.empty() ? 1 : numbers.back();
+  rule.apart = 0.2;
+  if (levels == Levels::kIq4Xs || levels == Levels::kIq4Nl) rule.apart = 1.6;
+  if (levels == Levels::kMxfp4 || levels == Levels::kNvfp4) rule.apart = 0.6;
+  if (levels == Levels::kMxfp4) rule.step = StepKind::kPowerOfTwo;
+  if (levels == Levels::kNvfp4) rule.step = StepKind::kUe4m3;
 }
 
 }  // namespace
@@ -136,9 +194,7 @@ SuperBlockRule super_block_rule(const GridOptions& options) {
   rule.top_scale = scales / 2 - 1;
   rule.top_offset = 0;
   if (options.levels == Levels::kEven) return rule;
-  rule.levels = kIq4Levels.data();
-  rule.least = kIq4Levels.front();
-  rule.top = kIq4Levels.back();
+  set_levels(options.levels, rule);
   if (shape.scale_bits == 0) rule.least_scale = rule.top_scale = 1;
   return rule;
 }
