@@ -33,14 +33,18 @@ Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execut
                   execution, options_.two_streams);
   // what the linears ask for together
   const ScheduleKind schedule = options_.model.schedule;
-  bool prefix = false, gradients = false;
+  bool prefix = options_.head, gradients = false;
+  const double first_token = options_.model.first_token;
+  const auto weigh_first_token = [&](bool needed) {
+    if (needed && first_token != 1 && !input_weights_.values.defined())
+      input_weights_ = first_token_weights(*sequences_, first_token, execution.device);
+  };
+  weigh_first_token(options_.head);
   for (const LinearSlot& linear : model.linears()) {
     const ObjectiveOptions objective = options_.objective(linear);
     prefix = prefix || needs_prefix(objective, schedule);
     gradients = gradients || objective.needs_gradients();
-    const double first_token = options_.model.first_token;
-    if (objective.needs_input_hessian() && first_token != 1 && !input_weights_.values.defined())
-      input_weights_ = first_token_weights(*sequences_, first_token, execution.device);
+    weigh_first_token(objective.needs_input_hessian());
     drift_ = drift_ || (options_.two_streams && schedule == ScheduleKind::kBlockWise &&
                         objective.kind == ObjectiveKind::kOac);
   }
@@ -142,6 +146,12 @@ StageStatistics Calibration::measure(int stage) {
   require(stage == next_stage_, "block {}, stage {} is measured: expected stage {}", index_, stage,
           next_stage_);
   ++next_stage_;
+  if (options_.known) {
+    StageStatistics known;
+    for (const LinearSlot& linear : model_.linears_of_stage(index_, stage))
+      known.linears[linear.name] = options_.known(linear);
+    return known;
+  }
   if (!sequences_) return {};
   if (stage == 0 && backward_) {
     const auto linears = static_cast<int64_t>(model_.linears_of_block(index_).size());
@@ -204,6 +214,13 @@ void Calibration::leave() {
   block_.reset();
   original_.reset();
   inside_ = false;
+}
+
+LinearStatistics Calibration::measure_head() {
+  require(!inside_ && index_ + 1 == model_.config().layers,
+          "the head is measured: expected the last block to be left");
+  if (!options_.head || !stream_) return {};
+  return stream_->measure_head(input_weights_);
 }
 
 std::optional<int64_t> Calibration::left_out_sequences() const {

@@ -21,8 +21,11 @@ struct CalibrationOptions {
   int64_t held_out = 0;      // sequences, the last ones, that go into `held_out` of the statistics
                              // and nowhere else; with two streams only
   ObjectiveOf objective;     // of each linear
-  ModelRecipe model;         // labels, schedule and first_token; transforms are none of its matters
-  uint64_t seed = 0;         // of sampled labels
+  bool head = false;         // measure_head will be asked
+  // Statistics of linears that are known without looking at any sequence; null: there are none.
+  std::function<LinearStatistics(const LinearSlot&)> known;
+  ModelRecipe model;  // labels, schedule and first_token; transforms are none of its matters
+  uint64_t seed = 0;  // of sampled labels
   at::ScalarType storage = at::kBFloat16;                      // of activations between passes
   int64_t memory_limit = std::numeric_limits<int64_t>::max();  // bytes of what is put aside
   std::filesystem::path spill_folder = ".";                    // where the rest goes
@@ -50,6 +53,9 @@ class Calibration {
   // weights: (out, in), of a linear of the stage that was measured last
   void replace(const LinearSlot& linear, const at::Tensor& weights);
   void leave();
+  // Behind the last block: X^T X, and what goes with it, of what the head's linear reads. Nothing
+  // where the options say nothing of a head, or over nothing.
+  LinearStatistics measure_head();
 
   // Sequences that were left out of some statistic, each counted once; none: nothing is calibrated.
   std::optional<int64_t> left_out_sequences() const;

@@ -7,6 +7,8 @@
 #include <cassert>
 #include <utility>
 
+#include "calibrate/input_sums.h"
+
 namespace halftone {
 
 Stream::Stream(const Model& model, Sequences& sequences, Activations embedded,
@@ -67,6 +69,19 @@ void Stream::leave(const Block& block, const Block& original) {
     advance(block, states.quantized);
     if (original_) advance(original, states.original);
   });
+}
+
+LinearStatistics Stream::measure_head(const TokenWeights& weights) {
+  const Head head = model_.load_head_tensors(execution_);
+  InputSums sums(model_.config().embedding_width, {weights}, original_.has_value(), sequences_,
+                 execution_.device);
+  for_each_batch([&](const Batch& batch, States& states) {
+    StageInput full;
+    if (original_) full.x = model_.head_input(head, states.original.hidden);
+    sums.add(batch, {model_.head_input(head, states.quantized.hidden)}, full);
+  });
+  sequences_.require_few_left_out("head");
+  return std::move(sums.finish().front());
 }
 
 }  // namespace halftone

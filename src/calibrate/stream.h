@@ -17,6 +17,7 @@
 
 #include "calibrate/activations.h"
 #include "calibrate/stage_sums.h"
+#include "calibrate/token_weights.h"
 #include "model/model.h"
 
 namespace halftone {
@@ -37,6 +38,8 @@ class Stream {
                                         std::span<const StageSum> asked);
   // Computes the block's last stage; the stream then stands before the next block.
   void leave(const Block& block, const Block& original);
+  // Behind the last block: what is summed of the inputs of the head's linear.   weights: of tokens
+  LinearStatistics measure_head(const TokenWeights& weights);
 
   // What enters the block at which the stream stands; overwritten when the stream leaves it.
   const Activations& activations() const { return quantized_; }

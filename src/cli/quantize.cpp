@@ -38,6 +38,7 @@ constexpr int64_t kGibibyte = int64_t{1} << 30, kMostGibibytes = int64_t{1} << 2
 struct Options {
   std::string model, out, recipe = "halftone", calibration, format, report;
   std::string type, mix, embedding, head;  // of a GGUF file
+  std::string imatrix;
   std::optional<std::string> bits, group_size;
   std::vector<std::string> settings;
   int64_t sequences = 128, length = 0, memory_limit = -1;
@@ -113,7 +114,10 @@ QuantizeRequest make_request(const Options& options) {
   request.recipe = chosen_recipe(options);
   request.recipe_file = recipe_file(options.recipe);
   if (!options.calibration.empty()) request.calibration = options.calibration;
-  if (request.recipe.needs_calibration() && !request.calibration)
+  if (!options.imatrix.empty()) request.imatrix = options.imatrix;
+  if (request.imatrix && request.calibration)
+    throw UsageError("--imatrix with --calibration: one of them says what counts");
+  if (request.recipe.needs_calibration() && !request.calibration && !request.imatrix)
     throw UsageError(fmt::format("--calibration: recipe {} needs a text", request.recipe.name));
   request.sequences = options.sequences;
   request.length = options.length;
@@ -191,6 +195,11 @@ void add_recipe_options(CLI::App& command, Options& options) {
 
 void add_calibration_options(CLI::App& command, Options& options) {
   add_calibration(command, options.calibration, /*required=*/false);
+  command
+      .add_option("--imatrix", options.imatrix,
+                  "importances of columns in place of a text: what `halftone imatrix` or "
+                  "llama-imatrix wrote; weighs errors, compensates none")
+      ->type_name("FILE");
   add_sequences(command, options.sequences);
   add_length(command, options.length);
   add_integer(command,

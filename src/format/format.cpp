@@ -19,6 +19,11 @@ namespace {
 
 }  // namespace
 
+void ModelWriter::add_rows(const std::string& name, const at::Tensor& /*matrix*/,
+                           const QuantizeRows& /*quantize*/) {
+  fail("{}: this format has no quantized matrices outside the blocks", printable(name));
+}
+
 const std::vector<Format>& formats() {
   static const std::vector<Format> list = {compressed_tensors_format(),
                                            gptq_format(),

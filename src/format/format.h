@@ -41,9 +41,12 @@ struct PlannedTensor {
   std::string name;
   std::vector<int64_t> shape;
   std::string gguf_type = {};  // of a GGUF file; empty: that of all matrices
-  // How its rows become blocks of a type whose codes are searched for: without an objective.
-  LinearRecipe rounding = {};
+  bool quantized = false;      // its rows come through add_rows: that type is one of our grids
+  bool last = false;           // behind the linears, by which time its inputs are known
 };
+
+// Quantizes some rows of a matrix; fewer than all, so that memory holds no more.
+using QuantizeRows = std::function<QuantizedLinear(const at::Tensor& rows)>;  // rows: (rows, in)
 
 // What the writer of a whole model needs to know before the first tensor comes.
 struct OutputPlan {
@@ -53,7 +56,7 @@ struct OutputPlan {
   // Modules by the model's family: engines are told whether the head is quantized, and take the
   // embedding for no linear.
   std::string head, embedding;
-  std::vector<PlannedTensor> others;     // they come first, in this order
+  std::vector<PlannedTensor> others;     // they come first, in this order, but for the last ones
   std::vector<LinearPlan> linears;       // these next, in this one
   std::optional<GgufHead> gguf;          // of a GGUF file
   std::optional<OnlineRotation> online;  // where a linear's plan has one
@@ -72,6 +75,9 @@ class ModelWriter {
   virtual void add_linear(const FinishedLinear& linear) = 0;
   // Any other tensor, unchanged, under its own name.
   virtual void add_tensor(const std::string& name, const at::Tensor& tensor) = 0;
+  // A matrix of `others` that is planned as quantized; of a GGUF file.
+  virtual void add_rows(const std::string& name, const at::Tensor& matrix,
+                        const QuantizeRows& quantize);
   // Index, config files, companions. `report` goes to halftone.json.
   virtual void finish(const nlohmann::json& report) = 0;
   // What the files must give back: linear (of a GGUF file every matrix) -> weight_fingerprint

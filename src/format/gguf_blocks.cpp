@@ -1,7 +1,6 @@
 #include "format/gguf_blocks.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <array>
@@ -12,7 +11,6 @@
 
 #include "base/error.h"
 #include "format/stored_numbers.h"
-#include "quantize/linear_solver.h"
 
 namespace halftone {
 namespace {
@@ -283,17 +281,6 @@ std::vector<std::byte> gguf_row(const QuantizedLinear& linear, const GgufType& t
   else
     put_super_blocks(linear, type, row, to);
   return bytes;
-}
-
-RoundedRows gguf_rounded(const at::Tensor& rows, const GgufType& type, const LinearRecipe& recipe) {
-  const LinearSolver solver(LinearStatistics{}, recipe, at::get_num_threads());
-  const QuantizedLinear rounded = solver.quantize(rows).quantized;
-  RoundedRows result{.bytes = {}, .weights = as_decoded(dequantize(rounded), type)};
-  for (int64_t row = 0; row < rounded.out(); ++row) {
-    const std::vector<std::byte> bytes = gguf_row(rounded, type, row);
-    result.bytes.insert(result.bytes.end(), bytes.begin(), bytes.end());
-  }
-  return result;
 }
 
 at::Tensor as_decoded(const at::Tensor& weights, const GgufType& type) {

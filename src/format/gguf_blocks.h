@@ -39,14 +39,6 @@ bool has_tensor_scale(const GgufType& type);
 // Error: a number beyond float16.
 std::vector<std::byte> gguf_row(const QuantizedLinear& linear, const GgufType& type, int64_t row);
 
-// Rows as blocks of a type whose codes are searched for, each rounded to nearest.
-struct RoundedRows {
-  std::vector<std::byte> bytes;
-  at::Tensor weights;  // (rows, in) float32, what the bytes stand for
-};
-// rows: (rows, in), any floating dtype; recipe: the type's own grid, no objective
-RoundedRows gguf_rounded(const at::Tensor& rows, const GgufType& type, const LinearRecipe& recipe);
-
 // What the file gives back of these weights: equal numbers, but zeros of the other sign where a
 // type counts its codes downwards (Q2_0).   weights: (out, in) float32
 at::Tensor as_decoded(const at::Tensor& weights, const GgufType& type);

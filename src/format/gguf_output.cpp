@@ -22,6 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kWeight = ".weight";
 constexpr uint32_t kQuantizationVersion = 2;  // of the layouts of blocks
 // The report is known when the weights behind it are written: room for it is kept in front of them.
 constexpr size_t kReportRoom = size_t{64} << 10, kReportRoomOfLinear = 1 << 10;
@@ -76,8 +77,13 @@ GgufPlan file_plan(const OutputPlan& plan, const std::string& report) {
   file.metadata.emplace_back(kGgufReportKey, gguf_value(report));
   if (const auto count = static_cast<int64_t>(plan.gguf->rope_factors.size()); count > 0)
     file.tensors.push_back({kRopeFactorsName, {count}, find_gguf_type("F32")});
-  for (const PlannedTensor& tensor : plan.others)
-    file.tensors.push_back({gguf_name_of(plan, tensor.name), tensor.shape, &type_of(plan, tensor)});
+  const auto add_others = [&](bool last) {
+    for (const PlannedTensor& tensor : plan.others)
+      if (tensor.last == last)
+        file.tensors.push_back(
+            {gguf_name_of(plan, tensor.name), tensor.shape, &type_of(plan, tensor)});
+  };
+  add_others(false);
   for (const LinearPlan& linear : plan.linears) {
     const std::string name = gguf_name_of(plan, linear.name + ".weight");
     const GgufType* type = gguf_type_of(linear);
@@ -85,6 +91,7 @@ GgufPlan file_plan(const OutputPlan& plan, const std::string& report) {
     if (has_tensor_scale(*type))
       file.tensors.push_back({scale_name(name), {1}, find_gguf_type("F32")});
   }
+  add_others(true);
   return file;
 }
 
@@ -115,18 +122,26 @@ class GgufOutput final : public ModelWriter {
   }
 
   void add_tensor(const std::string& name, const at::Tensor& tensor) override {
-    require(next_ < plan_.others.size() && plan_.others[next_].name == name,
-            "{}: not the next planned tensor", printable(name));
-    const PlannedTensor& planned = plan_.others[next_];
-    const GgufType& type = type_of(plan_, planned);
-    next_ += 1;
+    const GgufType& type = type_of(plan_, next(name));
     with_context(name, [&] {
-      constexpr std::string_view kWeight = ".weight";
-      const std::string module = name.substr(0, name.size() - kWeight.size());
-      if (type.encode == nullptr) return written_.add_plain(module, round(planned, tensor, type));
       write(name, tensor, type);
       if (tensor.dim() == 2 && name.ends_with(kWeight))
-        written_.add_plain(module, fingerprint_of(tensor, type));
+        written_.add_plain(module_of(name), fingerprint_of(tensor, type));
+    });
+  }
+
+  void add_rows(const std::string& name, const at::Tensor& matrix,
+                const QuantizeRows& quantize) override {
+    const GgufType& type = type_of(plan_, next(name));
+    const std::string stored = gguf_name_of(plan_, name);
+    with_context(name, [&] {
+      const auto rows_from = [&](int64_t first, int64_t count) {
+        const QuantizedLinear rows = quantize(matrix.narrow(0, first, count));
+        for (int64_t row = 0; row < count; ++row) file_.write(stored, gguf_row(rows, type, row));
+        return as_decoded(dequantize(rows), type);
+      };
+      written_.add_plain(module_of(name),
+                         weight_fingerprint(matrix.size(0), matrix.size(1), rows_from));
     });
   }
 
@@ -150,6 +165,17 @@ class GgufOutput final : public ModelWriter {
   }
 
  private:
+  static std::string module_of(const std::string& name) {
+    return name.substr(0, name.size() - kWeight.size());
+  }
+
+  // The tensor of that name, which must be the next of plan_.others.
+  const PlannedTensor& next(const std::string& name) {
+    require(next_ < plan_.others.size() && plan_.others[next_].name == name,
+            "{}: not the next planned tensor", printable(name));
+    return plan_.others[next_++];
+  }
+
   // Of a tensor whose rows lie in another order in the file; 0: in the folder's.
   int64_t head_dim_of(std::string_view name) const {
     return has_paired_rows(architecture_, name) ? plan_.gguf->head_dim : 0;
@@ -167,17 +193,6 @@ class GgufOutput final : public ModelWriter {
       const at::Tensor part = table.index_select(0, at::tensor(from, at::kLong));
       file_.write(stored, bytes_of(part, type));
     }
-  }
-
-  // A matrix whose blocks are searched for, some rows at a time; the fingerprint of what it is
-  // then.
-  std::string round(const PlannedTensor& planned, const at::Tensor& matrix, const GgufType& type) {
-    const std::string stored = gguf_name_of(plan_, planned.name);
-    return weight_fingerprint(matrix.size(0), matrix.size(1), [&](int64_t first, int64_t count) {
-      const RoundedRows rows = gguf_rounded(matrix.narrow(0, first, count), type, planned.rounding);
-      file_.write(stored, rows.bytes);
-      return rows.weights;
-    });
   }
 
   // numbers: (rows, in)

@@ -215,7 +215,10 @@ struct Family {
   // From what the stage's linears gave, shaped as their inputs, to the state before the next.
   void (*advance)(const Block& block, int stage, std::span<const at::Tensor> outputs,
                   BlockState& state);
-  // hidden: (..., hidden), the last block's output -> (..., vocab)
+  // What the head's linear reads.   hidden: (..., hidden), the last block's output -> (..., its
+  // width); of the head its tensors alone
+  at::Tensor (*head_input)(const ModelConfig& config, const Head& head, const at::Tensor& hidden);
+  // hidden: as there -> (..., vocab)
   at::Tensor (*logits)(const ModelConfig& config, const Head& head, const at::Tensor& hidden);
   const char* unrotatable = nullptr;  // why the residual stream cannot be rotated; null: it can
 };

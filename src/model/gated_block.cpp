@@ -127,9 +127,12 @@ void gated_advance(const Block& block, int stage, std::span<const at::Tensor> ou
   }
 }
 
+at::Tensor gated_head_input(const ModelConfig& config, const Head& head, const at::Tensor& hidden) {
+  return rms_norm(hidden, head.tensors.front(), config.norm_epsilon, config.norm_offset);
+}
+
 at::Tensor gated_logits(const ModelConfig& config, const Head& head, const at::Tensor& hidden) {
-  const at::Tensor logits = head.linear.apply(
-      rms_norm(hidden, head.tensors.front(), config.norm_epsilon, config.norm_offset));
+  const at::Tensor logits = head.linear.apply(gated_head_input(config, head, hidden));
   return soft_capped(config.logit_divisor == 1 ? logits : logits / config.logit_divisor,
                      config.logit_cap);
 }

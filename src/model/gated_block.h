@@ -27,6 +27,7 @@ std::vector<StageInput> gated_inputs(const Block& block, int stage, const BlockS
 void gated_advance(const Block& block, int stage, std::span<const at::Tensor> outputs,
                    BlockState& state);
 // One norm and the head, divided and capped.
+at::Tensor gated_head_input(const ModelConfig& config, const Head& head, const at::Tensor& hidden);
 at::Tensor gated_logits(const ModelConfig& config, const Head& head, const at::Tensor& hidden);
 
 }  // namespace halftone

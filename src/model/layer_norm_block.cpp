@@ -117,6 +117,7 @@ Family layer_norm_family() {
   Family family{};
   family.ignored = {".rotary_emb.inv_freq"};
   family.positions = rotary_positions;
+  family.head_input = layer_norm_head_input;
   family.logits = layer_norm_logits;
   family.unrotatable = kLayerNormTurns;
   return family;
@@ -191,10 +192,14 @@ at::Tensor learned_positions(const RowLookup& rows, const char* table, const at:
   return rows(table, at + offset);
 }
 
+at::Tensor layer_norm_head_input(const ModelConfig& config, const Head& head,
+                                 const at::Tensor& hidden) {
+  return layer_norm(hidden, head.tensors[0], head.tensors[1], config.norm_epsilon);
+}
+
 at::Tensor layer_norm_logits(const ModelConfig& config, const Head& head,
                              const at::Tensor& hidden) {
-  return head.linear.apply(
-      layer_norm(hidden, head.tensors[0], head.tensors[1], config.norm_epsilon));
+  return head.linear.apply(layer_norm_head_input(config, head, hidden));
 }
 
 }  // namespace halftone

@@ -61,6 +61,8 @@ at::Tensor learned_positions(const RowLookup& rows, const char* table, const at:
                              const at::Tensor& positions, int64_t offset = 0);
 
 // The head's tensors begin with weight and bias of the final norm.
+at::Tensor layer_norm_head_input(const ModelConfig& config, const Head& head,
+                                 const at::Tensor& hidden);
 at::Tensor layer_norm_logits(const ModelConfig& config, const Head& head, const at::Tensor& hidden);
 
 // Family::unrotatable.

@@ -68,6 +68,7 @@ Family llama_family() {
       .embed = gated_embed,
       .inputs = gated_inputs,
       .advance = gated_advance,
+      .head_input = gated_head_input,
       .logits = gated_logits,
   };
 }

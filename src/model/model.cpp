@@ -108,12 +108,17 @@ bool Model::is_embedding(const std::string& name) const {
          std::ranges::any_of(family_->embeds, [&](const char* each) { return name == each; });
 }
 
-Head Model::load_head(const Execution& execution) const {
+Head Model::load_head_tensors(const Execution& execution) const {
   Head head;
   for (const TensorSpec& spec : family_->outer)
     if (!is_embedding(spec.name) && spec.name != family_->head)
       head.tensors.push_back(is_present(spec.presence, config_) ? load(spec.name, execution)
                                                                 : at::Tensor());
+  return head;
+}
+
+Head Model::load_head(const Execution& execution) const {
+  Head head = load_head_tensors(execution);
   head.linear.weight =
       load_copy(*source_, config_.tied_embeddings ? family_->embedding : family_->head,
                 execution.device, execution.dtype);

@@ -56,6 +56,8 @@ class Model {
   // that will be run; they outlive the block, as the model does.
   Block load_block(int64_t index, const Execution& execution, const Positions& positions) const;
   Head load_head(const Execution& execution) const;
+  // The same without the weight of its linear: what stands before that.
+  Head load_head_tensors(const Execution& execution) const;
 
   // All that tokens are embedded by, by name.   tied: the head's weight, which is taken where it is
   // the embedding, too
@@ -78,6 +80,10 @@ class Model {
                                   const std::vector<StageInput>& inputs, BlockState& state) const;
   // All stages of a block, one after another.
   void run_block(const Block& block, BlockState& state) const;
+  // What the head's linear reads.   hidden: (..., hidden), what the last block gave
+  at::Tensor head_input(const Head& head, const at::Tensor& hidden) const {
+    return family_->head_input(config_, head, hidden);
+  }
   // hidden: (..., hidden), what the last block gave -> (..., vocab)
   at::Tensor logits(const Head& head, const at::Tensor& hidden) const {
     return family_->logits(config_, head, hidden);

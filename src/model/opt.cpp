@@ -71,12 +71,16 @@ at::Tensor embed(const ModelConfig& config, const RowLookup& rows, const at::Ten
 }
 
 // head: project_out, weight and bias of the norm, each where the model has it
-at::Tensor logits(const ModelConfig& config, const Head& head, const at::Tensor& hidden) {
+at::Tensor head_input(const ModelConfig& config, const Head& head, const at::Tensor& hidden) {
   const at::Tensor &projection = head.tensors[0], &weight = head.tensors[1],
                    &bias = head.tensors[2];
-  at::Tensor x = weight.defined() ? layer_norm(hidden, weight, bias, config.norm_epsilon) : hidden;
-  if (projection.defined()) x = at::linear(x, projection);
-  return head.linear.apply(x);
+  const at::Tensor x =
+      weight.defined() ? layer_norm(hidden, weight, bias, config.norm_epsilon) : hidden;
+  return projection.defined() ? at::linear(x, projection) : x;
+}
+
+at::Tensor logits(const ModelConfig& config, const Head& head, const at::Tensor& hidden) {
+  return head.linear.apply(head_input(config, head, hidden));
 }
 
 }  // namespace
@@ -107,6 +111,7 @@ Family opt_family() {
   family.ignored = {};
   family.positions = no_positions;
   family.embed = embed;
+  family.head_input = head_input;
   family.logits = logits;
   return family;
 }

@@ -73,14 +73,40 @@ class Chooser {
   MatrixTypes& result_;
 };
 
-// The type's grid, rounded to nearest.
-LinearRecipe rounding_to(const GgufType& type) {
+// The type's grid in place of that of `linear`.
+LinearRecipe on_grid_of(const GgufType& type, const LinearRecipe& linear) {
   Recipe recipe;
-  apply_setting(recipe, "objective.kind=none");
-  for (const auto& [key, text] : gguf_grid_settings(type, false))
+  recipe.common = linear;
+  recipe.common.outliers = {};
+  const bool compensated = linear.objective.kind != ObjectiveKind::kNone;
+  for (const auto& [key, text] : gguf_grid_settings(type, compensated))
     apply_setting(recipe, key + "=" + text);
   recipe.common.grid.float16_scales = true;
   return recipe.common;
+}
+
+// Whether our search leaves less than ggml's plain rounding where nothing is compensated: Q8_0 is
+// not searched for, and scales of Q5_1 keep six bits, so that its least values are exact.
+bool search_pays(const GgufType& type) {
+  return type.name != "Q8_0" && type.name != "Q5_1";
+}
+
+LinearRecipe rounding_to_nearest() {
+  LinearRecipe recipe;
+  recipe.objective.kind = ObjectiveKind::kNone;
+  return recipe;
+}
+
+// As of a linear whose inputs alone are known.
+LinearRecipe recipe_of_head(LinearRecipe linear, bool tied) {
+  const ObjectiveOptions asked = linear.objective;
+  if (tied || asked.is_diagonal()) linear.target = {};
+  linear.order.static_groups = true;
+  if (!asked.needs_sequences()) return linear;
+  linear.objective = {.kind = ObjectiveKind::kInput,
+                      .damping = asked.damping,
+                      .damping_reference = asked.damping_reference};
+  return linear;
 }
 
 }  // namespace
@@ -103,14 +129,32 @@ MatrixTypes matrix_types(const Family& family, const ModelConfig& config,
   return result;
 }
 
+void choose_recipes(const Recipe& recipe, const Family& family, const ModelConfig& config,
+                    bool measured, MatrixTypes& types) {
+  const bool tied = config.tied_embeddings;
+  const std::string of_head = tied ? family.embedding : family.head;
+  const LinearRecipe asked = recipe.for_linear(of_head.substr(0, of_head.rfind('.')));
+  const LinearRecipe head = recipe_of_head(asked, tied);
+  const bool compensated = !tied && !asked.objective.is_diagonal();
+  measured = measured && asked.objective.kind != ObjectiveKind::kNone;
+  for (const auto& [name, type] : types.types) {
+    if (gguf_grid_settings(*type, false).empty()) continue;
+    const bool own = search_pays(*type);
+    const bool swept = measured && name == of_head && (own || compensated);
+    if (swept) types.head = name;
+    if (swept || own) types.recipes[name] = on_grid_of(*type, swept ? head : rounding_to_nearest());
+  }
+}
+
 void plan_matrix_types(const MatrixTypes& types, OutputPlan& plan) {
   for (PlannedTensor& tensor : plan.others) {
     const auto found = types.types.find(tensor.name);
     if (found == types.types.end()) continue;
-    const GgufType& type = *found->second;
-    tensor.gguf_type = type.name;
-    if (type.encode == nullptr) tensor.rounding = rounding_to(type);
+    tensor.gguf_type = found->second->name;
+    tensor.quantized = types.recipes.contains(tensor.name);
+    tensor.last = tensor.name == types.head;
   }
+  std::ranges::stable_partition(plan.others, [](const PlannedTensor& each) { return !each.last; });
 }
 
 std::map<std::string, std::string> names_of(const MatrixTypes& types) {

@@ -28,7 +28,7 @@ void require_plain(const Recipe& recipe, const RunRecipe& run) {
       "is, not rotated",
       recipe.name);
   for (const auto& [name, linear] : run.linears)
-    require(linear.objective.kind != ObjectiveKind::kNone,
+    require(linear.objective.needs_sequences(),
             "recipe {} measures nothing for {}: expected an objective", recipe.name, name);
 }
 

@@ -93,12 +93,17 @@ void Output::add_tensor(const std::string& name, const at::Tensor& tensor) {
   writer_->add_tensor(name, tensor);
 }
 
+void Output::add_rows(const std::string& name, const at::Tensor& matrix,
+                      const QuantizeRows& quantize) {
+  writer_->add_rows(name, matrix, quantize);
+}
+
 WrittenTotals Output::verify_and_commit(const nlohmann::json& report) {
   nlohmann::json whole = report;
   whole[kWeightHashes] = writer_->fingerprints();
   writer_->finish(whole);
   try {
-    verify_written(pending_.staging(), writer_->fingerprints());
+    verify_written(written(), writer_->fingerprints());
   } catch (const Error& error) {
     throw VerificationError(error.what());
   }

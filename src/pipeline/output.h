@@ -38,6 +38,7 @@ class Output {
   const std::string& format() const { return format_.name; }
   void add_linear(const FinishedLinear& linear);
   void add_tensor(const std::string& name, const at::Tensor& tensor);
+  void add_rows(const std::string& name, const at::Tensor& matrix, const QuantizeRows& quantize);
 
   // Writes `report` into the folder, with hashes of the weights, reads every quantized linear back
   // and compares it bit for bit with what was added, then puts the folder in its place. Returns

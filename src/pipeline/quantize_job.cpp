@@ -74,7 +74,8 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
     : request_(fitted_to_format(placed(request))),
       opened_(request.model),
       execution_(choose_execution(request.device, request.compute, request.threads,
-                                  request.recipe.needs_calibration(), request.products)),
+                                  request.recipe.needs_calibration() && !request.imatrix,
+                                  request.products)),
       weights_(opened_.weights) {
   require(!opened_.is_quantized(),
           "{}: is quantized already ({}); quantizing again would add its error to that one's",
@@ -85,6 +86,7 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
       "{}: weights of fewer than 8 bits already ({}); quantizing again adds its error to theirs: "
       "take a finer source, or add --requantize",
       request.model.string(), coarse);
+  if (request_.imatrix) request_.recipe = weighed_by_imatrix(std::move(request_.recipe));
   choose_types();
   recipe_ = request_.recipe.resolve(names_of(opened_.model.linears()));
   check_recipe();
@@ -96,9 +98,10 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
     transformed_.emplace(weights_);
   }
   require_finite(opened_);
+  read_importances();
   if (kind_of(request_.format) == PendingOutput::Kind::kFile) describe_file();
   fit_scales_to_format();
-  const bool calibrated = request.recipe.needs_calibration();
+  const bool calibrated = request_.recipe.needs_calibration();
   require(
       request.calibration || !calibrated,
       "recipe {} needs calibration data: add --calibration FILE (UTF-8 text, .jsonl or .tokens)",
@@ -106,6 +109,14 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
   if (!request.calibration || !(calibrated || request.check)) return;
   corpus_ = read_corpus_for(opened_, *request.calibration);
   if (calibrated) windows_ = draw_windows(request, *corpus_, model().config());
+}
+
+void QuantizeJob::read_importances() {
+  if (!request_.imatrix) return;
+  require(!request_.calibration, "--imatrix with --calibration: one of them says what counts");
+  require(!request_.recipe.needs_calibration(),
+          "--imatrix: a [[rule]] of recipe {} sets an objective of its own", request_.recipe.name);
+  importances_.emplace(*request_.imatrix, model());
 }
 
 void QuantizeJob::choose_types() {
@@ -134,6 +145,21 @@ void QuantizeJob::describe_file() {
   matrix_types_ = matrix_types(model().family(), model().config(), request_.embedding_type,
                                request_.head_type, mix_);
   require(matrix_types_.note.empty() || !request_.strict, "--strict: {}", matrix_types_.note);
+  choose_matrices();
+}
+
+void QuantizeJob::choose_matrices() {
+  const Family& family = model().family();
+  const std::string head = model().config().tied_embeddings ? family.embedding : family.head;
+  const bool known = !importances_ || importances_->contains(head);
+  choose_recipes(request_.recipe, family, model().config(), known, matrix_types_);
+  for (const NamedTensor& tensor : tensors_of(family, model().config())) {
+    const auto found = matrix_types_.recipes.find(tensor.name);
+    if (found == matrix_types_.recipes.end()) continue;
+    with_context(tensor.name, [&] {
+      require_linear(found->second, recipe_.model, tensor.shape[0], tensor.shape[1]);
+    });
+  }
 }
 
 void QuantizeJob::fit_scales_to_format() {
@@ -199,6 +225,11 @@ CalibrationOptions QuantizeJob::calibration_options() const {
   options.objective = [this](const LinearSlot& linear) {
     return recipe_.of(linear.name).objective;
   };
+  options.head = !matrix_types_.head.empty();
+  if (importances_)
+    options.known = [this](const LinearSlot& linear) {
+      return importances_->statistics(linear.name + ".weight", linear.in);
+    };
   options.model = recipe_.model;
   options.seed = request_.seed;
   options.memory_limit = request_.memory_limit.value_or(physical_memory_bytes() / 2);
@@ -210,7 +241,10 @@ void QuantizeJob::check_recipe() const {
   require_model(recipe_.model);
   for (const LinearSlot& linear : opened_.model.linears())
     with_context(linear.name, [&] {
-      require_linear(recipe_.of(linear.name), recipe_.model, linear.out, linear.in);
+      const LinearRecipe& recipe = recipe_.of(linear.name);
+      require(recipe.objective.kind != ObjectiveKind::kImatrix || request_.imatrix,
+              "objective.kind = imatrix needs --imatrix FILE");
+      require_linear(recipe, recipe_.model, linear.out, linear.in);
     });
   require_sequences(recipe_, request_.sequences);
 }
@@ -242,6 +276,7 @@ const RunIdentity& QuantizeJob::identity() const {
     identity_ =
         run_identity(request_, opened_, calibration, execution_, least_scale(float16_scales_));
     identity_->matrix_types = names_of(matrix_types_);
+    if (importances_) identity_->imatrix_sha256 = importances_->sha256();
   }
   return *identity_;
 }

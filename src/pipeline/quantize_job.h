@@ -10,6 +10,7 @@
 
 #include "calibrate/calibration.h"
 #include "pipeline/gguf_matrix_types.h"
+#include "pipeline/importances.h"
 #include "pipeline/opened_model.h"
 #include "pipeline/output.h"
 #include "pipeline/quantize_request.h"
@@ -33,6 +34,8 @@ class QuantizeJob {
   // At most so many windows of the text that share no token with the calibration's (has_text).
   TokenWindows windows_apart(int64_t count, int64_t length) const;
   OutputPlan output_plan() const;
+  const MatrixTypes& matrices() const { return matrix_types_; }
+  const std::optional<Importances>& importances() const { return importances_; }
   std::vector<std::string> notes() const;  // for the report
 
   int64_t linear_count() const { return static_cast<int64_t>(model().linears().size()); }
@@ -43,8 +46,10 @@ class QuantizeJob {
   const RunIdentity& identity() const;
 
  private:
-  void choose_types();   // of --type and --mix
-  void describe_file();  // that is to be written, where it is a GGUF file
+  void choose_types();     // of --type and --mix
+  void describe_file();    // that is to be written, where it is a GGUF file
+  void choose_matrices();  // what becomes of those outside the blocks there
+  void read_importances();
   void check_recipe() const;
   void fit_scales_to_format();         // to the type that the output's format stores
   int64_t held_out_sequences() const;  // for target.auto
@@ -59,6 +64,7 @@ class QuantizeJob {
   std::optional<Mix> mix_;
   MatrixTypes matrix_types_;  // of that file
   std::string type_note_;     // where some linears cannot have the type that was asked for
+  std::optional<Importances> importances_;
   std::optional<Corpus> corpus_;
   std::optional<TokenWindows> windows_;
   bool float16_scales_ = false;

@@ -3,6 +3,7 @@
 
 #include "calibrate/calibration.h"
 #include "pipeline/journal.h"
+#include "pipeline/outer_matrices.h"
 #include "pipeline/output.h"
 #include "pipeline/quantize_job.h"
 #include "pipeline/resume.h"
@@ -21,9 +22,7 @@ RunReport quantize_model(const QuantizeRequest& request, Progress& progress) {
                 journal.expected_bytes());
   RunRecord report(job, output.format());
 
-  for (const std::string& name : job.model().other_tensors())
-    output.add_tensor(name, job.other_tensor(name));
-
+  add_outer_tensors(job, output);
   Calibration calibration(job.model(), job.calibration_ids(), job.execution(),
                           job.calibration_options(), progress);
   const int64_t first = resume(journal, output, report, calibration, progress);
@@ -49,6 +48,7 @@ RunReport quantize_model(const QuantizeRequest& request, Progress& progress) {
     calibration.leave();
   }
   progress.end();
+  add_head(job, calibration, output, report, progress);
 
   report.set_dropped_sequences(calibration.left_out_sequences());
   report.set_totals(output.verify_and_commit(report.without_times()));

@@ -6,7 +6,7 @@ namespace halftone {
 
 std::vector<std::filesystem::path> inputs_of(const QuantizeRequest& request) {
   std::vector<std::filesystem::path> inputs = files_of_model(request.model);
-  for (const auto& file : {request.recipe_file, request.calibration})
+  for (const auto& file : {request.recipe_file, request.calibration, request.imatrix})
     if (file) inputs.push_back(*file);
   return inputs;
 }

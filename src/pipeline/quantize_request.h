@@ -19,6 +19,8 @@ struct QuantizeRequest {
   Recipe recipe;
   std::optional<std::filesystem::path> recipe_file;  // where `recipe` came from, if from a file
   std::optional<std::filesystem::path> calibration;  // absent only if the recipe needs none
+  // Importances of columns in place of calibration data (checkpoint/imatrix_file.h).
+  std::optional<std::filesystem::path> imatrix;
   int64_t sequences = 128;
   int64_t length = 0;  // tokens a sequence; 0 = 2048, or the model's context where that is shorter
   uint64_t seed = 0;

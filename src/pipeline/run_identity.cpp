@@ -67,6 +67,7 @@ RunIdentity run_identity(const QuantizeRequest& request, const OpenedModel& mode
                        .calibration = calibration,
                        .least_scale = least_scale,
                        .matrix_types = {},
+                       .imatrix_sha256 = "",
                        .compute = std::nullopt,
                        .products = std::nullopt,
                        .device = c10::DeviceTypeName(execution.device.type(), /*lower_case=*/true),

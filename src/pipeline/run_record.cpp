@@ -38,11 +38,12 @@ RunRecord::RunRecord(const QuantizeJob& job, const std::string& format)
   report_.notes = job.notes();
 }
 
-const LinearRow& RunRecord::add(const LinearSlot& linear, const LinearRecipe& recipe,
-                                const LinearStatistics& statistics, const LinearOutcome& outcome) {
+LinearRow RunRecord::row_of(const std::string& name, const LinearRecipe& recipe,
+                            const LinearStatistics& statistics,
+                            const LinearOutcome& outcome) const {
   const ObjectiveOptions& objective = recipe.objective;
   LinearRow row;
-  row.name = linear.name;
+  row.name = name;
   row.objective = recipe_word(objective.kind);
   row.loss = outcome.loss;
   row.relative_error = outcome.relative_error;
@@ -52,10 +53,7 @@ const LinearRow& RunRecord::add(const LinearSlot& linear, const LinearRecipe& re
   row.damping = outcome.damping;
   row.fallback = outcome.fallback;
   row.seconds = outcome.seconds;
-  if (objective.kind != ObjectiveKind::kNone) {
-    row.skipped_sequences = statistics.skipped_sequences;
-    if (linear.expert >= 0) row.tokens = statistics.tokens;
-  }
+  if (objective.needs_sequences()) row.skipped_sequences = statistics.skipped_sequences;
   if (outcome.loss_ratio_to_rtn > 0) row.loss_ratio_to_rtn = outcome.loss_ratio_to_rtn;
   if (objective.needs_gradients()) row.labels = labels_;
   if (objective.kind == ObjectiveKind::kOac && objective.gate > 0)
@@ -65,8 +63,20 @@ const LinearRow& RunRecord::add(const LinearSlot& linear, const LinearRecipe& re
     for (const TargetTrial& trial : outcome.trials)
       row.target->held_out_error[trial.target] = trial.error;
   }
+  return row;
+}
+
+const LinearRow& RunRecord::add(const LinearSlot& linear, const LinearRecipe& recipe,
+                                const LinearStatistics& statistics, const LinearOutcome& outcome) {
+  LinearRow row = row_of(linear.name, recipe, statistics, outcome);
+  if (linear.expert >= 0 && recipe.objective.needs_sequences()) row.tokens = statistics.tokens;
   report_.linears.push_back(std::move(row));
   return report_.linears.back();
+}
+
+void RunRecord::set_head(const std::string& name, const LinearRecipe& recipe,
+                         const LinearStatistics& statistics, const LinearOutcome& outcome) {
+  report_.head = row_of(name, recipe, statistics, outcome);
 }
 
 void RunRecord::take_over(LinearRow row) {
@@ -78,6 +88,8 @@ RunReport RunRecord::noted() const {
   RunReport report = report_;
   if (std::string note = unreached_experts(report.linears); !note.empty())
     report.notes.push_back(std::move(note));
+  if (report.head && !report.head->fallback.empty())
+    report.notes.push_back(fmt::format("{}: {}", report.head->name, report.head->fallback));
   return report;
 }
 
@@ -92,6 +104,7 @@ RunReport RunRecord::without_times() const {
   RunReport report = noted();
   report.resumed_linears = 0;
   for (LinearRow& row : report.linears) row.seconds.reset();
+  if (report.head) report.head->seconds.reset();
   return report;
 }
 

@@ -21,6 +21,8 @@ class RunRecord {
                        const LinearStatistics& statistics, const LinearOutcome& outcome);
   // A row of the interrupted run that this one goes on with.
   void take_over(LinearRow row);
+  void set_head(const std::string& name, const LinearRecipe& recipe,
+                const LinearStatistics& statistics, const LinearOutcome& outcome);
   // None: nothing was calibrated.
   void set_dropped_sequences(std::optional<int64_t> count) { report_.dropped_sequences = count; }
   void set_totals(WrittenTotals written) { report_.written = std::move(written); }
@@ -29,6 +31,9 @@ class RunRecord {
   RunReport without_times() const;
 
  private:
+  // But for what is an expert's alone.
+  LinearRow row_of(const std::string& name, const LinearRecipe& recipe,
+                   const LinearStatistics& statistics, const LinearOutcome& outcome) const;
   RunReport noted() const;  // with what only its rows together tell
 
   std::chrono::steady_clock::time_point start_;

@@ -20,6 +20,7 @@ struct LinearOutcome {
       0;  // tr((W - What)(H + damping I)(W - What)^T) / tokens; H = I without an objective
   double relative_error =
       0;  // |(W - What) X^T|^2 / |W X^T|^2, undamped; weights alone without an objective
+  double energy = 0;             // what that is a share of
   double weight_divergence = 0;  // KL between the weights' histograms (weight_distribution.h)
   // tr((W - What) H (W - What)^T) over that of rounding to nearest on the same grid, in the same
   // groups and beside the same outliers, on a sample of 32 rows; 0: not taken (no objective)

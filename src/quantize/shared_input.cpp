@@ -141,7 +141,7 @@ SharedInput SharedInputs::make(int64_t run) const {
   shared.hessian = of_run(statistics_.hessian, run);
   shared.diagonal = diagonals_[static_cast<size_t>(run)];
   shared.columns = columns_;
-  if (shared.diagonal.usable && options_.objective.kind != ObjectiveKind::kDiagonal)
+  if (shared.diagonal.usable && !options_.objective.is_diagonal())
     shared.factor = factor_with_ladder(shared.hessian, shared.diagonal, shared.columns,
                                        options_.objective.damping);
   prepare_drift(of_run(statistics_.cross_moment, run), shared);

@@ -91,6 +91,7 @@ LinearOutcome solve_linear(const SharedInputs& inputs, const LinearTask& task) {
   outcome.loss = sum.loss;
   outcome.damping = sum.damping;
   outcome.relative_error = ratio(sum.error, sum.energy);
+  outcome.energy = sum.energy;
   if (std::isfinite(sum.sampled_error) && std::isfinite(sum.nearest_error))
     outcome.loss_ratio_to_rtn = ratio(sum.sampled_error, sum.nearest_error);
   return outcome;

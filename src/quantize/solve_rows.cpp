@@ -156,7 +156,7 @@ SolvedRows compensated_or_not(const SharedInput& shared, const Rows& rows, const
   }
   std::vector<double> importance;
   if (shared.diagonal.usable) {
-    if (shared.options.objective.kind != ObjectiveKind::kDiagonal)
+    if (!shared.options.objective.is_diagonal())
       append_step(solved.fallback, "diagonal Hessian, no compensation");
     for (const double value : shared.diagonal.values)
       importance.push_back(value / shared.diagonal.reference);

@@ -60,7 +60,8 @@ void add_objective_keys(std::vector<RecipeKey>& keys) {
        {"input", ObjectiveKind::kInput},
        {"oac", ObjectiveKind::kOac},
        {"guided", ObjectiveKind::kGuided},
-       {"diagonal", ObjectiveKind::kDiagonal}},
+       {"diagonal", ObjectiveKind::kDiagonal},
+       {"imatrix", ObjectiveKind::kImatrix}},
       [](auto& s) -> auto& { return s.linear.objective.kind; }));
   keys.push_back(number_key(
       "objective.damping", "added to the Hessian's diagonal, as a share of its mean or median",

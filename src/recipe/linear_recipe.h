@@ -10,7 +10,7 @@
 
 namespace halftone {
 
-enum class ObjectiveKind { kNone, kInput, kOac, kGuided, kDiagonal };
+enum class ObjectiveKind { kNone, kInput, kOac, kGuided, kDiagonal, kImatrix };
 enum class DampingReference { kMean, kMedian };
 enum class TargetParity { kNone, kOrg, kAllw };
 enum class TargetFit { kOriginal, kExpected };
@@ -156,6 +156,10 @@ struct ObjectiveOptions {
   // GuidedQuant); at most one a row.
   int64_t row_groups = 1;
 
+  // Whether anything is learned from calibration sequences.
+  bool needs_sequences() const {
+    return kind != ObjectiveKind::kNone && kind != ObjectiveKind::kImatrix;
+  }
   // Whether X^T X is summed.
   bool needs_input_hessian() const {
     return kind == ObjectiveKind::kInput || (needs_gradients() && blend > 0) ||
@@ -165,6 +169,10 @@ struct ObjectiveOptions {
   bool needs_gradients() const {
     return kind == ObjectiveKind::kOac || kind == ObjectiveKind::kGuided ||
            kind == ObjectiveKind::kDiagonal;
+  }
+  // Errors are weighed and not compensated: the matrix is a diagonal one.
+  bool is_diagonal() const {
+    return kind == ObjectiveKind::kDiagonal || kind == ObjectiveKind::kImatrix;
   }
   bool operator==(const ObjectiveOptions&) const = default;
 };

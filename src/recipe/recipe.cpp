@@ -37,7 +37,7 @@ RunRecipe Recipe::resolve(const std::vector<std::string>& linears) const {
 
 bool Recipe::needs_calibration() const {
   LinearSettings settings = settings_of(*this);
-  const auto needs = [&] { return settings.linear.objective.kind != ObjectiveKind::kNone; };
+  const auto needs = [&] { return settings.linear.objective.needs_sequences(); };
   if (needs()) return true;
   for (const RecipeRule& rule : rules)
     for (const auto& [key, text] : rule.settings) {

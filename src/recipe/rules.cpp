@@ -400,8 +400,12 @@ const Rule kTargetRules[] = {
      },
      "target: alpha, preshift and auto need an objective (objective.kind is none: nothing is "
      "compensated)"},
-    {[](const Asked& a) { return !has_target(a) || a.objective.kind != ObjectiveKind::kDiagonal; },
-     "target: objective.kind = diagonal compensates nothing, so there is nothing to aim at"},
+    {[](const Asked& a) { return !has_target(a) || !a.objective.is_diagonal(); },
+     [](const Asked& a) {
+       return fmt::format(
+           "target: objective.kind = {} compensates nothing, so there is nothing to aim at",
+           kind_of(a));
+     }},
     {[](const Asked& a) {
        return !a.target.automatic ||
               (a.target.alpha == 0 && a.target.alpha2 == 0 && a.target.preshift == 0);

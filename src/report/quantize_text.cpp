@@ -90,6 +90,14 @@ std::string rounding_text(const RunReport& report) {
                      std::exp(logarithms / static_cast<double>(count)), worst, where);
 }
 
+// Of a head that was quantized by an objective; "" without.
+std::string head_text(const RunReport& report) {
+  if (!report.head) return "";
+  return fmt::format("{}: {:.2f} bits, relative error {:.3g}, {:.3f} of rounding to nearest",
+                     report.head->name, report.head->bits_per_weight, report.head->relative_error,
+                     report.head->loss_ratio_to_rtn.value_or(0));
+}
+
 // How many linears target.auto gave each target; "" without it.
 std::string target_text(const RunReport& report) {
   std::map<std::string, int64_t> counts;
@@ -116,6 +124,8 @@ std::string fallback_text(const RunReport& report) {
 }
 
 std::string calibration_text(const RunReport& report) {
+  if (const std::string& file = report.identity.imatrix_sha256; !file.empty())
+    return fmt::format("none, importances of a file (SHA-256 {})", file.substr(0, 12));
   if (!report.identity.calibration) return "none";
   const CalibrationIdentity& calibration = *report.identity.calibration;
   return fmt::format("{}, {} sequences of {} tokens, seed {}, compute {}", calibration.text,
@@ -144,6 +154,7 @@ std::vector<std::pair<std::string, std::string>> quantize_totals(const RunReport
       {"targets chosen", target_text(report)},
       {"relative error", error_text(report)},
       {"loss", rounding_text(report)},
+      {"head", head_text(report)},
       {"weight KL", divergence_text(report)},
       {"fallbacks", fallback_text(report)},
       {"read back", read_back_text(report)},

@@ -65,6 +65,7 @@ RunIdentity identity_of(const Json& json) {
                        .calibration = std::nullopt,
                        .least_scale = number(json.at("least_scale")),
                        .matrix_types = {},
+                       .imatrix_sha256 = "",
                        .compute = text_or_null(json, "compute"),
                        .products = text_or_null(json, "products"),
                        .device = member<std::string>(json, "device"),
@@ -74,6 +75,7 @@ RunIdentity identity_of(const Json& json) {
     identity.calibration = calibration_of(calibration);
   if (json.contains("matrix_types"))
     identity.matrix_types = member<std::map<std::string, std::string>>(json, "matrix_types");
+  identity.imatrix_sha256 = member_or<std::string>(json, "imatrix_sha256", "");
   return identity;
 }
 
@@ -116,6 +118,7 @@ RunReport report_of(const Json& json) {
   report.identity = identity_of(json);
   report.format = member<std::string>(json, "format");
   for (const Json& row : json.at("linears")) report.linears.push_back(row_of(row));
+  if (json.contains("head")) report.head = row_of(json.at("head"));
   report.notes = member_or<std::vector<std::string>>(json, "notes", {});
   if (report.identity.calibration)
     report.dropped_sequences = member<int64_t>(json.at("calibration"), "dropped_sequences");
@@ -163,6 +166,7 @@ void to_json(Json& json, const RunIdentity& identity) {
           {"threads", identity.threads},
           {"seed", identity.seed}};
   if (!identity.matrix_types.empty()) json["matrix_types"] = identity.matrix_types;
+  if (!identity.imatrix_sha256.empty()) json["imatrix_sha256"] = identity.imatrix_sha256;
 }
 
 void to_json(Json& json, const LinearRow& row) {
@@ -193,6 +197,7 @@ void to_json(Json& json, const RunReport& report) {
   json = report.identity;
   json["format"] = report.format;
   json["linears"] = report.linears;
+  if (report.head) json["head"] = *report.head;
   if (!report.notes.empty()) json["notes"] = report.notes;
   if (report.dropped_sequences)
     json["calibration"]["dropped_sequences"] = *report.dropped_sequences;

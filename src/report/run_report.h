@@ -34,6 +34,7 @@ struct RunIdentity {
   std::optional<CalibrationIdentity> calibration;
   double least_scale = 0;
   std::map<std::string, std::string> matrix_types;  // of a GGUF file, outside the blocks
+  std::string imatrix_sha256;                       // of the file of importances; empty: none
   std::optional<std::string> compute, products;     // of calibrated runs
   std::string device;
   int threads = 0;
@@ -70,6 +71,7 @@ struct RunReport {
   std::string format;
   std::optional<int64_t> dropped_sequences;  // of calibrated runs
   std::vector<LinearRow> linears;            // in the order in which they were quantized
+  std::optional<LinearRow> head;             // quantized behind the final norm
   std::vector<std::string> notes;
   std::optional<WrittenTotals> written;  // once every weight was read back from the files
   std::optional<SelfCheck> check;        // of the files, where it was asked for

@@ -78,6 +78,74 @@ Change halve_down(const Model& model) {
   };
 }
 
+// Of the model as it is after `change`, all blocks.
+LinearStatistics measure_head(const Model& model, const at::Tensor& ids,
+                              const CalibrationOptions& options, const Change& change) {
+  SilentProgress progress;
+  Calibration calibration(model, ids, kFloat32, options, progress);
+  for (int64_t index = 0; index < model.config().layers; ++index) {
+    calibration.enter(index);
+    for (int stage = 0; stage < model.family().stages; ++stage) {
+      (void)calibration.measure(stage);
+      change(calibration, index, stage);
+    }
+    calibration.leave();
+  }
+  return calibration.measure_head();
+}
+
+TEST(Calibration, OfTheHeadSeesWhatTheFinalNormGivesBehindTheChangedBlocks) {
+  const Model model = open_demo();
+  const at::Tensor ids = some_ids(3, 24);
+  CalibrationOptions options = options_for(objective(ObjectiveKind::kInput));
+  options.head = true;
+  options.two_streams = true;
+  const LinearStatistics found = measure_head(model, ids, options, halve_down(model));
+  const auto inputs = [&](bool changed) {
+    const at::NoGradGuard no_grad;
+    const Positions positions = model.positions(24, kFloat32);
+    BlockState state{model.embed(ids, kFloat32)};
+    for (int64_t index = 0; index < model.config().layers; ++index) {
+      Block block = model.load_block(index, kFloat32, positions);
+      if (changed && index == 0) block.linears[kDown].weight = half_of_down(model);
+      model.run_block(block, state);
+    }
+    return model.head_input(model.load_head(kFloat32), state.hidden).flatten(0, 1).to(at::kDouble);
+  };
+  const at::Tensor x = inputs(true), original = inputs(false);
+  EXPECT_EQ(found.tokens, 3 * 24);
+  EXPECT_LT(relative_error(found.hessian, x.t().mm(x)), kRounding);
+  EXPECT_LT(relative_error(found.cross_moment, (original - x).t().mm(x)), 10 * kRounding);
+  EXPECT_GT(relative_error(original.t().mm(original), x.t().mm(x)), 0.01);
+}
+
+TEST(Calibration, OfTheHeadComesBehindTheLastBlockAndWhereItIsAskedFor) {
+  const Model model = open_demo();
+  const auto nothing = [](Calibration&, int64_t, int) {};
+  CalibrationOptions options = options_for(objective(ObjectiveKind::kNone));
+  EXPECT_FALSE(measure_head(model, some_ids(2, 8), options, nothing).hessian.defined());
+  options.head = true;  // alone
+  EXPECT_TRUE(measure_head(model, some_ids(2, 8), options, nothing).hessian.defined());
+  SilentProgress progress;
+  Calibration calibration(model, some_ids(2, 8), kFloat32, options, progress);
+  EXPECT_NE(message_of([&] { (void)calibration.measure_head(); }).find("the last block"),
+            std::string::npos);
+}
+
+TEST(Calibration, HandsOutStatisticsThatAreKnownBeforehand) {
+  const Model model = open_demo();
+  CalibrationOptions options = options_for(objective(ObjectiveKind::kImatrix));
+  options.known = [](const LinearSlot& linear) {
+    LinearStatistics statistics;
+    statistics.hessian = at::diag(at::full({linear.in}, static_cast<double>(linear.stage)));
+    return statistics;
+  };
+  const auto all = calibrate(model, {}, options, 1);
+  ASSERT_EQ(all.size(), 14U);
+  EXPECT_EQ(all.at("model.layers.1.mlp.down_proj").hessian[5][5].item<double>(), 3);
+  EXPECT_EQ(all.at("model.layers.1.self_attn.q_proj").hessian[5][5].item<double>(), 0);
+}
+
 constexpr ObjectiveKind kEndLossKinds[] = {ObjectiveKind::kOac, ObjectiveKind::kGuided,
                                            ObjectiveKind::kDiagonal};
 

@@ -4,9 +4,12 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "checkpoint/gguf_file.h"
 #include "format/gguf_blocks.h"
 #include "format/support.h"
+#include "quantize/linear_solver.h"
 
 namespace halftone {
 namespace {
@@ -60,32 +63,66 @@ TEST_F(GgufWriting, TellsWhatEveryMatrixMustGiveBack) {
   }
 }
 
-// Rounding needs rows of whole blocks, which the small model's are not.
-TEST_F(GgufWriting, AMatrixOfATypeOfItsOwnIsRoundedToIt) {
+// Blocks need whole rows, which the small model's are not.
+TEST_F(GgufWriting, AMatrixOfATypeOfItsOwnIsQuantizedRowsByRows) {
   const at::Tensor table = at::randn({70, 256});
-  plan_.others = {{.name = "model.embed_tokens.weight", .shape = {70, 256}, .gguf_type = "Q4_K"}};
-  plan_.others[0].rounding.objective.kind = ObjectiveKind::kNone;
-  plan_.others[0].rounding.grid = {.kind = GridKind::kSuperBlock,
-                                   .bits = 4,
-                                   .group_size = 32,
-                                   .clip_search = true,
-                                   .float16_scales = true};
+  plan_.others = {{.name = "model.embed_tokens.weight",
+                   .shape = {70, 256},
+                   .gguf_type = "Q4_K",
+                   .quantized = true,
+                   .last = true}};
+  LinearRecipe recipe;
+  recipe.objective.kind = ObjectiveKind::kNone;
+  recipe.grid = {.kind = GridKind::kSuperBlock,
+                 .bits = 4,
+                 .group_size = 32,
+                 .clip_search = true,
+                 .float16_scales = true};
   plan_.gguf->file_type = 15;
+  const LinearSolver solver(LinearStatistics{}, recipe, 1);
+  const auto quantize = [&](const at::Tensor& rows) { return solver.quantize(rows).quantized; };
   {
     const auto writer = open();
-    writer->add_tensor("model.embed_tokens.weight", table);
+    EXPECT_NE(message_of([&] {
+                writer->add_rows("model.embed_tokens.weight", table, quantize);
+              }).find("expected tensor"),
+              std::string::npos);  // it comes behind the linears
+  }
+  {
+    const auto writer = open();
     writer->add_linear(finish_linear(kLinear, make_linear({})));
-    const GgufType& type = *find_gguf_type("Q4_K");
-    const RoundedRows rounded = gguf_rounded(table, type, plan_.others[0].rounding);
-    EXPECT_EQ(writer->fingerprints().at("model.embed_tokens"), weight_fingerprint(rounded.weights));
-    at::Tensor decoded = at::empty({70, 256}, at::kFloat);
-    type.decode(70, reinterpret_cast<const uint8_t*>(rounded.bytes.data()),
-                decoded.mutable_data_ptr<float>());
-    EXPECT_TRUE(at::equal(decoded, rounded.weights));
-    EXPECT_LT((decoded - table).norm().item<double>(), kFourBits * table.norm().item<double>());
+    writer->add_rows("model.embed_tokens.weight", table, quantize);
+    EXPECT_EQ(writer->fingerprints().at("model.embed_tokens"),
+              weight_fingerprint(dequantize(quantize(table))));
     writer->finish({});
   }
-  EXPECT_EQ(GgufFile(file_).metadata().whole("general.file_type"), 15);
+  const GgufFile written(file_);
+  EXPECT_EQ(written.metadata().whole("general.file_type"), 15);
+  const GgufTensor& last = written.tensors().back();
+  EXPECT_EQ(last.name, "token_embd.weight");
+  at::Tensor decoded = at::empty({70, 256}, at::kFloat);
+  last.type->decode(70, reinterpret_cast<const uint8_t*>(written.bytes(last).data()),
+                    decoded.mutable_data_ptr<float>());
+  EXPECT_TRUE(at::equal(decoded, dequantize(quantize(table))));
+  EXPECT_LT((decoded - table).norm().item<double>(), kFourBits * table.norm().item<double>());
+}
+
+TEST_F(GgufWriting, LinearsOfNvfp4HaveTheScaleOfTheirTensorBesideThem) {
+  const QuantizedLinear linear = testing::make_super_blocks(4, 16, 64, Levels::kNvfp4);
+  plan_.linears = {plan_of(kLinear, linear)};
+  plan_.others.clear();
+  {
+    const auto writer = open();
+    writer->add_linear(finish_linear(kLinear, linear));
+    writer->finish({});
+  }
+  const GgufFile written(file_);
+  ASSERT_EQ(written.tensors().size(), 2U);
+  const GgufTensor& scale = written.tensors().back();
+  EXPECT_TRUE(scale.name.ends_with(".scale")) << scale.name;
+  float stored = 0;
+  std::memcpy(&stored, written.bytes(scale).data(), sizeof stored);
+  EXPECT_EQ(stored, 0x1p-8F);
 }
 
 TEST_F(GgufWriting, AReportThatHasNoRoomIsKeptWithoutItsRows) {

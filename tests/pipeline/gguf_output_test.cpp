@@ -1,13 +1,12 @@
-// GGUF files as outputs, of the demo model with its intermediate width of 172 filled up by zeros to
-// 192 = 3 x 64: the same function, whose rows are whole blocks of every type.
+// GGUF files as outputs, of the demo model with rows of whole blocks.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include "checkpoint/gguf_file.h"
-#include "checkpoint/safetensors.h"
 #include "pipeline/convert_model.h"
 #include "pipeline/demo_request.h"
 #include "pipeline/evaluate_model.h"
+#include "pipeline/filled_model.h"
 #include "pipeline/interrupted_run.h"
 #include "pipeline/model_tokenizer.h"
 #include "pipeline/opened_model.h"
@@ -19,34 +18,13 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using testing::example;
+using testing::filled_up;
+using testing::kWidth;
 using testing::message_of;
 using testing::TemporaryFolder;
 
-constexpr int64_t kWidth = 192;
 constexpr double kSixBits = 2e-2;    // relative, of a matrix rounded to six bits
 constexpr double kEightBits = 2e-2;  // relative and absolute, of weights rounded to eight bits
-
-fs::path filled_up(const fs::path& to) {
-  const fs::path from = example("stories260K");
-  const auto model = open_model(from);
-  std::map<std::string, at::Tensor> tensors;
-  for (const std::string& name : model->names()) {
-    at::Tensor weight = model->load(name).clone();
-    const auto is = [&](const char* part) { return name.find(part) != std::string::npos; };
-    if (is("gate_proj") || is("up_proj"))
-      weight = at::constant_pad_nd(weight, {0, 0, 0, kWidth - weight.size(0)});
-    if (is("down_proj")) weight = at::constant_pad_nd(weight, {0, kWidth - weight.size(1)});
-    tensors[name] = weight;
-  }
-  fs::create_directory(to);
-  for (const auto& entry : fs::directory_iterator(from))
-    if (entry.path().extension() != ".safetensors") fs::copy(entry.path(), to);
-  json config = model->config();
-  config["intermediate_size"] = kWidth;
-  write_file_atomically(to / "config.json", config.dump());
-  write_safetensors(to / "model.safetensors", tensors, {{"format", "pt"}});
-  return to;
-}
 
 class GgufOutput : public ::testing::Test {
  protected:
@@ -152,7 +130,8 @@ TEST_P(GoldenGgufTypes, AreReadBackAndResumedToTheSameBytes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(OfSuperBlocks, GoldenGgufTypes,
-                         ::testing::Values("Q2_K", "Q3_K", "IQ2_XXS", "IQ3_S", "IQ4_XS", "IQ4_NL"));
+                         ::testing::Values("Q2_K", "Q3_K", "IQ2_XXS", "IQ3_S", "IQ4_XS", "IQ4_NL",
+                                           "TQ1_0", "TQ2_0", "Q1_0", "MXFP4", "NVFP4"));
 
 using GoldenGgufMix = GoldenGgufTypes;
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "checkpoint/gguf_file.h"
+#include "format/format.h"
 #include "pipeline/demo_request.h"
 #include "support/fixtures.h"
 
@@ -70,6 +71,60 @@ TEST(Imatrix, FollowsTheObjectiveOfTheRecipe) {
   const GgufFile input(folder / "input.gguf"), guided(folder / "guided.gguf");
   EXPECT_NE(numbers(input, "blk.0.attn_q.weight.in_sum2"),
             numbers(guided, "blk.0.attn_q.weight.in_sum2"));
+}
+
+at::Tensor weight_in(const std::filesystem::path& path, const char* name) {
+  return open_model(path)->load(name);
+}
+
+TEST(Imatrix, OfAFileWeighsErrorsWithoutAText) {
+  const TemporaryFolder folder;
+  SilentProgress progress;
+  write_imatrix(request_for(folder / "i.gguf", "gptq"), progress);
+  QuantizeRequest weighed = testing::request_for(folder / "weighed", "gptq", 2);
+  apply_setting(weighed.recipe, "grid.clip_weights=factor");
+  apply_setting(weighed.recipe, "grid.clip_search=true");
+  weighed.calibration.reset();
+  weighed.imatrix = folder / "i.gguf";
+  const nlohmann::json report = testing::run(weighed);
+  EXPECT_EQ(report["verified"], true);
+  EXPECT_TRUE(report["calibration"].is_null());
+  EXPECT_EQ(report["imatrix_sha256"].get<std::string>().size(), 64U);
+  EXPECT_EQ(report["linears"][0]["objective"], "imatrix");
+  EXPECT_EQ(report["linears"][0]["fallback"], "");
+  EXPECT_LT(report["linears"][0]["loss_ratio_to_rtn"], 1);
+  // the same as with all importances alike is the same as rounding
+  QuantizeRequest plain = testing::request_for(folder / "plain", "rtn", 2);
+  apply_setting(plain.recipe, "grid.clip_search=true");
+  testing::run(plain);
+  const char* name = "model.layers.3.mlp.down_proj.weight";
+  EXPECT_FALSE(at::equal(weight_in(folder / "weighed", name), weight_in(folder / "plain", name)));
+  weighed.out = folder / "again";
+  testing::run(weighed);
+  EXPECT_EQ(testing::contents(folder / "weighed"), testing::contents(folder / "again"));
+}
+
+TEST(Imatrix, OfAFileIsRefusedWhereItDoesNotFit) {
+  const TemporaryFolder folder;
+  SilentProgress progress;
+  write_imatrix(request_for(folder / "i.gguf", "gptq"), progress);
+  const auto refusal = [&](const QuantizeRequest& request) {
+    return message_of([&] { testing::run(request); });
+  };
+  QuantizeRequest asked = testing::request_for(folder / "out", "gptq", 4);
+  asked.imatrix = folder / "i.gguf";
+  EXPECT_NE(refusal(asked).find("--imatrix with --calibration"), std::string::npos);
+  asked.calibration.reset();
+  asked.recipe.rules = {{.match = "*.q_proj", .settings = {{"objective.kind", "input"}}}};
+  EXPECT_NE(refusal(asked).find("sets an objective of its own"), std::string::npos);
+  asked.recipe.rules.clear();
+  asked.model = testing::shared_data("models/zoo/llama_k256");
+  if (std::filesystem::exists(asked.model)) {
+    EXPECT_NE(refusal(asked).find("of another model?"), std::string::npos);
+  }
+  QuantizeRequest without = testing::request_for(folder / "out", "gptq", 4);
+  apply_setting(without.recipe, "objective.kind=imatrix");
+  EXPECT_NE(refusal(without).find("needs --imatrix FILE"), std::string::npos);
 }
 
 TEST(Imatrix, IsRefusedBeforeWork) {
