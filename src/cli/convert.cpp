@@ -10,6 +10,7 @@
 #include "cli/exit_status.h"
 #include "cli/options.h"
 #include "pipeline/convert_model.h"
+#include "pipeline/output_parts.h"
 #include "report/convert_report.h"
 
 namespace halftone {
@@ -25,6 +26,7 @@ constexpr const char* kFooter =
 
 struct Options {
   std::string model, out, format, type;
+  std::optional<int64_t> shard_bytes;
   bool overwrite = false;
 };
 
@@ -34,6 +36,7 @@ int convert(const Options& options) {
                                .out = options.out,
                                .format = options.format,
                                .type = options.type,
+                               .shard_bytes = options.shard_bytes,
                                .overwrite = options.overwrite};
   nlohmann::json report;
   {
@@ -43,7 +46,8 @@ int convert(const Options& options) {
     });
     report = convert_model(request, progress);
   }
-  print_result(fmt::format("wrote {}\n{}", options.out, convert_text(report)));
+  print_result(
+      fmt::format("wrote {}\n{}", file_to_open(options.out).string(), convert_text(report)));
   return kDone;
 }
 
@@ -64,10 +68,12 @@ void add_convert(CLI::App& program, Action& action) {
       ->required()
       ->type_name("FORMAT");
   command
-      .add_option("--type", options->type,
-                  "gguf: F32, F16, BF16 or Q8_0, of what is not quantized (the model's own); dense: "
-                  "F32, of everything")
+      .add_option(
+          "--type", options->type,
+          "gguf: F32, F16, BF16 or Q8_0, of what is not quantized (the model's own); dense: "
+          "F32, of everything")
       ->type_name("TYPE");
+  add_shard_size(command, options->shard_bytes);
   command.add_flag("--overwrite", options->overwrite,
                    "replace the output of this program at --out");
   command.footer(kFooter);

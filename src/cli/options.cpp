@@ -15,6 +15,7 @@ constexpr const char* kNotBuiltGroup = "Not built yet";
 constexpr int64_t kMostTokens = int64_t{1} << 24;
 constexpr int64_t kMostWindows = int64_t{1} << 32;
 constexpr int64_t kMostThreads = 1024;
+constexpr int64_t kMostShardUnits = 1'000'000;
 constexpr const char* kTexts = "UTF-8 text, .jsonl or .json with a text field, or .tokens";
 
 template <class Number>
@@ -71,6 +72,24 @@ void add_seed(CLI::App& command, uint64_t& target, const char* help) {
     target = parse_integer<uint64_t>("--seed", text, 0, std::numeric_limits<uint64_t>::max());
   };
   command.add_option_function<std::string>("--seed", set, help)->type_name("N");
+}
+
+void add_shard_size(CLI::App& command, std::optional<int64_t>& target) {
+  const auto set = [&target](const std::string& text) {
+    const char unit = text.empty() ? '\0' : text.back();
+    if (unit != 'M' && unit != 'G')
+      throw UsageError(fmt::format("--shard-size: expected a number and M or G (4G), found {}",
+                                   text.empty() ? "nothing" : printable(text)));
+    const int64_t bytes = unit == 'M' ? 1'000'000 : 1'000'000'000;
+    target = bytes * parse_integer<int64_t>("--shard-size", text.substr(0, text.size() - 1), 1,
+                                            kMostShardUnits);
+  };
+  command
+      .add_option_function<std::string>("--shard-size", set,
+                                        "gguf: most bytes of tensors in a file, as 500M or 4G; "
+                                        "more go to NAME-00002-of-0000N.gguf "
+                                        "and so on (one file)")
+      ->type_name("SIZE");
 }
 
 void add_length(CLI::App& command, int64_t& target) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,9 @@ void add_number(CLI::App& command, const NumberOption& option, double& target);
 // --seed: any unsigned 64-bit number.
 void add_seed(CLI::App& command, uint64_t& target,
               const char* help = "of the draw of calibration windows (0)");
+
+// --shard-size: bytes, a number and M or G (of 1000 each, as llama.cpp counts).
+void add_shard_size(CLI::App& command, std::optional<int64_t>& target);
 
 // --length: tokens a window. --windows: how many.
 void add_length(CLI::App& command, int64_t& target);

@@ -16,6 +16,7 @@
 #include "cli/text_target.h"
 #include "format/gguf_blocks.h"
 #include "pipeline/journal.h"
+#include "pipeline/output_parts.h"
 #include "pipeline/output_place.h"
 #include "pipeline/quantize_model.h"
 #include "recipe/mix.h"
@@ -39,6 +40,7 @@ struct Options {
   std::string model, out, recipe = "halftone", calibration, format, report;
   std::string type, mix, embedding, head;  // of a GGUF file
   std::string imatrix;
+  std::optional<int64_t> shard_bytes;  // of a GGUF file
   std::optional<std::string> bits, group_size;
   std::vector<std::string> settings;
   int64_t sequences = 128, length = 0, memory_limit = -1;
@@ -127,6 +129,7 @@ QuantizeRequest make_request(const Options& options) {
   request.mix = options.mix;
   request.embedding_type = options.embedding;
   request.head_type = options.head;
+  request.shard_bytes = options.shard_bytes;
   request.strict = options.strict;
   request.device = options.execution.device;
   request.compute = options.execution.compute;
@@ -170,7 +173,8 @@ int quantize(const Options& options) {
   const TextTarget target = report_target(options.report, request);
   const RunReport report = quantize_with_progress(request);
   const char* verb = report.seconds ? "wrote" : "kept";  // what --resume found done
-  print_result(fmt::format("{} {}\n{}", verb, options.out, quantize_text(report)));
+  print_result(
+      fmt::format("{} {}\n{}", verb, file_to_open(options.out).string(), quantize_text(report)));
   const bool html = std::filesystem::path(options.report).extension() == ".html";
   target.write(html ? quantize_html(report) : json_text(report));
   if (!report.verified()) return kGateOrReadBackFailed;
@@ -244,6 +248,7 @@ void add_output_options(CLI::App& command, Options& options) {
                   "gguf: type of the embedding, F32, F16, BF16 too (the mix's, or the model's own)")
       ->type_name("TYPE");
   command.add_option("--head", options.head, "gguf: type of the head, likewise")->type_name("TYPE");
+  add_shard_size(command, options.shard_bytes);
   command.add_flag("--strict", options.strict,
                    "refuse a --type or --mix that some rows cannot have, instead of giving them "
                    "llama.cpp's substitute");

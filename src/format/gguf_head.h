@@ -2,7 +2,9 @@
 // numbers, its tokenizer), as a writer takes it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -19,6 +21,7 @@ struct GgufHead {
   std::vector<float> rope_factors;  // what divides each frequency; empty: nothing does
   std::string matrix_type;  // of matrices that are neither quantized nor of a type of their own
                             // (PlannedTensor); empty: the model's own
+  size_t part_bytes = std::numeric_limits<size_t>::max();  // of tensors in a file, at most
   std::optional<uint32_t> file_type;  // general.file_type; none: by what most linears are in
 };
 

@@ -72,6 +72,7 @@ std::string scale_name(const std::string& weight) {
 GgufPlan file_plan(const OutputPlan& plan, const std::string& report) {
   GgufPlan file;
   file.metadata = plan.gguf->metadata;
+  file.part_bytes = plan.gguf->part_bytes;
   file.metadata.emplace_back("general.file_type", gguf_value(file_type(plan)));
   file.metadata.emplace_back("general.quantization_version", gguf_value(kQuantizationVersion));
   file.metadata.emplace_back(kGgufReportKey, gguf_value(report));

@@ -59,11 +59,14 @@ OutputPlan plan_for(const OpenedModel& source, const ConvertRequest& request) {
   if (find_format(request.format).kind == PendingOutput::Kind::kFile) {
     plan.gguf = gguf_head_of(source, source.model);
     plan.gguf->matrix_type = request.type;
+    if (request.shard_bytes) plan.gguf->part_bytes = static_cast<size_t>(*request.shard_bytes);
   }
   return plan;
 }
 
 void require_type(const ConvertRequest& request) {
+  require(!request.shard_bytes || request.format == "gguf",
+          "--shard-size: is for --format gguf alone");
   if (request.type.empty()) return;
   constexpr std::array kTypes = {"F32", "F16", "BF16", "Q8_0"};
   require(std::find(kTypes.begin(), kTypes.end(), request.type) != kTypes.end(),

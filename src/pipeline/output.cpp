@@ -9,6 +9,7 @@
 #include "checkpoint/safetensors.h"
 #include "format/verify.h"
 #include "pipeline/bits.h"
+#include "pipeline/output_parts.h"
 #include "pipeline/output_place.h"
 #include "pipeline/output_plan.h"
 #include "report/human.h"
@@ -57,6 +58,12 @@ size_t bytes_of_result(const OutputPlan& plan, bool dense) {
   return bytes_on_disk(dense ? bytes : bytes + code_bytes(plan.linears));
 }
 
+bool comes_in_parts(const OutputPlan& plan, const std::filesystem::path& path, bool overwrite) {
+  if (!plan.gguf || plan.gguf->part_bytes == GgufHead().part_bytes) return false;
+  require_no_parts(path, overwrite);
+  return true;
+}
+
 size_t bytes_while_written(const OutputPlan& plan, bool dense) {
   const size_t result = bytes_of_result(plan, dense);
   return result + std::min(result, ShardedWriter::kShardBytes);
@@ -74,14 +81,19 @@ WrittenTotals written_totals(const std::filesystem::path& path) {
 
 Output::Output(const std::filesystem::path& path, bool overwrite, const std::string& format,
                const OutputPlan& plan, size_t bytes_beside)
-    : path_(path), format_(choose_format(format, plan)), pending_(path, format_.kind, overwrite) {
+    : path_(path),
+      format_(choose_format(format, plan)),
+      overwrite_(overwrite),
+      in_parts_(comes_in_parts(plan, path, overwrite)),
+      pending_(path, in_parts_ ? PendingOutput::Kind::kFolder : format_.kind, overwrite) {
   require_apart(path, plan.source->files());
   const size_t free = free_disk_bytes(path);
   const size_t needed = bytes_while_written(plan, format_.name == "dense") + bytes_beside;
   require(free >= needed, "{}: the output takes about {} while it is written, the disk has {} free",
           shown(path), human_bytes(static_cast<double>(needed)),
           human_bytes(static_cast<double>(free)));
-  writer_ = format_.open_writer(pending_.staging(), plan);
+  writer_ = format_.open_writer(
+      in_parts_ ? pending_.staging() / path.filename() : pending_.staging(), plan);
   if (format_.caution != nullptr) caution_ = format_.caution(plan);
 }
 
@@ -98,6 +110,10 @@ void Output::add_rows(const std::string& name, const at::Tensor& matrix,
   writer_->add_rows(name, matrix, quantize);
 }
 
+std::filesystem::path Output::written() const {
+  return in_parts_ ? file_to_open(pending_.staging() / path_.filename()) : pending_.staging();
+}
+
 WrittenTotals Output::verify_and_commit(const nlohmann::json& report) {
   nlohmann::json whole = report;
   whole[kWeightHashes] = writer_->fingerprints();
@@ -107,9 +123,15 @@ WrittenTotals Output::verify_and_commit(const nlohmann::json& report) {
   } catch (const Error& error) {
     throw VerificationError(error.what());
   }
-  WrittenTotals totals = written_totals(pending_.staging());
+  WrittenTotals totals = written_totals(written());
   totals.caution = caution_;
-  require_replaceable(path_);  // still, after the hours that this may have taken
+  // still, after the hours that this may have taken
+  if (in_parts_) {
+    require_no_parts(path_, overwrite_);
+    commit_parts(pending_.staging(), path_);
+    return totals;
+  }
+  require_replaceable(path_);
   pending_.commit();
   return totals;
 }

@@ -46,8 +46,12 @@ class Output {
   WrittenTotals verify_and_commit(const nlohmann::json& report);
 
  private:
+  std::filesystem::path written() const;  // what is opened to read it back
+
   std::filesystem::path path_;
   const Format& format_;
+  bool overwrite_;
+  bool in_parts_;  // of a file: in as many as it takes, in a folder until they are committed
   PendingOutput pending_;
   std::unique_ptr<ModelWriter> writer_;
   std::string caution_;

@@ -8,6 +8,7 @@
 #include "checkpoint/gguf_file.h"
 #include "checkpoint/strict_json.h"
 #include "format/gguf_output.h"
+#include "pipeline/output_parts.h"
 
 namespace halftone {
 namespace {
@@ -77,7 +78,8 @@ fs::path journal_folder(const fs::path& out) {
   return place_of(out) += ".journal";
 }
 
-json report_of_output(const fs::path& out) {
+json report_of_output(const fs::path& output) {
+  const fs::path out = file_to_open(output);
   if (kind_at(out) == PlaceKind::kFolder)
     return is_there(out / kReportFile) ? read_json(out / kReportFile) : json();
   if (kind_at(out) != PlaceKind::kFile || !is_gguf(out)) return {};

@@ -127,6 +127,8 @@ void QuantizeJob::choose_types() {
     require(text.empty() || kind_of(request_.format) == PendingOutput::Kind::kFile,
             "{} {}: is of GGUF files: add --format gguf, or end --out in .gguf", option,
             printable(text));
+  require(!request_.shard_bytes || kind_of(request_.format) == PendingOutput::Kind::kFile,
+          "--shard-size: is of GGUF files: add --format gguf, or end --out in .gguf");
   require(request_.type.empty() || request_.mix.empty(), "--type {} with --mix {}: one of them",
           printable(request_.type), printable(request_.mix));
   if (!request_.mix.empty()) mix_ = find_mix(request_.mix);
@@ -141,6 +143,7 @@ void QuantizeJob::choose_types() {
 
 void QuantizeJob::describe_file() {
   gguf_ = gguf_head_of(opened_, model());
+  if (request_.shard_bytes) gguf_->part_bytes = static_cast<size_t>(*request_.shard_bytes);
   if (mix_) gguf_->file_type = mix_->file_type;
   matrix_types_ = matrix_types(model().family(), model().config(), request_.embedding_type,
                                request_.head_type, mix_);

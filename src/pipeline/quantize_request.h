@@ -28,6 +28,8 @@ struct QuantizeRequest {
   // Of a GGUF file: the type of every linear, or a mix of types; empty: the recipe's own grid. Of
   // the embedding and the head; empty: what the mix says, without one the model's own.
   std::string type, mix, embedding_type, head_type;
+  // Of a GGUF file: bytes of tensors that one file holds, more go to further ones; none: one file.
+  std::optional<int64_t> shard_bytes;
   bool strict = false;  // no other type where rows are no whole number of blocks
   std::string device = "cpu";
   Compute compute = Compute::kAuto;

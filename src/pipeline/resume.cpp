@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/place.h"
 #include "checkpoint/checkpoint.h"
+#include "pipeline/output_parts.h"
 #include "pipeline/output_place.h"
 #include "pipeline/run_identity.h"
 
@@ -70,7 +71,7 @@ std::optional<RunReport> finished_report(const QuantizeJob& job) {
     if (first_change(read_json(journal / kRunFile), identity).empty()) discard_journal(request.out);
   }
   RunReport report = parse_run_report(kept, place_of_report(request.out));
-  report.written = written_totals(request.out);  // verified, or it would not be here
+  report.written = written_totals(file_to_open(request.out));  // verified, or it would not be here
   return report;
 }
 
