@@ -73,7 +73,8 @@ Outcome run(Entry entry, const Arguments& words, WhileItRuns&& while_it_runs) {
   return {status, content_of(out), content_of(err)};
 }
 
-// the one that is built beside the tests, unless the environment names another (the program under sanitizers)
+// the one that is built beside the tests, unless the environment names another (the program under
+// sanitizers)
 std::string program() {
   const char* named = std::getenv("HALFTONE_PROGRAM");
   return named ? named : HALFTONE_PROGRAM;
@@ -100,8 +101,7 @@ Outcome run_halftone_in_shell(const std::string& arguments, const std::string& t
 }
 
 Outcome run_shell(const std::string& line) {
-  return run(execute,
-             {"/bin/sh", "-c", "halftone='" + program() + "'; export halftone; " + line},
+  return run(execute, {"/bin/sh", "-c", "halftone='" + program() + "'; export halftone; " + line},
              [](pid_t) {});
 }
 
