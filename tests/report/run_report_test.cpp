@@ -33,6 +33,7 @@ RunReport full_report() {
                                                         .held_out_sequences = 1},
                      .least_scale = 0.5,
                      .matrix_types = {{"lm_head.weight", "Q6_K"}},
+                     .imatrix_sha256 = "ee",
                      .compute = "float32",
                      .products = "two-part",
                      .device = "cpu",
@@ -75,7 +76,7 @@ TEST(RunReport, IsThisJson) {
                     "bos": true, "sequences": 8, "length": 256, "seed": 7, "windows_sha256": "dd",
                     "held_out_sequences": 1, "dropped_sequences": 0},
     "least_scale": 0.5, "compute": "float32", "products": "two-part", "device": "cpu",
-    "threads": 2, "seed": 7, "matrix_types": {"lm_head.weight": "Q6_K"}, "format": "native", "notes": ["one"], "verified": true,
+    "threads": 2, "seed": 7, "matrix_types": {"lm_head.weight": "Q6_K"}, "imatrix_sha256": "ee", "format": "native", "notes": ["one"], "verified": true,
     "linears": [{"name": "q", "objective": "oac", "loss": 1e-05, "relative_error": 0.25,
                  "weight_divergence": 0.125, "outliers": 0.0, "bits_per_weight": 3.25,
                  "damping": 0.01, "fallback": "damping 0.1", "seconds": 0.5,
@@ -91,8 +92,9 @@ TEST(RunReport, LeavesOutWhatThereIsNone) {
   RunReport report;
   report.linears.emplace_back();
   const json plain = report;
-  for (const char* key : {"notes", "verified", "matrix_types", "bits_per_weight", "bytes",
-                          "caution", "resumed_linears", "seconds", "peak_rss_bytes"})
+  for (const char* key :
+       {"notes", "verified", "matrix_types", "imatrix_sha256", "head", "bits_per_weight", "bytes",
+        "caution", "resumed_linears", "seconds", "peak_rss_bytes"})
     EXPECT_FALSE(plain.contains(key)) << key;
   for (const char* key : {"calibration", "compute", "products"})
     EXPECT_TRUE(plain.at(key).is_null()) << key;
@@ -104,6 +106,7 @@ TEST(RunReport, ComesBackFromTextToTheSameText) {
   report.linears[0].loss = 1.0 / 3;
   report.linears[0].relative_error = std::numeric_limits<double>::quiet_NaN();
   report.identity.least_scale = 5.877471754111438e-39;
+  report.head = report.linears[0];
   report.written.reset();  // of the files, not of the report
   report.resumed_linears = 0;
   report.seconds.reset();
