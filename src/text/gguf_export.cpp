@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/place.h"
 #include "text/added_tokens.h"
+#include "text/chat_template.h"
 #include "text/gguf_pre_tokenizers.h"
 #include "text/gpt2_files.h"
 #include "text/pre_tokenizer.h"
@@ -69,7 +70,7 @@ class Exporter {
       describe(read_gpt2_files(folder_, settings_));
     set_roles();
     set_surroundings();
-    set_chat_template();
+    out_.chat_template = chat_template_of(folder_);
     return {out_, difference()};
   }
 
@@ -193,16 +194,6 @@ class Exporter {
     if (*out_.add_eos) out_.eos = full.back();
     if (out_.model == "llama")
       out_.add_space_prefix = !bare.empty() && opened_->piece(bare.front()).starts_with(kSpace);
-  }
-
-  void set_chat_template() {
-    const fs::path file = folder_ / "chat_template.jinja";
-    const Json config = read_object(folder_ / "tokenizer_config.json");
-    const Json* found = find_field(config, "chat_template");
-    if (fs::exists(file))
-      out_.chat_template = read_file(file);
-    else if (found != nullptr && found->is_string())
-      out_.chat_template = found->get<std::string>();
   }
 
   std::string difference() const {
