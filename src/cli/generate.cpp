@@ -20,13 +20,15 @@ constexpr const char* kFooter =
     "weights are in memory, de-quantized; --compute bfloat16 needs half of it.\n\n"
     "Examples:\n"
     "  halftone generate llama-w4 --prompt \"The capital of France is\"\n"
-    "  halftone generate llama-q4.gguf --prompt \"Once upon a time\" --temperature 0.8 --seed 7";
+    "  halftone generate llama-q4.gguf --prompt \"Once upon a time\" --temperature 0.8 --seed 7\n"
+    "  halftone generate qwen-w3 --chat --prompt \"What is a halftone?\"";
 
 constexpr int64_t kMostTokens = int64_t{1} << 24;
 constexpr double kGreatestTemperature = 1000;
 
 struct Options {
-  std::string model, prompt, json;
+  std::string model, prompt, system, json;
+  bool chat = false;
   std::vector<std::string> stops;
   int64_t max_tokens = 64;
   Sampling sampling;
@@ -37,9 +39,13 @@ struct Options {
 GenerateRequest make_request(const Options& options) {
   for (const std::string& stop : options.stops)
     if (stop.empty()) throw UsageError("--stop: expected a text, found nothing");
+  if (!options.system.empty() && !options.chat)
+    throw UsageError("--system: is of chats: add --chat");
   GenerateRequest request;
   request.model = options.model;
   request.prompt = options.prompt;
+  request.chat = options.chat;
+  request.system = options.system;
   request.max_tokens = options.max_tokens;
   request.sampling = options.sampling;
   request.stops = options.stops;
@@ -84,6 +90,10 @@ void add_generate(CLI::App& program, Action& action) {
   add_model(command, options->model);
   command.add_option("--prompt", options->prompt, "the text to go on with")
       ->required()
+      ->type_name("TEXT");
+  command.add_flag("--chat", options->chat,
+                   "the prompt is a user's turn, put into the model's own chat template");
+  command.add_option("--system", options->system, "with --chat: what the model is told before")
       ->type_name("TEXT");
   add_integer(command, {"--max-tokens", "tokens at most (64)", 1, kMostTokens},
               options->max_tokens);

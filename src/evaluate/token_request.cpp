@@ -15,7 +15,11 @@ RequestEncoder::RequestEncoder(const Tokenizer& tokenizer, int64_t vocabulary)
 
 std::vector<TokenId> RequestEncoder::ids_of(const std::string& text) const {
   const bool begun = !first_text_.empty() && text.starts_with(first_text_);
-  std::vector<TokenId> ids = tokenizer_.encode(text, !begun);
+  return ids_of(text, !begun);
+}
+
+std::vector<TokenId> RequestEncoder::ids_of(const std::string& text, bool special) const {
+  std::vector<TokenId> ids = tokenizer_.encode(text, special);
   for (const TokenId id : ids)
     require(id >= 0 && id < vocabulary_,
             "token {} is none of the model's {}: tokenizer and model do not belong together?", id,
@@ -47,6 +51,12 @@ std::vector<TokenId> RequestEncoder::encode_prompt(const std::string& text) cons
   std::vector<TokenId> ids = ids_of(text);
   require(!ids.empty(),
           "expected a prompt, found none, and the tokenizer puts no token in front of a text");
+  return ids;
+}
+
+std::vector<TokenId> RequestEncoder::encode_marked(const std::string& text) const {
+  std::vector<TokenId> ids = ids_of(text, false);
+  require(!ids.empty(), "expected a prompt, found none");
   return ids;
 }
 

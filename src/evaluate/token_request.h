@@ -27,9 +27,13 @@ class RequestEncoder {
   // A text to go on from, special tokens as above. Errors: it has none, not even a special one; ids
   // outside the vocabulary.
   std::vector<TokenId> encode_prompt(const std::string& text) const;
+  // A text that holds all marks itself, as chat templates write it: nothing is put around it.
+  // Error: no token.
+  std::vector<TokenId> encode_marked(const std::string& text) const;
 
  private:
   std::vector<TokenId> ids_of(const std::string& text) const;
+  std::vector<TokenId> ids_of(const std::string& text, bool special) const;
 
   const Tokenizer& tokenizer_;
   int64_t vocabulary_;

@@ -20,13 +20,29 @@ double seconds_between(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
-std::vector<TokenId> prompt_tokens(const GenerateRequest& request, const Tokenizer& tokenizer,
-                                   const ModelConfig& config) {
-  require(first_invalid_utf8(request.prompt) == request.prompt.size(),
-          "--prompt: expected UTF-8, byte {} is none", first_invalid_utf8(request.prompt));
+void require_utf8(const char* option, const std::string& text) {
+  const size_t bad = first_invalid_utf8(text);
+  require(bad == text.size(), "{}: expected UTF-8, byte {} is none", option, bad);
+}
+
+// What the model reads: the prompt, or a chat's turns as its template writes them.
+std::string prompt_text(const GenerateRequest& request, const OpenedModel& opened) {
+  require_utf8("--prompt", request.prompt);
+  if (!request.chat) return request.prompt;
+  require_utf8("--system", request.system);
+  std::vector<ChatTurn> turns;
+  if (!request.system.empty()) turns.push_back({"system", request.system});
+  turns.push_back({"user", request.prompt});
+  const ChatTemplate chat = open_model_chat(opened.path);
+  return with_path(opened.path, [&] { return chat.render(turns); });
+}
+
+std::vector<TokenId> prompt_tokens(const GenerateRequest& request, const std::string& text,
+                                   const Tokenizer& tokenizer, const ModelConfig& config) {
   const RequestEncoder encoder(tokenizer, config.vocab);
-  std::vector<TokenId> ids =
-      with_context("--prompt", [&] { return encoder.encode_prompt(request.prompt); });
+  std::vector<TokenId> ids = with_context("--prompt", [&] {
+    return request.chat ? encoder.encode_marked(text) : encoder.encode_prompt(text);
+  });
   require(static_cast<int64_t>(ids.size()) <= config.context,
           "--prompt: {} tokens, expected at most {}, the model's context", ids.size(),
           config.context);
@@ -51,8 +67,9 @@ nlohmann::json generate_text(const GenerateRequest& request, Progress& progress,
       choose_execution(request.device, request.compute, request.threads, false);
   const OpenedModel opened(request.model);
   const auto tokenizer = open_model_tokenizer(opened.path);
+  const std::string prompt = prompt_text(request, opened);
   const std::vector<std::vector<TokenId>> prompts = {
-      prompt_tokens(request, *tokenizer, opened.model.config())};
+      prompt_tokens(request, prompt, *tokenizer, opened.model.config())};
   const GenerationOptions options{.max_tokens = request.max_tokens,
                                   .sampling = request.sampling,
                                   .stops = request.stops,
@@ -81,7 +98,7 @@ nlohmann::json generate_text(const GenerateRequest& request, Progress& progress,
   nlohmann::json result = {{"model", request.model.string()},
                            {"format", opened.weights->format()},
                            {"compute", dtype_name(execution.dtype)},
-                           {"prompt", request.prompt},
+                           {"prompt", prompt},
                            {"text", text.text},
                            {"finish", name_of(text.finish)},
                            {"prompt_ids", prompts.front()},

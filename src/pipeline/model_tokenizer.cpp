@@ -69,12 +69,30 @@ GgufVocabulary vocabulary_of(const GgufMetadata& metadata) {
   return vocabulary;
 }
 
+// "" where there is no such token.
+std::string token_text(const GgufVocabulary& vocabulary, const std::optional<int64_t>& id) {
+  const bool known = id && *id >= 0 && *id < static_cast<int64_t>(vocabulary.tokens.size());
+  return known ? vocabulary.tokens[static_cast<size_t>(*id)] : "";
+}
+
 }  // namespace
 
 std::unique_ptr<const Tokenizer> open_model_tokenizer(const fs::path& path) {
   if (!is_gguf(path)) return open_tokenizer(path);
   const GgufFile file(path);
   return with_path(path, [&] { return open_gguf_vocabulary(vocabulary_of(file.metadata())); });
+}
+
+ChatTemplate open_model_chat(const fs::path& path) {
+  if (!is_gguf(path)) return open_chat_template(path);
+  const GgufFile file(path);
+  return with_path(path, [&] {
+    const GgufVocabulary vocabulary = vocabulary_of(file.metadata());
+    require(!vocabulary.chat_template.empty(),
+            "no chat template (tokenizer.chat_template); likely no model for chats");
+    return ChatTemplate(vocabulary.chat_template, token_text(vocabulary, vocabulary.bos),
+                        token_text(vocabulary, vocabulary.eos));
+  });
 }
 
 GgufExport model_vocabulary(const fs::path& path, int64_t rows) {

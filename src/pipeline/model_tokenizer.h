@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "text/chat_template.h"
 #include "text/gguf_export.h"
 #include "text/tokenizer.h"
 
@@ -13,8 +14,12 @@ namespace halftone {
 // (open_gguf_vocabulary). Errors: theirs, behind the path.
 std::unique_ptr<const Tokenizer> open_model_tokenizer(const std::filesystem::path& path);
 
-// The same as the metadata of a GGUF file: of a folder as gguf_export_of says it, of a GGUF file as
-// it is.   rows: of the model's embedding
+// The chat template of a folder, or of a GGUF file's metadata. Errors: theirs, behind the path;
+// there is none.
+ChatTemplate open_model_chat(const std::filesystem::path& path);
+
+// The tokenizer as the metadata of a GGUF file: of a folder as gguf_export_of says it, of a GGUF
+// file as it is.   rows: of the model's embedding
 GgufExport model_vocabulary(const std::filesystem::path& path, int64_t rows);
 
 }  // namespace halftone

@@ -120,5 +120,25 @@ TEST(EndTokens, AreOfTheGenerationConfigOrElseOfTheConfig) {
         << wrong;
 }
 
+TEST(GenerateText, AChatIsWhatTheModelsTemplateWrites) {
+  const TemporaryFolder folder;
+  fs::copy(example("stories260K"), folder / "model", fs::copy_options::recursive);
+  GenerateRequest request = demo();
+  request.model = folder / "model";
+  request.chat = true;
+  EXPECT_NE(message_of([&] { generated(request); }).find("no chat template"), std::string::npos);
+  std::ofstream(folder / "model" / "chat_template.jinja")
+      << "{% for m in messages %}{{ m.role }}: {{ m.content }} {% endfor %}";
+  request.system = "Tell a story.";
+  const Json result = generated(request);
+  EXPECT_EQ(result.at("prompt"), "system: Tell a story. user: Once upon a time, ");
+  EXPECT_NE(result.at("prompt_ids").at(0), 1);  // the template writes no BOS
+  SilentProgress progress;
+  convert_model({.model = folder / "model", .out = folder / "model.gguf", .format = "gguf"},
+                progress);
+  request.model = folder / "model.gguf";
+  EXPECT_EQ(generated(request).at("ids"), result.at("ids"));
+}
+
 }  // namespace
 }  // namespace halftone
