@@ -9,7 +9,14 @@ namespace {
 
 // Three tokens: nll 1, 2, 3 of the model and 1, 1, 4 of its base.
 Scores three_tokens() {
-  return {1, 3, {1, 2, 3}, {1, 1, 4}, {0.1, 0.3, 0.2}, {1, 0, 1}};
+  Scores scores;
+  scores.windows = 1;
+  scores.positions = 3;
+  scores.nll = {1, 2, 3};
+  scores.reference_nll = {1, 1, 4};
+  scores.kl = {0.1, 0.3, 0.2};
+  scores.same_top = {1, 0, 1};
+  return scores;
 }
 
 TEST(LlamaStatistics, ErrorsAreThoseOfIndependentTokens) {
