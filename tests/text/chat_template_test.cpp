@@ -100,6 +100,30 @@ TEST(ChatTemplates, NeverWorkWithoutEnd) {
   EXPECT_NE(message_of([&] { rendered(doubled); }).find("bytes"), std::string::npos);
 }
 
+TEST(ChatTemplates, NumbersAndNestingHaveEnds) {
+  const std::string least = "(-9223372036854775807 - 1)";
+  for (const auto& [text, expected] : std::vector<std::pair<std::string, std::string>>{
+           {"{{ " + least + " // -1 }}", "divisor"},
+           {"{{ -" + least + " }}", "too large"},
+           {"{{ 1e300 | int }}", "too large"},
+           {"{{ range(" + least + ") }}", "range: expected numbers up to"},
+           {"{{ 'abc'[::" + least + "] }}", "a slice in steps"},
+           {"{% set ns = namespace(x=[]) %}{% for i in range(1000) %}{% set ns.x = [ns.x] %}"
+            "{% endfor %}",
+            "nested deeper"},
+           {"{% set ns = namespace(x='abcdefgh') %}{% for i in range(20) %}"
+            "{% set ns.x = ns.x + ns.x %}{% endfor %}{% set a = [ns.x, ns.x, ns.x, ns.x, ns.x, "
+            "ns.x,"
+            " ns.x, ns.x, ns.x, ns.x] %}",
+            "grew beyond"}})
+    EXPECT_NE(message_of([&] { rendered(text); }).find(expected), std::string::npos)
+        << text << " -> " << message_of([&] { rendered(text); });
+  EXPECT_EQ(rendered("{{ " + least + " // 3 }} {{ 5 % 9223372036854775807 }} {{ 5 // -1 }}"),
+            "-3074457345618258603 5 -5");
+  EXPECT_EQ(rendered("{{ '12a' | int }} {{ ' 12 ' | int }} {{ '-2.9' | int }} {{ 2.9 | int }}"),
+            "0 12 -2 2");
+}
+
 TEST(ChatTemplates, LieInAFileOfTheirOwnOrAmongTheTokenizersSettings) {
   const TemporaryFolder folder;
   EXPECT_NE(message_of([&] { open_chat_template(folder.path()); }).find("no chat template"),

@@ -1,6 +1,8 @@
 #include "text/jinja/functions.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <functional>
 
 #include "base/error.h"
@@ -155,20 +157,34 @@ Value selected(const Value& value, const Given& given, bool wanted) {
 
 Value mapped(const Value& value, const Given& given) {
   Value all = Value::array();
-  const Value attribute = given.get(size_t(-1), "attribute"), filter = given.get(0, "filter");
+  const auto named = given.named.find("attribute");
+  const Value attribute = named == given.named.end() ? undefined() : named->second;
+  const Value filter = given.get(0, "filter");
   for (const Value& part : elements_of(value))
     all.push_back(is_undefined(attribute) ? filtered(text(filter), part, {})
                                           : item_of(part, attribute));
   return all;
 }
 
+int64_t truncated(double real) {
+  require(std::abs(real) < 0x1p63, "{}: no number or too large a one", real);
+  return static_cast<int64_t>(real);
+}
+
+// Of a text 0 where it is no number, as Jinja has it.
 Value whole_of(const Value& value) {
-  if (value.is_number()) return value.get<int64_t>();
-  try {
-    return std::stoll(text(value));
-  } catch (const std::exception&) {
-    return 0;
-  }
+  if (value.is_number_integer()) return value;
+  if (value.is_boolean()) return int64_t{value.get<bool>()};
+  if (value.is_number_float()) return truncated(value.get<double>());
+  const std::string_view words = stripped(text(value));
+  const char* end = words.data() + words.size();
+  int64_t whole = 0;
+  if (const auto [stop, error] = std::from_chars(words.data(), end, whole);
+      error == std::errc() && stop == end)
+    return whole;
+  double real = 0;
+  const auto [stop, error] = std::from_chars(words.data(), end, real);
+  return error == std::errc() && stop == end ? truncated(real) : 0;
 }
 
 Value list_of(const Value& value) {

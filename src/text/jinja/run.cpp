@@ -12,8 +12,9 @@ namespace {
 
 using Kind = Expression::Kind;
 
-constexpr int64_t kMostSteps = 1'000'000;  // statements and expressions
-constexpr int kMostDepth = 100;            // of macros in macros
+constexpr int64_t kMostSteps = 1'000'000;         // statements and expressions
+constexpr size_t kMostCharged = size_t{1} << 29;  // of all values that are made or looked up
+constexpr int kMostDepth = 20;                    // of macros in macros
 
 class Run {
  public:
@@ -75,10 +76,16 @@ class Run {
     require(out_.size() <= kMostBytes, "the text grew beyond {} bytes", kMostBytes);
   }
 
-  static Value bounded(Value value) {
-    const size_t size = value.is_string() ? value.get_ref<const std::string&>().size()
-                                          : value.size() * sizeof(Value);
-    require(size <= kMostBytes, "a value grew beyond {} bytes", kMostBytes);
+  // Every value that is made or looked up goes through here, so that none is nested deeper than
+  // what copies it can go, and all of them together cost no more than a chat is worth.
+  void charge(const Value& value) {
+    const size_t bytes = weight_of(value);
+    require(bytes <= kMostBytes, "a value grew beyond {} bytes", kMostBytes);
+    charged_ += bytes;
+    require(charged_ <= kMostCharged, "more than {} bytes of values", kMostCharged);
+  }
+  Value charged(Value value) {
+    charge(value);
     return value;
   }
 
@@ -98,6 +105,7 @@ class Run {
       require(space != nullptr && space->is_object(), "set {}.{}: expected a namespace",
               one.targets[0], one.targets[1]);
       (*space)[one.targets[1]] = std::move(value);
+      charge(*space);
     });
   }
 
@@ -166,7 +174,7 @@ class Run {
         return one.constant;
       case Kind::kName: {
         const Value* found = find(one.name);
-        return found == nullptr ? undefined() : *found;
+        return found == nullptr ? undefined() : at_line(one.line, [&] { return charged(*found); });
       }
       case Kind::kNot:
         return !is_true(value_of(one.parts[0]));
@@ -176,8 +184,11 @@ class Run {
       case Kind::kBinary:
         return binary(one);
       case Kind::kList:
-      case Kind::kDict:
-        return collection(one);
+      case Kind::kDict: {
+        Value made = collection(one);
+        at_line(one.line, [&] { charge(made); });
+        return made;
+      }
       default:
         return applied(one);
     }
@@ -188,7 +199,7 @@ class Run {
     if (one.name == "and") return is_true(left) ? value_of(one.parts[1]) : left;
     if (one.name == "or") return is_true(left) ? left : value_of(one.parts[1]);
     const Value right = value_of(one.parts[1]);
-    return at_line(one.line, [&] { return bounded(combined(one.name, left, right)); });
+    return at_line(one.line, [&] { return charged(combined(one.name, left, right)); });
   }
 
   Value collection(const Expression& one) {
@@ -216,7 +227,7 @@ class Run {
     for (const ExpressionPtr& argument : one.arguments.positional)
       given.positional.push_back(value_of(argument));
     for (const auto& [name, argument] : one.arguments.named) given.named[name] = value_of(argument);
-    return at_line(one.line, [&] { return bounded(result_of(one, parts, given)); });
+    return at_line(one.line, [&] { return charged(result_of(one, parts, given)); });
   }
 
   Value result_of(const Expression& one, const std::vector<Value>& parts, const Given& given) {
@@ -298,9 +309,10 @@ class Run {
     const int64_t begin = bounds.size() > 1 ? bounds[0] : 0,
                   end = bounds.size() > 1 ? bounds[1] : bounds[0];
     const int64_t step = bounds.size() > 2 ? bounds[2] : 1;
-    require(
-        step != 0 && std::abs(begin) <= kMost && std::abs(end) <= kMost && std::abs(step) <= kMost,
-        "range: a number is 0 or above {}", kMost);
+    for (const int64_t bound : {begin, end, step})
+      require(-kMost <= bound && bound <= kMost, "range: expected numbers up to {}, found {}",
+              kMost, bound);
+    require(step != 0, "range: expected another step than 0");
     Value all = Value::array();
     for (int64_t at = begin; step > 0 ? at < end : at > end; at += step) all.push_back(at);
     return all;
@@ -310,6 +322,7 @@ class Run {
   std::map<std::string, const Statement*> macros_;
   std::string out_;
   int64_t steps_ = 0;
+  size_t charged_ = 0;
   int depth_ = 0;  // of macros
 };
 

@@ -1,13 +1,15 @@
 #include "text/jinja/values.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <limits>
 
 #include "base/error.h"
 #include "base/utf8.h"
 
 namespace halftone::jinja {
 namespace {
+
+constexpr int kMostNested = 64;
 
 // As repr() of Python writes it.
 std::string real_text(double value) {
@@ -47,9 +49,11 @@ Value whole_arithmetic(std::string_view sign, int64_t left, int64_t right) {
   if (sign == "*") over = __builtin_mul_overflow(left, right, &result);
   require(!over, "{} {} {}: too large a number", left, sign, right);
   if (sign != "//" && sign != "%") return result;
-  require(right != 0 && right != -1, "{} {} {}: expected another divisor", left, sign, right);
-  const int64_t rest = (left % right + right) % right;
-  return sign == "%" ? rest : (left - rest) / right;
+  require(right != 0 && !(right == -1 && left == std::numeric_limits<int64_t>::min()),
+          "{} {} {}: expected another divisor", left, sign, right);
+  const int64_t rest = left % right;
+  const bool below = rest != 0 && (rest < 0) != (right < 0);
+  return sign == "%" ? rest + (below ? right : 0) : left / right - (below ? 1 : 0);
 }
 
 Value arithmetic(std::string_view sign, const Value& left, const Value& right) {
@@ -110,6 +114,15 @@ void put_json(std::string& out, const Value& value, int indent, int depth) {
   out += value.is_number_float() ? real_text(value.get<double>()) : value.dump();
 }
 
+size_t weight_below(const Value& value, int depth) {
+  require(depth <= kMostNested, "lists and dicts are nested deeper than {}", kMostNested);
+  if (value.is_string()) return sizeof(Value) + value.get_ref<const std::string&>().size();
+  if (!value.is_structured()) return sizeof(Value);
+  size_t bytes = sizeof(Value);
+  for (const auto& [key, part] : value.items()) bytes += weight_below(part, depth + 1);
+  return bytes;
+}
+
 // Where an index from the end, or beyond it, comes to in [least, most].
 int64_t clamped(const Value& index, int64_t otherwise, int64_t size, int64_t least, int64_t most) {
   if (index.is_null()) return otherwise;
@@ -119,6 +132,10 @@ int64_t clamped(const Value& index, int64_t otherwise, int64_t size, int64_t lea
 }
 
 }  // namespace
+
+size_t weight_of(const Value& value) {
+  return weight_below(value, 0);
+}
 
 bool is_true(const Value& value) {
   switch (value.type()) {
@@ -198,7 +215,8 @@ Value slice_of(const Value& value, const Value& begin, const Value& end, const V
   require(step.is_null() || step.is_number_integer(), "expected whole numbers in a slice, found {}",
           kind_of(step));
   const int64_t by = step.is_null() ? 1 : step.get<int64_t>();
-  require(by != 0 && std::abs(by) <= size + 1, "a slice in steps of {}: expected others", by);
+  require(by != 0 && -size - 1 <= by && by <= size + 1, "a slice in steps of {}: expected others",
+          by);
   const bool forward = by > 0;
   const int64_t least = forward ? 0 : -1, most = forward ? size : size - 1;
   const int64_t first = clamped(begin, forward ? 0 : size - 1, size, least, most);

@@ -17,6 +17,9 @@ inline bool is_undefined(const Value& value) {
   return value.is_discarded();
 }
 
+// Bytes, all of its parts included. Error: nested deeper than any chat is.
+size_t weight_of(const Value& value);
+
 bool is_true(const Value& value);
 
 // As it is written out: None, True, 1.5, texts as they are, nothing where it is undefined. Error: a

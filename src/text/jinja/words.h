@@ -65,7 +65,7 @@ class Words {
   };
 
  private:
-  static constexpr int kMostDepth = 200;
+  static constexpr int kMostDepth = 100;
 
   bool take_if(bool found) {
     at_ += found;
