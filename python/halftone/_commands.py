@@ -44,8 +44,8 @@ def compare(*models, progress=True, **options):
 
 def convert(model, out, *, progress=True, **options):
     """`halftone convert MODEL --out OUT --format FORMAT`; returns what `inspect` says of it."""
-    _program.run("convert", [model], {"out": out, **options}, progress)
-    return inspect(out)
+    said = _program.run("convert", [model], {"out": out, **options}, progress)
+    return inspect(said.splitlines()[0].removeprefix("wrote "))  # of several files the first
 
 
 def generate(model, prompt, **options):

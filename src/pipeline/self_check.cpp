@@ -16,6 +16,7 @@
 #include "evaluate/statistics.h"
 #include "pipeline/end_tokens.h"
 #include "pipeline/model_tokenizer.h"
+#include "pipeline/output_parts.h"
 
 namespace halftone {
 namespace {
@@ -166,7 +167,7 @@ SelfCheck check_written(const QuantizeJob& job, const std::filesystem::path& pat
 
 RunReport with_self_check(RunReport report, const QuantizeJob& job, Progress& progress) {
   if (!job.request().check) return report;
-  report.check = check_written(job, job.request().out, progress);
+  report.check = check_written(job, file_to_open(job.request().out), progress);
   if (!report.seconds) return report;  // nothing else was done
   *report.seconds += report.check->seconds;
   report.peak_rss_bytes = static_cast<size_t>(peak_resident_bytes());

@@ -143,6 +143,16 @@ TEST_F(OutputParts, OfAnInterruptedRunAreResumed) {
   testing::resume_run(request("gptq"), 0);  // they are there already
 }
 
+TEST_F(OutputParts, AreScoredWhereTheRunIsChecked) {
+  QuantizeRequest checked = request("gptq");
+  checked.check = true;
+  SilentProgress progress;
+  const RunReport report = quantize_model(checked, progress);
+  ASSERT_TRUE(report.check.has_value());
+  EXPECT_EQ(report.check->skipped, "");
+  EXPECT_GT(report.check->windows, 0);
+}
+
 TEST_F(OutputParts, AreOfConvertTooAndOfGgufAlone) {
   SilentProgress progress;
   convert_model({.model = model_,
