@@ -106,7 +106,7 @@ json text_json(const std::vector<std::filesystem::path>& texts) {
   return list;
 }
 
-json evaluate(const EvaluateRequest& request, Progress& progress, ReferenceStates* kept) {
+json evaluate(const EvaluateRequest& request, Progress& progress, KeptReference* kept) {
   const auto start = std::chrono::steady_clock::now();
   const Execution execution =
       choose_execution(request.device, request.compute, request.threads, false);
@@ -166,7 +166,7 @@ json evaluate_model(const EvaluateRequest& request, Progress& progress) {
 std::vector<json> compare_models(const std::vector<std::filesystem::path>& models,
                                  const EvaluateRequest& request, Progress& progress) {
   std::vector<json> evaluations;
-  ReferenceStates reference;
+  KeptReference reference;
   EvaluateRequest one = request;
   for (const std::filesystem::path& model : models) {
     one.model = model;

@@ -24,21 +24,26 @@ bool is_slow(const Execution& execution) {
   return execution.device.is_cpu() && linear_times().bfloat16 > kSlow * linear_times().float32;
 }
 
-}  // namespace
-
-void add_noise_floor(const Model& reference, const TokenWindows& windows,
-                     const Execution& execution, Progress& progress, nlohmann::json& result) {
-  const double kl = result.at("kl").at("mean");
-  if (execution.dtype != at::kFloat || !(kl > 0 && kl < kWorthAsking) || is_slow(execution)) return;
+NoiseFloor measured(const Model& reference, const TokenWindows& windows, const Execution& execution,
+                    Progress& progress) {
   Execution rounded = execution;
   rounded.dtype = at::kBFloat16;
   const TokenWindows few = first_of(windows);
   const Scores scores = score_arithmetic(reference, few, rounded, execution, progress);
-  const double floor = mean_over_windows(scores.kl, few.count).value;
-  if (!(kl < kMatters * floor)) return;
-  result["noise_floor"] = {{"kl", floor},
-                           {"top1", mean_over_windows(scores.same_top, few.count).value},
-                           {"windows", few.count}};
+  return {mean_over_windows(scores.kl, few.count).value,
+          mean_over_windows(scores.same_top, few.count).value, few.count};
+}
+
+}  // namespace
+
+void add_noise_floor(const Model& reference, const TokenWindows& windows,
+                     const Execution& execution, Progress& progress,
+                     std::optional<NoiseFloor>& known, nlohmann::json& result) {
+  const double kl = result.at("kl").at("mean");
+  if (execution.dtype != at::kFloat || !(kl > 0 && kl < kWorthAsking) || is_slow(execution)) return;
+  if (!known) known = measured(reference, windows, execution, progress);
+  if (!(kl < kMatters * known->kl)) return;
+  result["noise_floor"] = {{"kl", known->kl}, {"top1", known->top1}, {"windows", known->windows}};
 }
 
 }  // namespace halftone

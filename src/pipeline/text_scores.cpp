@@ -7,7 +7,6 @@
 #include "evaluate/statistics.h"
 #include "pipeline/generation_check.h"
 #include "pipeline/model_tokenizer.h"
-#include "pipeline/noise_floor.h"
 #include "pipeline/scores_json.h"
 #include "text/tokens_around.h"
 
@@ -151,8 +150,10 @@ void add_groups(const std::vector<ReadText>& texts, const Scores& scores, json& 
 }  // namespace
 
 void add_text_scores(const TextRequest& request, const TextModels& models,
-                     const Execution& execution, Progress& progress, ReferenceStates* states,
+                     const Execution& execution, Progress& progress, KeptReference* kept,
                      json& result) {
+  KeptReference of_this_text;
+  KeptReference& reference = kept ? *kept : of_this_text;
   require(request.texts.size() <= 1 || (request.written.empty() && !models.kept_reference),
           "a file of log-probabilities goes with one --text, found {}", request.texts.size());
   std::vector<ReadText> texts = read_texts(request, models);
@@ -164,7 +165,8 @@ void add_text_scores(const TextRequest& request, const TextModels& models,
                    models.model.model.config().vocab);
   const Scores scores = score_windows(
       models.model.model, models.reference ? &models.reference->model : nullptr, windows, execution,
-      progress, {states, models.kept_reference, writer ? &*writer : nullptr});
+      progress,
+      {kept ? &kept->states : nullptr, models.kept_reference, writer ? &*writer : nullptr});
   if (writer) writer->commit();
   result["protocol"] = protocol_json(request, windows, scores.positions, texts);
   if (request.generate > 0)
@@ -175,7 +177,8 @@ void add_text_scores(const TextRequest& request, const TextModels& models,
   if (scores.kl.empty()) return;
   if (request.protocol == Protocol::kLlama) result["llama"] = llama_json(scores);
   if (models.reference)
-    add_noise_floor(models.reference->model, windows, execution, progress, result);
+    add_noise_floor(models.reference->model, windows, execution, progress, reference.noise_floor,
+                    result);
 }
 
 }  // namespace halftone

@@ -8,6 +8,7 @@
 
 #include "base/progress.h"
 #include "evaluate/score.h"
+#include "pipeline/noise_floor.h"
 #include "pipeline/opened_model.h"
 
 namespace halftone {
@@ -36,12 +37,19 @@ struct TextModels {
   const LogProbabilityFile* kept_reference = nullptr;
 };
 
+// Of one reference, one set of windows and one execution: worked out once for all models that are
+// compared with it.
+struct KeptReference {
+  ReferenceStates states;
+  std::optional<NoiseFloor> noise_floor;
+};
+
 // Adds `protocol`, `generation` where it is asked for, `perplexity` and, against a reference, what
-// follows from it, of several texts all together and each (interface.md 6). `states`, if any, as
-// KeptOfScores has it.   Errors: a text that the two tokenize differently, or of which the file
+// follows from it, of several texts all together and each (interface.md 6). `kept`, if any, is
+// used and filled in.   Errors: a text that the two tokenize differently, or of which the file
 // holds other tokens; those of read_corpus_for, the windows and score_windows.
 void add_text_scores(const TextRequest& request, const TextModels& models,
-                     const Execution& execution, Progress& progress, ReferenceStates* states,
+                     const Execution& execution, Progress& progress, KeptReference* kept,
                      nlohmann::json& result);
 
 }  // namespace halftone

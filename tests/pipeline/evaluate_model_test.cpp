@@ -165,6 +165,34 @@ TEST_F(SeveralTexts, OneTextHasNoGroups) {
   EXPECT_NEAR(sum / static_cast<double>(positions), result["kl"]["mean"].get<double>(), 1e-9);
 }
 
+// Counts the steps whose name begins so.
+class StepCount final : public Progress {
+ public:
+  explicit StepCount(std::string wanted) : wanted_(std::move(wanted)) {}
+  void begin(std::string_view step, int64_t) override { count += step.starts_with(wanted_); }
+  void update(int64_t, std::string_view) override {}
+  void end() override {}
+
+  int count = 0;
+
+ private:
+  std::string wanted_;
+};
+
+TEST_F(SeveralTexts, TheNoiseFloorIsMeasuredOnceForAllThatAreCompared) {
+  const fs::path near = quantized(8);
+  EvaluateRequest request;
+  request.texts = {stories_};
+  request.length = 128;
+  request.windows = 4;
+  request.threads = 1;
+  StepCount floors("noise floor");
+  const auto rows = compare_models({example("stories260K"), near, near}, request, floors);
+  ASSERT_TRUE(rows[1].contains("noise_floor")) << rows[1]["kl"];
+  EXPECT_EQ(rows[1]["noise_floor"], rows[2]["noise_floor"]);
+  EXPECT_EQ(floors.count, 1);
+}
+
 TEST_F(SeveralTexts, TheNoiseFloorStandsBesideAKlThatIsNearIt) {
   EXPECT_FALSE(evaluate(quantized(3), {stories_}).contains("noise_floor"));
   const auto near = evaluate(quantized(8), {stories_});
