@@ -99,6 +99,8 @@ class Commands(unittest.TestCase):
         name = "model.layers.0.mlp.up_proj.weight"
         self.assertEqual(weights[name].shape, plain[name].shape)
         self.assertLessEqual(len(weights[name][0, :32].unique()), 8)
+        for tensor in weights.values():
+            self.assertRegex(mapped_at(tensor.data_ptr()), r"/dense/\S+\.safetensors")  # the file's own pages: nothing is copied
 
     def test_what_fails_is_raised_with_the_programs_line(self):
         with self.assertRaises(halftone.Error) as raised:
@@ -118,6 +120,16 @@ class Commands(unittest.TestCase):
         with self.assertRaises(KeyboardInterrupt):
             halftone.quantize(MODEL, self.out, calibration=CALIBRATION, sequences=64, progress=at_first_step)
         self.assertFalse(os.path.exists(self.out))
+
+
+def mapped_at(address):
+    """What of the file system lies at an address of this process."""
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        for line in maps:
+            begin, end = (int(number, 16) for number in line.split()[0].split("-"))
+            if begin <= address < end:
+                return line
+    return ""
 
 
 class Import(unittest.TestCase):
