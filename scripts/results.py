@@ -88,13 +88,17 @@ class Table:
         if subprocess.run(command, stdout=subprocess.DEVNULL).returncode != 0:
             raise Failed(shlex.join(command))
 
+    def output(self, run):
+        words = self.rows[run.row].split()
+        return self.out / (run.name + ".gguf" * any(word in ("--type", "--mix") for word in words))
+
     def quantize(self, run):
         row = self.rows[run.row].split()
         for old in [f"{run.name}.asked.json", *(self.result(run.name, text).name for text in self.texts)]:
             (self.out / old).unlink(missing_ok=True)
         size = [["--" + key, self.spec["calibration"][key]] for key in ("sequences", "length") if "--" + key not in row]
         before = cpu_seconds_of_children()
-        self.halftone("quantize", self.model, "--out", self.out / run.name, "--overwrite", "--seed", run.seed,
+        self.halftone("quantize", self.model, "--out", self.output(run), "--overwrite", "--seed", run.seed,
                       "--calibration", self.calibration, *sum(size, []), "--report", self.out / f"{run.name}.quantize.json",
                       "--no-check",  # it is evaluated anyway, and may be as bad as it is
                       *self.spec["options"].split(), *row)
@@ -106,10 +110,11 @@ class Table:
     def keep_asked(self, row, name):
         (self.out / f"{name}.asked.json").write_text(json.dumps(self.asked(row)), encoding="utf-8")
 
-    def evaluate(self, names):
+    def evaluate(self, runs):
+        names = [run.name for run in runs]
         for text, path in self.texts.items():
             together = self.out / f"{text}.{names[0]}.together.json"
-            self.halftone("compare", self.model, *[self.out / name for name in names], "--text", path,
+            self.halftone("compare", self.model, *map(self.output, runs), "--text", path,
                           "--length", self.spec["evaluation"]["length"], "--windows", self.spec["texts"][text]["windows"],
                           "--compute", self.spec["evaluation"]["compute"], "--json", together)
             for name, result in zip(["full precision", *names], read(together)):
@@ -141,23 +146,23 @@ class Table:
             return [failure for failures in pool.map(self.run_batch, batches) for failure in failures]
 
     def run_batch(self, runs):
-        failures, names = [], []
+        failures, quantized = [], []
         for run in runs:
             try:
-                if not (self.is_current(run.row, run.name) and (self.out / run.name).exists()):
+                if not (self.is_current(run.row, run.name) and self.output(run).exists()):
                     print(f"quantize {run.name}", file=sys.stderr)
                     self.quantize(run)
-                names.append(run.name)
+                quantized.append(run)
             except Failed as failure:
                 failures.append(str(failure))
-        if names:
-            print("evaluate " + "; ".join(names), file=sys.stderr)
+        if quantized:
+            print("evaluate " + "; ".join(run.name for run in quantized), file=sys.stderr)
             try:
-                self.evaluate(names)
+                self.evaluate(quantized)
             except Failed as failure:  # what is quantized waits for the next call
                 return [*failures, str(failure)]
-        for name in names:
-            shutil.rmtree(self.out / name)
+        for output in map(self.output, quantized):
+            output.unlink() if output.is_file() else shutil.rmtree(output)
         return failures
 
     def print(self):
@@ -166,7 +171,7 @@ class Table:
         draws = f", mean of {len(self.seeds)} draws" if len(self.seeds) > 1 else ""
         print(f"Calibration {calibration['sequences']} x {calibration['length']} tokens{draws}; evaluation in {evaluation['compute']}, "
               f"windows of {evaluation['length']}: {windows}. KL and top-1 on {list(self.texts)[-1]}.\n")
-        columns = ["row", "bits quoted / stored", *self.texts, "KL mean", "KL p99", "top-1 %", "CPU s"]
+        columns = ["row", "bits quoted / stored", "MiB", *self.texts, "KL mean", "KL p99", "top-1 %", "CPU s"]
         columns += ["KL of each draw"] if len(self.seeds) > 1 else []
         print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
         for row in ["full precision", *self.rows]:
@@ -180,11 +185,12 @@ class Table:
         results = [[read(self.result(name, text)) for name in names] for text in self.texts]
         perplexities = [with_error([result["perplexity"] for result in of_text]) for of_text in results]
         last = results[-1]
+        size = f"{last[0]['bytes'] / 2**20:.1f}"
         if "kl" not in last[0]:
-            return [row, "", *perplexities, "0", "0", "100"]
+            return [row, "", size, *perplexities, "0", "0", "100"]
         bits, kls = last[0]["bits_per_weight"], [result["kl"] for result in last]
         times = [read(path) for path in (self.out / f"{name}.cpu.json" for name in names) if path.exists()]
-        cells = [row, f"{bits['quoted']:.2f} / {bits['quantized']:.2f}", *perplexities,
+        cells = [row, f"{bits['quoted']:.2f} / {bits['quantized']:.2f}", size, *perplexities,
                  f"{mean(kl['mean'] for kl in kls):.3f} ± {mean(kl['stderr'] for kl in kls):.3f}", f"{mean(kl['p99'] for kl in kls):.2f}",
                  with_error([result["top1"] for result in last], 100), f"{mean(times):.0f}" if times else ""]
         return cells + ([" ".join(f"{kl['mean']:.3f}" for kl in kls)] if len(self.seeds) > 1 else [])
