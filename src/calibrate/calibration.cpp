@@ -79,7 +79,7 @@ void Calibration::take_gradients(int64_t first, int64_t end,
 void Calibration::enter(int64_t index) {
   require(!inside_ && index == index_ + 1, "block {} is calibrated: expected block {} to be {}",
           index, inside_ ? index_ : index_ + 1, inside_ ? "left" : "entered");
-  if (sequences_) return_free_memory();  // the solver of the last block has freed many pieces
+  return_free_memory();  // the solver of the last block has freed many pieces
   index_ = index;
   inside_ = true;
   replaced_unmeasured_ = false;
