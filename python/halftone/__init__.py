@@ -8,7 +8,7 @@ names, `group_size=64` for `--group-size 64`; the program itself checks them.
     print(halftone.evaluate("llama-w3", text="wiki.txt", reference="models/llama")["kl"])
 """
 
-from ._commands import compare, convert, evaluate, generate, imatrix, inspect, load, quantize, recipes, verify
+from ._commands import compare, convert, evaluate, generate, imatrix, inspect, load, plan, quantize, recipes, verify
 from ._program import CheckFailed, Error, UsageError, require_torch, version
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "imatrix",
     "inspect",
     "load",
+    "plan",
     "quantize",
     "recipes",
     "verify",

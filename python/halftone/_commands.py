@@ -32,6 +32,11 @@ def quantize(model, out, *, progress=True, **options):
         return _read(place)
 
 
+def plan(model, **options):
+    """`halftone plan MODEL ...`, with the options of quantize; returns what its --json says (docs/interface.md 7)."""
+    return _json("plan", [model], options, None)
+
+
 def evaluate(model, *, progress=True, **options):
     """`halftone evaluate MODEL ...`; returns the evaluation (docs/interface.md 6)."""
     return _json("evaluate", [model], options, progress)

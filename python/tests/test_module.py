@@ -88,6 +88,7 @@ class Commands(unittest.TestCase):
         self.assertEqual(second["kl"], evaluation["kl"])
         self.assertTrue(halftone.generate(self.out, "Once upon", max_tokens=4)["ids"])
         self.assertEqual(halftone.inspect(self.out)["quantized_linears"], 35)
+        self.assertEqual(halftone.plan(MODEL, **QUICK)["parameters"], 260032)
         self.assertTrue(halftone.verify(self.out, source=MODEL, progress=None)["holds"])
 
     @unittest.skipUnless(importlib.util.find_spec("torch") and importlib.util.find_spec("safetensors"),

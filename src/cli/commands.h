@@ -13,6 +13,7 @@ namespace halftone {
 using Action = std::function<int()>;
 
 void add_quantize(CLI::App& program, Action& action);
+void add_plan(CLI::App& program, Action& action);
 void add_evaluate(CLI::App& program, Action& action);
 void add_compare(CLI::App& program, Action& action);
 void add_convert(CLI::App& program, Action& action);
@@ -24,6 +25,5 @@ void add_inspect(CLI::App& program, Action& action);
 void add_tokenize(CLI::App& program, Action& action);
 void add_recipes(CLI::App& program, Action& action);
 void add_version(CLI::App& program, Action& action);
-void add_commands_not_built(CLI::App& program, Action& action);
 
 }  // namespace halftone

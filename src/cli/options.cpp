@@ -11,7 +11,6 @@
 namespace halftone {
 namespace {
 
-constexpr const char* kNotBuiltGroup = "Not built yet";
 constexpr int64_t kMostTokens = int64_t{1} << 24;
 constexpr int64_t kMostWindows = int64_t{1} << 32;
 constexpr int64_t kMostThreads = 1024;
@@ -38,10 +37,6 @@ void check_device(const std::string& text) {
   if (!numbered)
     throw UsageError(
         fmt::format("--device: expected cpu, cuda or cuda:N, found {}", printable(text)));
-}
-
-[[noreturn]] void not_built(const std::string& what) {
-  fail("{}: not built yet", what);
 }
 
 }  // namespace
@@ -177,11 +172,6 @@ void add_texts(CLI::App& command, std::vector<std::string>& target, bool require
       ->required(required)
       ->allow_extra_args(false)
       ->type_name("FILE");
-}
-
-void add_option_not_built(CLI::App& command, const std::string& name) {
-  command.add_option_function<std::string>(name, [name](const std::string&) { not_built(name); })
-      ->group(kNotBuiltGroup);
 }
 
 void require_built_format(const std::string& format) {

@@ -66,9 +66,6 @@ void add_model(CLI::App& command, std::string& target);
 void add_text(CLI::App& command, std::string& target, bool required = true);
 void add_texts(CLI::App& command, std::vector<std::string>& target, bool required = true);
 
-// An option of the interface that does not exist yet: using it is an Error that says so.
-void add_option_not_built(CLI::App& command, const std::string& name);
-
 // Error for formats of the interface that cannot be written yet.
 void require_built_format(const std::string& format);
 

@@ -30,10 +30,9 @@ constexpr const char* kFooter =
     "Exit status: 0 done; 1 the request failed; 2 the command line is wrong; 3 a --gate does not\n"
     "hold or the output did not verify; 130 interrupted (`quantize --resume` goes on).";
 
-constexpr auto kCommands = {add_quantize,          add_evaluate, add_compare, add_generate,
-                            add_convert,           add_imatrix,  add_report,  add_verify,
-                            add_inspect,           add_tokenize, add_recipes, add_version,
-                            add_commands_not_built};
+constexpr auto kCommands = {add_quantize, add_plan,    add_evaluate, add_compare, add_generate,
+                            add_convert,  add_imatrix, add_report,   add_verify,  add_inspect,
+                            add_tokenize, add_recipes, add_version};
 
 int complain(ExitStatus status, std::string_view message) {
   print_note(fmt::format("halftone: {}", message));

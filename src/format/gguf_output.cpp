@@ -34,12 +34,6 @@ const GgufType& matrix_type(const OutputPlan& plan) {
   return *find_gguf_type(asked.empty() ? stored_name(plan.dtype) : asked);
 }
 
-// Of a tensor that is no planned linear's weight: vectors are added and multiplied in float32.
-const GgufType& type_of(const OutputPlan& plan, const PlannedTensor& tensor) {
-  if (tensor.shape.size() < 2) return *find_gguf_type("F32");
-  return tensor.gguf_type.empty() ? matrix_type(plan) : *find_gguf_type(tensor.gguf_type);
-}
-
 std::string gguf_name_of(const OutputPlan& plan, std::string_view name) {
   return gguf_name(find_gguf_architecture(plan.gguf->architecture), name).value_or("");
 }
@@ -82,7 +76,7 @@ GgufPlan file_plan(const OutputPlan& plan, const std::string& report) {
     for (const PlannedTensor& tensor : plan.others)
       if (tensor.last == last)
         file.tensors.push_back(
-            {gguf_name_of(plan, tensor.name), tensor.shape, &type_of(plan, tensor)});
+            {gguf_name_of(plan, tensor.name), tensor.shape, &gguf_type_of(plan, tensor)});
   };
   add_others(false);
   for (const LinearPlan& linear : plan.linears) {
@@ -123,7 +117,7 @@ class GgufOutput final : public ModelWriter {
   }
 
   void add_tensor(const std::string& name, const at::Tensor& tensor) override {
-    const GgufType& type = type_of(plan_, next(name));
+    const GgufType& type = gguf_type_of(plan_, next(name));
     with_context(name, [&] {
       write(name, tensor, type);
       if (tensor.dim() == 2 && name.ends_with(kWeight))
@@ -133,7 +127,7 @@ class GgufOutput final : public ModelWriter {
 
   void add_rows(const std::string& name, const at::Tensor& matrix,
                 const QuantizeRows& quantize) override {
-    const GgufType& type = type_of(plan_, next(name));
+    const GgufType& type = gguf_type_of(plan_, next(name));
     const std::string stored = gguf_name_of(plan_, name);
     with_context(name, [&] {
       const auto rows_from = [&](int64_t first, int64_t count) {
@@ -225,6 +219,11 @@ class GgufOutput final : public ModelWriter {
 
 }  // namespace
 
+const GgufType& gguf_type_of(const OutputPlan& plan, const PlannedTensor& tensor) {
+  if (tensor.shape.size() < 2) return *find_gguf_type("F32");
+  return tensor.gguf_type.empty() ? matrix_type(plan) : *find_gguf_type(tensor.gguf_type);
+}
+
 std::string gguf_refusal(const OutputPlan& plan) {
   if (std::string common = common_refusal(plan); !common.empty()) return common;
   if (!plan.gguf) return "a GGUF file needs to be asked for by name";
@@ -233,7 +232,7 @@ std::string gguf_refusal(const OutputPlan& plan) {
     if (const std::string why = gguf_grid_refusal(linear); !why.empty())
       return fmt::format("{}: {}", linear.name, why);
   for (const PlannedTensor& tensor : plan.others) {
-    const GgufType& type = type_of(plan, tensor);
+    const GgufType& type = gguf_type_of(plan, tensor);
     if (gguf_name_of(plan, tensor.name).empty())
       return fmt::format("{}: architecture {} has no such tensor", tensor.name,
                          plan.gguf->architecture);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "format/format.h"
+#include "kernels/gguf_blocks.h"
 
 namespace halftone {
 
@@ -14,6 +15,10 @@ namespace halftone {
 inline constexpr const char* kGgufReportKey = "halftone.report";
 
 std::string gguf_refusal(const OutputPlan& plan);
+
+// What a tensor that is no planned linear's weight is stored in: vectors, which are added and
+// multiplied, in float32.
+const GgufType& gguf_type_of(const OutputPlan& plan, const PlannedTensor& tensor);
 
 std::unique_ptr<ModelWriter> open_gguf_writer(const std::filesystem::path& path,
                                               const OutputPlan& plan);

@@ -125,7 +125,7 @@ void add_tokenizer(const GgufVocabulary& vocabulary, Entries& entries) {
 
 }  // namespace
 
-GgufHead gguf_head_of(const OpenedModel& source, const Model& model) {
+GgufHead gguf_numbers_of(const OpenedModel& source, const Model& model) {
   const ModelConfig& config = model.config();
   GgufHead head;
   const GgufArchitecture& architecture = gguf_architecture_for(config.architecture);
@@ -141,7 +141,13 @@ GgufHead gguf_head_of(const OpenedModel& source, const Model& model) {
   add_rope(config, entries);
   if (architecture.says_multipliers) add_multipliers(config, entries);
   head.rope_factors = rope_factors(config);
-  GgufExport tokenizer = model_vocabulary(source.path, config.vocab);
+  return head;
+}
+
+GgufHead gguf_head_of(const OpenedModel& source, const Model& model) {
+  GgufHead head = gguf_numbers_of(source, model);
+  Entries entries(head);
+  GgufExport tokenizer = model_vocabulary(source.path, model.config().vocab);
   add_tokenizer(tokenizer.vocabulary, entries);
   head.note = std::move(tokenizer.note);
   return head;

@@ -11,4 +11,7 @@ namespace halftone {
 // a window or a tokenizer that no GGUF file can describe.
 GgufHead gguf_head_of(const OpenedModel& source, const Model& model);
 
+// The same without the tokenizer: what the config alone says.
+GgufHead gguf_numbers_of(const OpenedModel& source, const Model& model);
+
 }  // namespace halftone

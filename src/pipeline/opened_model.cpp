@@ -17,8 +17,12 @@ constexpr size_t kSampleBytes = 64 << 10;
 }  // namespace
 
 OpenedModel::OpenedModel(const std::filesystem::path& place)
+    : OpenedModel(place, open_model(place)) {}
+
+OpenedModel::OpenedModel(const std::filesystem::path& place,
+                         std::shared_ptr<const PackedModel> opened)
     : path(place),
-      weights(open_model(path)),
+      weights(std::move(opened)),
       model(with_path(path, [&] { return Model(weights); })) {}
 
 nlohmann::json OpenedModel::config_json() const {

@@ -15,6 +15,8 @@ namespace halftone {
 struct OpenedModel {
   // Errors: those of open_model and Model, behind the path.
   explicit OpenedModel(const std::filesystem::path& place);
+  // Over weights that were opened by someone else. Errors: those of Model, behind the path.
+  OpenedModel(const std::filesystem::path& place, std::shared_ptr<const PackedModel> opened);
 
   std::filesystem::path path;  // of a folder, or of a file that is a model
   std::shared_ptr<const PackedModel> weights;

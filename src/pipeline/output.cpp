@@ -24,15 +24,6 @@ std::string formats_that_hold(const OutputPlan& plan) {
   return names;
 }
 
-const Format& choose_format(const std::string& name, const OutputPlan& plan) {
-  if (name.empty()) return default_format(plan);
-  const Format& format = find_format(name);
-  const std::string refusal = format.refusal(plan);
-  require(refusal.empty(), "--format {}: {}; formats that can hold this: {}", name, refusal,
-          formats_that_hold(plan));
-  return format;
-}
-
 // A weight as it is read: blocks of a file are float32.
 double read_bytes(const ModelSource& source, const std::string& name) {
   const WeightInfo info = source.info(name);
@@ -70,6 +61,15 @@ size_t bytes_while_written(const OutputPlan& plan, bool dense) {
 }
 
 }  // namespace
+
+const Format& choose_format(const std::string& name, const OutputPlan& plan) {
+  if (name.empty()) return default_format(plan);
+  const Format& format = find_format(name);
+  const std::string refusal = format.refusal(plan);
+  require(refusal.empty(), "--format {}: {}; formats that can hold this: {}", name, refusal,
+          formats_that_hold(plan));
+  return format;
+}
 
 WrittenTotals written_totals(const std::filesystem::path& path) {
   const std::shared_ptr<const PackedModel> written = open_model(path);

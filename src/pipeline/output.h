@@ -23,6 +23,10 @@ class VerificationError : public Error {
   using Error::Error;
 };
 
+// The format of this name, or the default without one. Errors: there is none such; it cannot hold
+// the plan (the message names the formats that can).
+const Format& choose_format(const std::string& name, const OutputPlan& plan);
+
 // What the files of a model hold.
 WrittenTotals written_totals(const std::filesystem::path& path);
 

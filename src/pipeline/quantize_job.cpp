@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/place.h"
 #include "kernels/lane_kernels.h"
+#include "pipeline/described_model.h"
 #include "pipeline/gguf_head.h"
 #include "pipeline/gguf_type_rules.h"
 #include "pipeline/online_rotation.h"
@@ -40,10 +41,15 @@ QuantizeRequest placed(QuantizeRequest request) {
   const Existing existing = request.overwrite ? Existing::kReplace
                             : request.resume  ? Existing::kResume
                                               : Existing::kRefuse;
+  if (request.out.empty()) return request;  // of a plan
   const std::vector<std::filesystem::path> inputs = inputs_of(request);
   require_output(request.out, kind_of(request.format), existing, inputs);
   require_apart(journal_folder(request.out), inputs);
   return request;
+}
+
+OpenedModel open_headers(const std::filesystem::path& model) {
+  return is_description(model) ? OpenedModel(model, described_model(model)) : OpenedModel(model);
 }
 
 // What formats say of a whole model is that of its first linear.
@@ -70,9 +76,9 @@ QuantizeRequest fitted_to_format(QuantizeRequest request) {
 
 }  // namespace
 
-QuantizeJob::QuantizeJob(const QuantizeRequest& request)
+QuantizeJob::QuantizeJob(const QuantizeRequest& request, Look look)
     : request_(fitted_to_format(placed(request))),
-      opened_(request.model),
+      opened_(look == Look::kHeaders ? open_headers(request.model) : OpenedModel(request.model)),
       execution_(choose_execution(request.device, request.compute, request.threads,
                                   request.recipe.needs_calibration() && !request.imatrix,
                                   request.products)),
@@ -97,18 +103,22 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request)
         RotationOptions{.seed = request.seed, .online = transform.online});
     transformed_.emplace(weights_);
   }
-  require_finite(opened_);
+  if (look == Look::kNumbers) require_finite(opened_);
   read_importances();
   if (kind_of(request_.format) == PendingOutput::Kind::kFile) describe_file();
   fit_scales_to_format();
+  if (look == Look::kNumbers) read_text();
+}
+
+void QuantizeJob::read_text() {
   const bool calibrated = request_.recipe.needs_calibration();
   require(
-      request.calibration || !calibrated,
+      request_.calibration || !calibrated,
       "recipe {} needs calibration data: add --calibration FILE (UTF-8 text, .jsonl or .tokens)",
-      request.recipe.name);
-  if (!request.calibration || !(calibrated || request.check)) return;
-  corpus_ = read_corpus_for(opened_, *request.calibration);
-  if (calibrated) windows_ = draw_windows(request, *corpus_, model().config());
+      request_.recipe.name);
+  if (!request_.calibration || !(calibrated || request_.check)) return;
+  corpus_ = read_corpus_for(opened_, *request_.calibration);
+  if (calibrated) windows_ = draw_windows(request_, *corpus_, model().config());
 }
 
 void QuantizeJob::read_importances() {
@@ -142,7 +152,8 @@ void QuantizeJob::choose_types() {
 }
 
 void QuantizeJob::describe_file() {
-  gguf_ = gguf_head_of(opened_, model());
+  gguf_ = is_description(opened_.path) ? gguf_numbers_of(opened_, model())
+                                       : gguf_head_of(opened_, model());
   if (request_.shard_bytes) gguf_->part_bytes = static_cast<size_t>(*request_.shard_bytes);
   if (mix_) gguf_->file_type = mix_->file_type;
   matrix_types_ = matrix_types(model().family(), model().config(), request_.embedding_type,

@@ -18,10 +18,15 @@
 
 namespace halftone {
 
+// How far a model and a text are looked into. For a plan headers are enough: of a model without
+// weights its config, and no text.
+enum class Look { kHeaders, kNumbers };
+
 class QuantizeJob {
  public:
-  // Errors: everything about the request that can be known before work starts.
-  explicit QuantizeJob(const QuantizeRequest& request);
+  // Errors: everything about the request that can be known before work starts; of headers alone
+  // what they show.
+  explicit QuantizeJob(const QuantizeRequest& request, Look look = Look::kNumbers);
 
   const QuantizeRequest& request() const { return request_; }
   const RunRecipe& recipe() const { return recipe_; }
@@ -46,6 +51,7 @@ class QuantizeJob {
   const RunIdentity& identity() const;
 
  private:
+  void read_text();        // and draw windows of it
   void choose_types();     // of --type and --mix
   void describe_file();    // that is to be written, where it is a GGUF file
   void choose_matrices();  // what becomes of those outside the blocks there

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/memory.h"
+#include "pipeline/run_costs.h"
 
 namespace halftone {
 namespace {
@@ -36,6 +37,7 @@ RunRecord::RunRecord(const QuantizeJob& job, const std::string& format)
   report_.identity = job.identity();
   report_.format = format;
   report_.notes = job.notes();
+  report_.planned_peak_bytes = static_cast<size_t>(peak_of_run(job));
 }
 
 LinearRow RunRecord::row_of(const std::string& name, const LinearRecipe& recipe,

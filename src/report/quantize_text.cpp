@@ -135,8 +135,9 @@ std::string calibration_text(const RunReport& report) {
 
 std::string time_text(const RunReport& report) {
   if (!report.seconds) return "nothing: this output was finished before";
-  std::string text = fmt::format("{}, peak memory {}", human_duration(*report.seconds),
-                                 human_bytes(static_cast<double>(report.peak_rss_bytes)));
+  std::string text = fmt::format("{}, peak memory {} (planned {})", human_duration(*report.seconds),
+                                 human_bytes(static_cast<double>(report.peak_rss_bytes)),
+                                 human_bytes(static_cast<double>(report.planned_peak_bytes)));
   if (report.resumed_linears > 0)
     text += fmt::format("; {} linears taken over from the run before", report.resumed_linears);
   return text;

@@ -210,6 +210,7 @@ void to_json(Json& json, const RunReport& report) {
   if (!report.seconds) return;
   json["seconds"] = *report.seconds;
   json["peak_rss_bytes"] = report.peak_rss_bytes;
+  json["planned_peak_bytes"] = report.planned_peak_bytes;
 }
 
 LinearRow parse_linear_row(const Json& json, const std::string& place) {

@@ -78,7 +78,7 @@ struct RunReport {
   // Of the run that has just ended, not of its output.
   int64_t resumed_linears = 0;
   std::optional<double> seconds;
-  size_t peak_rss_bytes = 0;
+  size_t peak_rss_bytes = 0, planned_peak_bytes = 0;
 
   bool verified() const { return written.has_value(); }
 };

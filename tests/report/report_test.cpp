@@ -207,6 +207,7 @@ RunReport quantization() {
                     .caution = ""};
   report.seconds = 200;
   report.peak_rss_bytes = 851443712;
+  report.planned_peak_bytes = 838860800;
   return report;
 }
 
@@ -220,7 +221,7 @@ relative error   mean 0.02, worst 0.03 in l.0.<k>
 weight KL        mean 0.002 between the histograms of the weights
 fallbacks        1 of 2 linears, the first l.0.<k>: damping 0.1
 read back        ok: every weight in the files is bit for bit what was calibrated
-took             3 min 20 s, peak memory 812 MiB
+took             3 min 20 s, peak memory 812 MiB (planned 800 MiB)
 )");
 }
 
@@ -272,10 +273,10 @@ TEST(Reports, AnEvaluationThatFailedIsAnErrorWithTheModelsName) {
 TEST(QuantizeText, SaysWhatOfItIsOfAnEarlierRun) {
   RunReport report = quantization();
   report.resumed_linears = 1;
-  EXPECT_TRUE(
-      contains(quantize_text(report),
-               "took             3 min 20 s, peak memory 812 MiB; 1 linears taken over from the "
-               "run before\n"));
+  EXPECT_TRUE(contains(quantize_text(report),
+                       "took             3 min 20 s, peak memory 812 MiB (planned 800 MiB); 1 "
+                       "linears taken over from the "
+                       "run before\n"));
   report.seconds.reset();
   EXPECT_TRUE(contains(quantize_text(report),
                        "read back        ok when it was written\n"

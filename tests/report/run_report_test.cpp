@@ -65,6 +65,7 @@ RunReport full_report() {
   report.resumed_linears = 3;
   report.seconds = 2;
   report.peak_rss_bytes = 4096;
+  report.planned_peak_bytes = 8192;
   return report;
 }
 
@@ -85,7 +86,8 @@ TEST(RunReport, IsThisJson) {
                  "target": {"chosen": "plain",
                             "held_out_error": {"plain": 0.5, "alpha 1": 1.5}}}],
     "bits_per_weight": {"quantized": 3.5, "quoted": 3.25, "model": 5.0}, "bytes": 100,
-    "caution": "beware", "resumed_linears": 3, "seconds": 2.0, "peak_rss_bytes": 4096})"));
+    "caution": "beware", "resumed_linears": 3, "seconds": 2.0, "peak_rss_bytes": 4096,
+    "planned_peak_bytes": 8192})"));
 }
 
 TEST(RunReport, LeavesOutWhatThereIsNone) {
@@ -94,7 +96,7 @@ TEST(RunReport, LeavesOutWhatThereIsNone) {
   const json plain = report;
   for (const char* key :
        {"notes", "verified", "matrix_types", "imatrix_sha256", "head", "bits_per_weight", "bytes",
-        "caution", "resumed_linears", "seconds", "peak_rss_bytes"})
+        "caution", "resumed_linears", "seconds", "peak_rss_bytes", "planned_peak_bytes"})
     EXPECT_FALSE(plain.contains(key)) << key;
   for (const char* key : {"calibration", "compute", "products"})
     EXPECT_TRUE(plain.at(key).is_null()) << key;

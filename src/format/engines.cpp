@@ -1,0 +1,66 @@
+#include "format/engines.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace halftone {
+namespace {
+
+std::string reads_none(const Format& format) {
+  return fmt::format("reads no {} outputs", format.name);
+}
+
+std::string caution_of(const Format& format, const OutputPlan& plan) {
+  return format.caution == nullptr ? "" : format.caution(plan);
+}
+
+bool all_have_four_bits(const OutputPlan& plan) {
+  return std::ranges::all_of(plan.linears,
+                             [](const LinearPlan& linear) { return linear.grid.bits == 4; });
+}
+
+bool all_are_symmetric(const OutputPlan& plan) {
+  return std::ranges::all_of(plan.linears,
+                             [](const LinearPlan& linear) { return linear.grid.symmetric; });
+}
+
+std::string llama_cpp(const Format& format, const OutputPlan&) {
+  return format.name == "gguf" ? "" : reads_none(format);
+}
+
+std::string transformers(const Format& format, const OutputPlan& plan) {
+  if (format.name == "dense") return "";
+  return format.name == "compressed-tensors" ? caution_of(format, plan) : reads_none(format);
+}
+
+std::string vllm(const Format& format, const OutputPlan& plan) {
+  if (format.name == "dense") return "";
+  const bool gptq = format.name == "gptq";
+  if (!gptq && format.name != "compressed-tensors") return reads_none(format);
+  if (!all_have_four_bits(plan)) return "takes 4 bits alone: --bits 4";
+  return gptq && !all_are_symmetric(plan)
+             ? "takes symmetric gptq folders alone: --set grid.symmetric=true"
+             : "";
+}
+
+std::string gptqmodel(const Format& format, const OutputPlan& plan) {
+  if (format.name == "dense") return "";
+  return format.name.starts_with("gptq") ? caution_of(format, plan) : reads_none(format);
+}
+
+constexpr std::array kEngines = {
+    Engine{"llama.cpp", "of llama-cpp-python 0.3.36", llama_cpp},
+    Engine{"transformers", "5.24, compressed-tensors 0.20", transformers},
+    Engine{"vLLM", "0.32", vllm},
+    Engine{"GPTQModel", "7.7", gptqmodel},
+};
+
+}  // namespace
+
+std::span<const Engine> engines() {
+  return kEngines;
+}
+
+}  // namespace halftone

@@ -1,0 +1,151 @@
+#include "pipeline/stored_sizes.h"
+
+#include <ATen/ATen.h>
+#include <unistd.h>
+
+#include <array>
+#include <tuple>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "format/finished_linear.h"
+#include "format/gguf_blocks.h"
+#include "quantize/linear_solver.h"
+
+namespace halftone {
+namespace {
+
+// Sides of the samples: the remainder of the linear's own by a step, and one and two steps more.
+// Steps are whole numbers of whatever is stored together: tiles, words of codes, blocks, groups.
+constexpr int64_t kRowStep = 32, kLeastColumnStep = 256;
+
+int64_t column_step(const LinearPlan& linear) {
+  return std::max(kLeastColumnStep, linear.grid.group_size);
+}
+
+struct Kind {
+  const LinearPlan* like;
+  const LinearRecipe* recipe;
+  int64_t rows, columns;  // what is left of the linear's by steps
+};
+
+// What is stored for a linear of some rows and columns: a + b rows + c columns + d rows columns.
+struct Sizes {
+  std::array<double, 4> bytes;  // of one and two steps of rows, by one and two of columns
+  double at(double row_steps, double column_steps) const {
+    const auto along = [&](double one, double two) {
+      return one + (two - one) * (column_steps - 1);
+    };
+    const double one = along(bytes[0], bytes[1]), two = along(bytes[2], bytes[3]);
+    return one + (two - one) * (row_steps - 1);
+  }
+};
+
+// The recipe of a sample: what it stores and nothing that only chooses numbers.
+LinearRecipe sample_recipe(LinearRecipe recipe) {
+  recipe.target = {};
+  recipe.grid.clip_search = false;
+  if (recipe.objective.kind != ObjectiveKind::kNone)
+    recipe.objective = {.kind = ObjectiveKind::kInput, .damping = recipe.objective.damping};
+  return recipe;
+}
+
+FinishedLinear sample(const LinearPlan& planned, const LinearRecipe& recipe) {
+  const auto random = at::detail::createCPUGenerator(0);
+  const at::Tensor weight = at::randn({planned.out, planned.in}, random, at::kFloat);
+  LinearStatistics statistics;
+  if (recipe.objective.kind != ObjectiveKind::kNone)
+    statistics = {.hessian = at::eye(planned.in, at::kFloat), .tokens = planned.in};
+  const LinearSolver solver(statistics, recipe, /*threads=*/1);
+  return finish_linear(planned.name, solver.quantize(weight).quantized);
+}
+
+class Samples {
+ public:
+  Samples(const Format& format, const OutputPlan& plan) : format_(format), plan_(plan) {
+    plan_.linears.clear();
+    plan_.others.clear();
+    plan_.online.reset();
+    plan_.companions = false;
+  }
+
+  // Returns the number under which `sizes` has it.
+  size_t add(const Kind& kind) {
+    const LinearRecipe recipe = sample_recipe(*kind.recipe);
+    for (const int64_t rows : {1, 2})
+      for (const int64_t columns : {1, 2}) {
+        LinearPlan planned = *kind.like;
+        planned.name = fmt::format("sample{}", plan_.linears.size());
+        planned.out = kind.rows + rows * kRowStep;
+        planned.in = kind.columns + columns * column_step(*kind.like);
+        planned.reads_rotated = false;
+        plan_.linears.push_back(planned);
+        recipes_.push_back(recipe);
+      }
+    return plan_.linears.size() / 4 - 1;
+  }
+
+  std::vector<Sizes> sizes() {
+    const PendingOutput folder(
+        std::filesystem::temp_directory_path() / fmt::format("halftone-plan-{}", ::getpid()),
+        PendingOutput::Kind::kFolder, /*overwrite=*/false);
+    const auto writer = format_.open_writer(folder.staging(), plan_);
+    for (size_t i = 0; i < recipes_.size(); ++i)
+      writer->add_linear(sample(plan_.linears[i], recipes_[i]));
+    writer->finish(nlohmann::json::object());
+    const auto written = format_.open_reader(std::make_shared<const Checkpoint>(folder.staging()));
+    std::vector<Sizes> found(recipes_.size() / 4);
+    for (size_t i = 0; i < recipes_.size(); ++i)
+      found[i / 4].bytes[i % 4] = static_cast<double>(written->linear_bytes(plan_.linears[i].name));
+    return found;
+  }
+
+ private:
+  const Format& format_;
+  OutputPlan plan_;
+  std::vector<LinearRecipe> recipes_;  // of its linears
+};
+
+std::vector<double> sizes_by_samples(const Format& format, const OutputPlan& plan,
+                                     const RunRecipe& recipe) {
+  Samples samples(format, plan);
+  std::vector<std::pair<Kind, size_t>> kinds;
+  std::vector<size_t> kind_of_linear;
+  for (const LinearPlan& linear : plan.linears) {
+    const Kind kind{&linear, &recipe.of(linear.name), linear.out % kRowStep,
+                    linear.in % column_step(linear)};
+    const auto same = std::ranges::find_if(kinds, [&](const auto& known) {
+      return *known.first.recipe == *kind.recipe && known.first.rows == kind.rows &&
+             known.first.columns == kind.columns;
+    });
+    kind_of_linear.push_back(same == kinds.end() ? samples.add(kind) : same->second);
+    if (same == kinds.end()) kinds.emplace_back(kind, kind_of_linear.back());
+  }
+  const std::vector<Sizes> sizes = samples.sizes();
+  std::vector<double> bytes;
+  for (size_t i = 0; i < plan.linears.size(); ++i) {
+    const LinearPlan& linear = plan.linears[i];
+    bytes.push_back(
+        sizes[kind_of_linear[i]].at(static_cast<double>(linear.out / kRowStep),
+                                    static_cast<double>(linear.in / column_step(linear))));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+std::vector<double> stored_sizes(const Format& format, const OutputPlan& plan,
+                                 const RunRecipe& recipe) {
+  if (plan.linears.empty()) return {};
+  const bool blocks = format.kind == PendingOutput::Kind::kFile;
+  if (!blocks && format.name != "dense") return sizes_by_samples(format, plan, recipe);
+  std::vector<double> bytes;
+  for (const LinearPlan& linear : plan.linears) {
+    const double bits = blocks ? gguf_type_of(linear)->bits_per_weight()
+                               : 8.0 * static_cast<double>(c10::elementSize(plan.dtype));
+    bytes.push_back(static_cast<double>(linear.out * linear.in) * bits / 8);
+  }
+  return bytes;
+}
+
+}  // namespace halftone
