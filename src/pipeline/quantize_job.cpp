@@ -36,12 +36,12 @@ PendingOutput::Kind kind_of(const std::string& format) {
 
 // Where the run may write is looked at before anything is opened. An output called NAME.gguf is
 // one.
-QuantizeRequest placed(QuantizeRequest request) {
+QuantizeRequest placed(QuantizeRequest request, Look look) {
   if (request.format.empty() && request.out.extension() == ".gguf") request.format = "gguf";
   const Existing existing = request.overwrite ? Existing::kReplace
                             : request.resume  ? Existing::kResume
                                               : Existing::kRefuse;
-  if (request.out.empty()) return request;  // of a plan
+  if (look == Look::kHeaders && request.out.empty()) return request;
   const std::vector<std::filesystem::path> inputs = inputs_of(request);
   require_output(request.out, kind_of(request.format), existing, inputs);
   require_apart(journal_folder(request.out), inputs);
@@ -77,7 +77,7 @@ QuantizeRequest fitted_to_format(QuantizeRequest request) {
 }  // namespace
 
 QuantizeJob::QuantizeJob(const QuantizeRequest& request, Look look)
-    : request_(fitted_to_format(placed(request))),
+    : request_(fitted_to_format(placed(request, look))),
       opened_(look == Look::kHeaders ? open_headers(request.model) : OpenedModel(request.model)),
       execution_(choose_execution(request.device, request.compute, request.threads,
                                   request.recipe.needs_calibration() && !request.imatrix,

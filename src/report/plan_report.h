@@ -1,4 +1,4 @@
-// What `halftone plan` says of a run before it is made (interface.md "plan").
+// What `halftone plan` says of a run before it is made (interface.md 7).
 #pragma once
 
 #include <cstdint>
