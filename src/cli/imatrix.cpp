@@ -39,7 +39,7 @@ QuantizeRequest make_request(const Options& options) {
   for (const std::string& setting : options.settings)
     as_usage_error("--set", [&] { apply_setting(request.recipe, setting); });
   request.recipe_file = recipe_file(options.recipe);
-  request.calibration = options.calibration;
+  request.calibration = text_of(options.calibration);
   request.sequences = options.sequences;
   request.length = options.length;
   request.seed = options.seed;
@@ -75,7 +75,7 @@ void add_imatrix(CLI::App& program, Action& action) {
   command.add_option("--out", options->out, "file to write, NAME.gguf")
       ->required()
       ->type_name("PATH");
-  add_calibration(command, options->calibration, /*required=*/true);
+  add_calibration(command, options->calibration);
   command
       .add_option(
           "--recipe", options->recipe,

@@ -139,11 +139,17 @@ void add_model(CLI::App& command, std::string& target) {
   command.add_option("MODEL", target, "model folder, or .gguf file")->required();
 }
 
-void add_calibration(CLI::App& command, std::string& target, bool required) {
-  const char* more = required ? "" : "; none for data-free recipes";
-  command.add_option("--calibration", target, fmt::format("{}{}", kTexts, more))
-      ->required(required)
+void add_calibration(CLI::App& command, std::string& target) {
+  command
+      .add_option("--calibration", target,
+                  fmt::format("{}; {}: the text that comes with the program ({})", kTexts,
+                              kBuiltinText, kBuiltinText))
       ->type_name("FILE");
+}
+
+std::optional<std::filesystem::path> text_of(const std::string& calibration) {
+  if (calibration.empty() || calibration == kBuiltinText) return std::nullopt;
+  return calibration;
 }
 
 void add_sequences(CLI::App& command, int64_t& target) {

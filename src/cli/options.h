@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -54,8 +55,9 @@ void add_windows(CLI::App& command, int64_t& target);
 // --protocol: how a text is cut and scored.
 void add_protocol(CLI::App& command, Protocol& target);
 
-// --calibration: a text. --sequences: windows of it.
-void add_calibration(CLI::App& command, std::string& target, bool required);
+// --calibration: a text, or none for the one that comes with the program. --sequences: windows.
+void add_calibration(CLI::App& command, std::string& target);
+std::optional<std::filesystem::path> text_of(const std::string& calibration);
 void add_sequences(CLI::App& command, int64_t& target);
 
 // --set KEY=VALUE, of a recipe.

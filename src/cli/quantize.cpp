@@ -52,8 +52,6 @@ TextTarget report_target(const std::string& report, const QuantizeRequest& reque
 
 QuantizeRequest run_request(const Options& options) {
   QuantizeRequest request = make_request(options);
-  if (request.recipe.needs_calibration() && !request.calibration && !request.imatrix)
-    throw UsageError(fmt::format("--calibration: recipe {} needs a text", request.recipe.name));
   request.overwrite = options.overwrite;
   request.resume = options.resume;
   if (options.no_check && options.check_kl > 0)

@@ -68,7 +68,7 @@ QuantizeRequest make_request(const QuantizeOptions& options) {
   request.out = options.out;
   request.recipe = chosen_recipe(options);
   request.recipe_file = recipe_file(options.recipe);
-  if (!options.calibration.empty()) request.calibration = options.calibration;
+  request.calibration = text_of(options.calibration);
   if (!options.imatrix.empty()) request.imatrix = options.imatrix;
   if (request.imatrix && request.calibration)
     throw UsageError("--imatrix with --calibration: one of them says what counts");
@@ -105,7 +105,7 @@ void add_recipe_options(CLI::App& command, QuantizeOptions& options) {
 }
 
 void add_calibration_options(CLI::App& command, QuantizeOptions& options) {
-  add_calibration(command, options.calibration, /*required=*/false);
+  add_calibration(command, options.calibration);
   command
       .add_option("--imatrix", options.imatrix,
                   "importances of columns in place of a text: what `halftone imatrix` or "

@@ -60,6 +60,10 @@ Corpus read_corpus_for(const OpenedModel& opened, const std::filesystem::path& t
   return read_corpus(text, tokenizer.get(), vocab);
 }
 
+Corpus builtin_corpus_for(const OpenedModel& opened) {
+  return builtin_corpus(*open_model_tokenizer(opened.path), opened.model.config().vocab);
+}
+
 int64_t checked_length(int64_t length, const ModelConfig& config) {
   if (length == 0) return std::min<int64_t>(2048, config.context);
   require(length >= 2, "--length {}: a window needs at least 2 tokens", length);

@@ -36,6 +36,9 @@ struct OpenedModel {
 // read_corpus.
 Corpus read_corpus_for(const OpenedModel& opened, const std::filesystem::path& text);
 
+// The text that comes with the program, likewise.
+Corpus builtin_corpus_for(const OpenedModel& opened);
+
 // length 0: 2048, or the model's context where that is shorter. Errors: more than the context, less
 // than 2.
 int64_t checked_length(int64_t length, const ModelConfig& config);

@@ -113,8 +113,8 @@ void find_problems(const QuantizeJob& job, PlanReport& report) {
         report.format));
   if (job.recipe().any(
           [](const LinearRecipe& linear) { return linear.objective.needs_sequences(); }) &&
-      !job.request().calibration)
-    report.notes.emplace_back("calibrates on a text: the run needs --calibration FILE");
+      !job.request().calibration && !job.request().imatrix)
+    report.notes.emplace_back("calibrates on the text that comes with the program");
 }
 
 }  // namespace

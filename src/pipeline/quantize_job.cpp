@@ -26,8 +26,9 @@ TokenWindows draw_windows(const QuantizeRequest& request, const Corpus& corpus,
   require(request.sequences > 0 && request.sequences <= kMostSequences,
           "--sequences {}: expected a number from 1 to {}", request.sequences, kMostSequences);
   const int64_t length = checked_length(request.length, config);
-  return with_path(*request.calibration,
-                   [&] { return random_windows(corpus, request.sequences, length, request.seed); });
+  return with_context(request.calibration ? shown(*request.calibration) : kBuiltinText, [&] {
+    return random_windows(corpus, request.sequences, length, request.seed);
+  });
 }
 
 PendingOutput::Kind kind_of(const std::string& format) {
@@ -112,13 +113,21 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request, Look look)
 
 void QuantizeJob::read_text() {
   const bool calibrated = request_.recipe.needs_calibration();
-  require(
-      request_.calibration || !calibrated,
-      "recipe {} needs calibration data: add --calibration FILE (UTF-8 text, .jsonl or .tokens)",
-      request_.recipe.name);
-  if (!request_.calibration || !(calibrated || request_.check)) return;
-  corpus_ = read_corpus_for(opened_, *request_.calibration);
+  if (!calibrated && !(request_.calibration && request_.check)) return;
+  corpus_ = request_.calibration ? read_corpus_for(opened_, *request_.calibration)
+                                 : builtin_corpus_for(opened_);
+  if (!request_.calibration) fit_sequences_to_text();
   if (calibrated) windows_ = draw_windows(request_, *corpus_, model().config());
+}
+
+void QuantizeJob::fit_sequences_to_text() {
+  const int64_t length = checked_length(request_.length, model().config());
+  const int64_t most = static_cast<int64_t>(corpus_->ids.size()) / length;  // leaves some to check
+  if (request_.sequences <= most) return;
+  text_note_ = fmt::format("calibrated on {} windows in place of {}: the text that comes with the "
+                           "program holds no more of {} tokens (--calibration FILE: one that does)",
+                           most, request_.sequences, length);
+  request_.sequences = most;
 }
 
 void QuantizeJob::read_importances() {
@@ -216,7 +225,7 @@ OutputPlan QuantizeJob::output_plan() const {
 std::vector<std::string> QuantizeJob::notes() const {
   std::vector<std::string> notes = output_notes(opened_);
   if (gguf_ && !gguf_->note.empty()) notes.push_back(gguf_->note);
-  for (const std::string& note : {type_note_, matrix_types_.note})
+  for (const std::string& note : {type_note_, matrix_types_.note, text_note_})
     if (!note.empty()) notes.push_back(note);
   if (const std::string coarse = opened_.weights->coarse_weights(); !coarse.empty())
     notes.push_back(fmt::format(

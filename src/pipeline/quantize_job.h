@@ -52,6 +52,7 @@ class QuantizeJob {
 
  private:
   void read_text();        // and draw windows of it
+  void fit_sequences_to_text();
   void choose_types();     // of --type and --mix
   void describe_file();    // that is to be written, where it is a GGUF file
   void choose_matrices();  // what becomes of those outside the blocks there
@@ -70,6 +71,7 @@ class QuantizeJob {
   std::optional<Mix> mix_;
   MatrixTypes matrix_types_;  // of that file
   std::string type_note_;     // where some linears cannot have the type that was asked for
+  std::string text_note_;     // where the program's own text holds fewer windows than asked for
   std::optional<Importances> importances_;
   std::optional<Corpus> corpus_;
   std::optional<TokenWindows> windows_;

@@ -18,7 +18,8 @@ struct QuantizeRequest {
   std::filesystem::path model, out;
   Recipe recipe;
   std::optional<std::filesystem::path> recipe_file;  // where `recipe` came from, if from a file
-  std::optional<std::filesystem::path> calibration;  // absent only if the recipe needs none
+  // The text that a recipe calibrates on; absent: the program's own (text/builtin_text.h).
+  std::optional<std::filesystem::path> calibration;
   // Importances of columns in place of calibration data (checkpoint/imatrix_file.h).
   std::optional<std::filesystem::path> imatrix;
   int64_t sequences = 128;

@@ -11,11 +11,14 @@
 #include "base/random.h"
 #include "base/sha256.h"
 #include "base/utf8.h"
+#include "text/builtin_text.h"
 #include "text/text_rows.h"
 #include "text/tokens_around.h"
 
 namespace halftone {
 namespace {
+
+constexpr const char* kForeignTokenizer = "tokenizer and model do not belong together?";
 
 constexpr const char* kBlankLine = "\n\n";
 
@@ -98,6 +101,15 @@ bool holds_tokens(const std::filesystem::path& path) {
   return text_file_kind(path) == TextFileKind::kTokens;
 }
 
+Corpus builtin_corpus(const Tokenizer& tokenizer, int64_t vocabulary_size) {
+  Corpus corpus;
+  corpus.name = kBuiltinText;
+  tokenize(std::string(builtin_text()), tokenizer, corpus);
+  require_ids_below(corpus.ids, vocabulary_size, kForeignTokenizer);
+  corpus.ids_sha256 = sha256_hex(std::as_bytes(std::span(corpus.ids)));
+  return corpus;
+}
+
 Corpus read_corpus(const std::filesystem::path& path, const Tokenizer* tokenizer,
                    int64_t vocabulary_size) {
   Corpus corpus;
@@ -114,7 +126,7 @@ Corpus read_corpus(const std::filesystem::path& path, const Tokenizer* tokenizer
     }
     require_ids_below(corpus.ids, vocabulary_size,
                       tokens ? "made with another tokenizer, or not little-endian int32?"
-                             : "tokenizer and model do not belong together?");
+                             : kForeignTokenizer);
   });
   corpus.ids_sha256 = sha256_hex(std::as_bytes(std::span(corpus.ids)));
   return corpus;

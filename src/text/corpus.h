@@ -35,6 +35,11 @@ struct Corpus {
 Corpus read_corpus(const std::filesystem::path& path, const Tokenizer* tokenizer,
                    int64_t vocabulary_size);
 
+// The text that comes with the program (builtin_text.h), called kBuiltinText. Errors: ids outside
+// [0, vocabulary_size).
+inline constexpr const char* kBuiltinText = "builtin";
+Corpus builtin_corpus(const Tokenizer& tokenizer, int64_t vocabulary_size);
+
 // Windows of equal length, as a plain row-major array.
 struct TokenWindows {
   int64_t count = 0, length = 0;

@@ -185,7 +185,8 @@ TEST(CommandLine, WordsOutsideTheirListExitWithTwo) {
 }
 
 TEST(CommandLine, QuantizeWithoutARecipeTakesHalftone) {
-  expect_failure(kQuantize, 2, "--calibration: recipe halftone needs a text");
+  expect_failure(kQuantize, 1, "no-such-model");
+  EXPECT_TRUE(contains(run_forked({"quantize", "--help"}).out, "(default: halftone)"));
 }
 
 TEST(CommandLine, AnUnknownRecipeListsTheRecipes) {
@@ -229,9 +230,9 @@ TEST(CommandLine, SetTakesOneSettingAndLeavesTheModelAlone) {
                  1, "no-such-model");
 }
 
-TEST(CommandLine, CalibrationIsAskedForOnlyWhereTheRecipeNeedsIt) {
-  expect_failure(kQuantize + Arguments{"--recipe", "gptq"}, 2,
-                 "--calibration: recipe gptq needs a text");
+TEST(CommandLine, NoRecipeAsksForACalibrationText) {
+  expect_failure(kQuantize + Arguments{"--recipe", "gptq"}, 1, "no-such-model");
+  expect_failure(kQuantize + Arguments{"--calibration", "builtin"}, 1, "no-such-model");
   expect_failure(kRtn, 1, "no-such-model");
 }
 

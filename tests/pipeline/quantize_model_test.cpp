@@ -14,6 +14,7 @@
 #include "checkpoint/checkpoint.h"
 #include "pipeline/demo_request.h"
 #include "pipeline/evaluate_model.h"
+#include "pipeline/quantize_job.h"
 #include "report/quantize_report.h"
 #include "support/fixtures.h"
 #include "text/corpus.h"
@@ -388,12 +389,28 @@ TEST(QuantizeModel, AQuantizedModelIsNotQuantizedAgain) {
   EXPECT_NE(message_of([&] { run(request); }).find("quantized already"), std::string::npos);
 }
 
-TEST(QuantizeModel, CalibrationIsAskedForAndChecked) {
+TEST(QuantizeModel, WithoutATextItCalibratesOnItsOwn) {
   const TemporaryFolder folder;
   QuantizeRequest request = request_for(folder / "out", "gptq", 4);
   request.calibration.reset();
-  EXPECT_NE(message_of([&] { run(request); }).find("--calibration"), std::string::npos);
-  request = request_for(folder / "out", "gptq", 4);
+  request.length = 512;
+  request.sequences = 8;
+  request.check = true;
+  const json few = run(request);
+  EXPECT_EQ(few["calibration"]["text"], "builtin");
+  EXPECT_EQ(few["calibration"]["sequences"], 8);
+  EXPECT_EQ(few["check"]["collapsed"], false);
+  request.sequences = 1 << 20;  // more than it holds
+  request.out = folder / "all";
+  const QuantizeJob job(request);
+  EXPECT_GT(job.request().sequences, 100);
+  EXPECT_LT(job.request().sequences, 2000);
+  EXPECT_EQ(job.notes().back().rfind("calibrated on ", 0), 0U) << job.notes().back();
+}
+
+TEST(QuantizeModel, CalibrationIsChecked) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "out", "gptq", 4);
   request.length = 513;
   EXPECT_NE(message_of([&] { run(request); }).find("context is 512"), std::string::npos);
   request = request_for(folder / "out", "gptq", 4);
