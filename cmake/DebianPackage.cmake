@@ -1,5 +1,5 @@
 # `make deb`: the program, libtorch's libraries that it uses (Debian has an older libtorch) and the licences, in dist/.
-# ICU, SentencePiece and the C and C++ libraries are dependencies of the package.
+# ICU, SentencePiece, libpng, libjpeg and the C and C++ libraries are dependencies of the package.
 install(TARGETS halftone RUNTIME DESTINATION bin COMPONENT deb)
 install(FILES "${CMAKE_SOURCE_DIR}/LICENSE" "${CMAKE_SOURCE_DIR}/src/kernels/gguf/LICENSE.ggml" DESTINATION share/doc/halftone COMPONENT deb)
 file(GLOB torch_licences "${LIBTORCH_PREFIX}/../torch-*.dist-info/licenses")  # of a wheel

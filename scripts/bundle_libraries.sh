@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Copies the shared libraries of PROGRAM that neither torch nor a bare system brings into FOLDER, with their licences:
-# ICU and SentencePiece. Of ICU's 31 MB of data only the tables of compatibility normalization are taken, all that this
+# ICU, SentencePiece, libpng and libjpeg. Of ICU's 31 MB of data only the tables of compatibility normalization are taken, all that this
 # program reads from them (the rest of what it asks of ICU is compiled into its code).
 #   scripts/bundle_libraries.sh PROGRAM FOLDER
 set -euo pipefail
@@ -11,12 +11,12 @@ library() {  # NAME: where the loader finds it for the program
   ldd "$program" | awk -v name="$1" 'index($1, name) == 1 {print $3; exit}'
 }
 
-for name in libicuuc.so libicui18n.so libsentencepiece.so; do
+for name in libicuuc.so libicui18n.so libsentencepiece.so libpng16.so libjpeg.so; do
   file=$(library $name)
   [[ -n $file ]] || { echo "bundle_libraries: $program does not use $name" >&2; exit 1; }
   install -m 755 "$(readlink -f "$file")" "$folder/$(basename "$file")"
 done
-for package in libicu-dev libsentencepiece-dev; do
+for package in libicu-dev libsentencepiece-dev libpng-dev libjpeg62-turbo-dev; do
   [[ ! -f /usr/share/doc/$package/copyright ]] || cp "/usr/share/doc/$package/copyright" "$folder/LICENSE.${package%-dev}"
 done
 

@@ -5,7 +5,7 @@ import re
 import sys
 
 BELOW_PIPELINE = ["base", "checkpoint", "text", "model", "transform", "calibrate", "quantize", "kernels", "matrix", "format",
-                  "evaluate", "report", "recipe", "task"]
+                  "evaluate", "report", "recipe", "task", "image"]
 MAY_INCLUDE = {  # room -> rooms
     "base": [],
     "kernels": [],
@@ -13,6 +13,7 @@ MAY_INCLUDE = {  # room -> rooms
     "recipe": ["base"],
     "text": ["base"],
     "task": ["text", "base"],
+    "image": ["base"],
     "report": ["base"],
     "checkpoint": ["kernels", "base"],
     "model": ["checkpoint", "matrix", "kernels", "base"],
@@ -29,7 +30,7 @@ SINGLE_HEADERS = {  # plain structs through which rooms meet
     "quantize": ["calibrate/linear_statistics.h", "recipe/linear_recipe.h"],
     "format": ["recipe/linear_recipe.h"],
 }
-WITHOUT_TORCH = ["kernels", "base", "text", "recipe", "task", "report"]
+WITHOUT_TORCH = ["kernels", "base", "text", "image", "recipe", "task", "report"]
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 PRINTS = re.compile(r"std::(cout|cerr|clog|exit|abort|quick_exit)|\b(printf|fprintf|puts|exit|abort|getenv)\s*\(")
 

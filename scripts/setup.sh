@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 readonly TORCH=torch==2.13.0
 readonly PYTHON_RANGE="3.10 to 3.15" # wheels of this torch
 readonly PACKAGES=(g++ cmake ninja-build ccache clang-format pkg-config python3-venv
-  nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libicu-dev libsentencepiece-dev
+  nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libicu-dev libsentencepiece-dev libpng-dev libjpeg-dev
   libgtest-dev libbenchmark-dev)
 readonly STATE=.venv/halftone-setup # "started", then the wheel and its index
 
