@@ -41,6 +41,18 @@ struct Mixture {
   std::vector<bool> dense = {};  // by layer, whether it has an MLP all the same; empty: none has
 };
 
+// What a classifier of images reads in place of tokens, in pixels.
+struct ImageSizes {
+  int64_t channels = 0, height = 0, width = 0;
+  int64_t patch_height = 0, patch_width = 0;  // of which height and width are whole numbers
+  // Positions before those of the patches, which the head reads: an image is one decision.
+  int64_t class_tokens = 0;
+
+  int64_t patches() const { return (height / patch_height) * (width / patch_width); }
+  int64_t positions() const { return class_tokens + patches(); }
+  int64_t patch_numbers() const { return channels * patch_height * patch_width; }
+};
+
 struct ModelConfig {
   std::string architecture;  // "LlamaForCausalLM"
   int64_t layers = 0, hidden = 0, intermediate = 0, vocab = 0, context = 0;
@@ -66,6 +78,7 @@ struct ModelConfig {
   double logit_divisor = 1, logit_cap = 0;  // of the head's output, the cap last
   bool attention_bias = false, mlp_bias = false, tied_embeddings = false;
   Mixture mixture;
+  ImageSizes image;
   // The input of every down projection is multiplied by hadamard(intermediate, seed) before the
   // linear sees it (matrix/orthogonal.h; methods.md 8.2, step 5); none: as published.
   std::optional<uint64_t> online_seed;
@@ -80,6 +93,7 @@ struct ModelConfig {
   bool is_rotary(int64_t layer) const {
     return rotary.empty() || rotary[static_cast<size_t>(layer)];
   }
+  bool reads_images() const { return image.class_tokens > 0; }
   bool is_mixture(int64_t layer) const {
     return mixture.experts > 0 &&
            (mixture.dense.empty() || !mixture.dense[static_cast<size_t>(layer)]);

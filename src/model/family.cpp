@@ -50,11 +50,13 @@ Positions Positions::at(const at::Tensor& positions) const {
 
 const std::vector<Family>& families() {
   static const std::vector<Family> list = {
-      llama_family(),     qwen2_family(),      qwen3_family(),    granite_family(),
-      olmo2_family(),     phi3_family(),       smollm3_family(),  gemma2_family(),
-      gemma3_family(),    starcoder2_family(), gpt_neox_family(), opt_family(),
-      gpt2_family(),      phi_family(),        falcon_family(),   mixtral_family(),
-      qwen2_moe_family(), qwen3_moe_family(),
+      llama_family(),      qwen2_family(),     qwen3_family(),
+      granite_family(),    olmo2_family(),     phi3_family(),
+      smollm3_family(),    gemma2_family(),    gemma3_family(),
+      starcoder2_family(), gpt_neox_family(),  opt_family(),
+      gpt2_family(),       phi_family(),       falcon_family(),
+      mixtral_family(),    qwen2_moe_family(), qwen3_moe_family(),
+      vit_family(),        deit_family(),      deit_with_teacher_family(),
   };
   return list;
 }
@@ -103,6 +105,12 @@ int64_t size_of(Dim dim, const ModelConfig& config) {
       return config.embedding_width;
     case Dim::kPositions:
       return config.learned_positions;
+    case Dim::kChannels:
+      return config.image.channels;
+    case Dim::kPatchHeight:
+      return config.image.patch_height;
+    case Dim::kPatchWidth:
+      return config.image.patch_width;
   }
   return 0;
 }

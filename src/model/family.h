@@ -37,7 +37,10 @@ enum class Dim {
   kSharedIntermediate,
   kOne,
   kEmbeddingWidth,  // ModelConfig::embedding_width
-  kPositions        // ModelConfig::learned_positions
+  kPositions,       // ModelConfig::learned_positions
+  kChannels,        // ModelConfig::image
+  kPatchHeight,
+  kPatchWidth
 };
 
 // What decides whether a tensor is there: see is_present and stored_tensors.h.
@@ -206,9 +209,10 @@ struct Family {
   std::vector<StatePart> parts;
   Positions (*positions)(const ModelConfig& config, int64_t length, at::Device device,
                          at::ScalarType dtype);
-  // ids: (batch, length); positions: (length) int64, undefined: from the first on -> (batch,
-  // length, hidden)
-  at::Tensor (*embed)(const ModelConfig& config, const RowLookup& rows, const at::Tensor& ids,
+  // items: token ids (batch, length), or of images what a position is made of (batch, length,
+  // patch numbers), as model/patches.h lays them out; positions: (length) int64, undefined: from
+  // the first on -> (batch, length, hidden)
+  at::Tensor (*embed)(const ModelConfig& config, const RowLookup& rows, const at::Tensor& items,
                       const at::Tensor& positions);
   // What the linears of `stage` read.
   std::vector<StageInput> (*inputs)(const Block& block, int stage, const BlockState& state);
@@ -218,7 +222,7 @@ struct Family {
   // What the head's linear reads.   hidden: (..., hidden), the last block's output -> (..., its
   // width); of the head its tensors alone
   at::Tensor (*head_input)(const ModelConfig& config, const Head& head, const at::Tensor& hidden);
-  // hidden: as there -> (..., vocab)
+  // hidden: as there, of a classifier (..., class tokens, hidden) -> (..., vocab)
   at::Tensor (*logits)(const ModelConfig& config, const Head& head, const at::Tensor& hidden);
   const char* unrotatable = nullptr;  // why the residual stream cannot be rotated; null: it can
 };
@@ -261,5 +265,8 @@ Family falcon_family();
 Family mixtral_family();
 Family qwen2_moe_family();
 Family qwen3_moe_family();
+Family vit_family();
+Family deit_family();
+Family deit_with_teacher_family();
 
 }  // namespace halftone

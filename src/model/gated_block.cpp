@@ -28,8 +28,8 @@ at::Tensor attention(const Block& block, std::span<const at::Tensor> outputs) {
   const QueryKeyValue parts = outputs.size() > 1 ? QueryKeyValue{outputs[0], outputs[1], outputs[2]}
                                                  : split_whole(outputs[0], options);
   const NormPlaces& norms = block.layer.norms;
-  return causal_attention(normalized(block, norms.query, parts.q),
-                          normalized(block, norms.key, parts.k), parts.v, rope_of(block), options);
+  return attend(normalized(block, norms.query, parts.q), normalized(block, norms.key, parts.k),
+                parts.v, rope_of(block), options);
 }
 
 // outputs: gate and up, or one below the other of one linear

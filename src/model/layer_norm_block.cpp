@@ -27,7 +27,7 @@ QueryKeyValue taken_apart(const Block& block, std::span<const at::Tensor> output
 
 at::Tensor attended(const Block& block, std::span<const at::Tensor> outputs) {
   const QueryKeyValue parts = taken_apart(block, outputs);
-  return causal_attention(parts.q, parts.k, parts.v, block.positions->rope, block.layer.attention);
+  return attend(parts.q, parts.k, parts.v, block.positions->rope, block.layer.attention);
 }
 
 }  // namespace
@@ -169,6 +169,7 @@ LayerConfig layer_norm_layer(const ModelConfig& config, int64_t index, QueryKeyV
   return {.attention = {.heads = config.heads,
                         .kv_heads = config.kv_heads,
                         .head_dim = config.head_dim,
+                        .causal = !config.reads_images(),
                         .window = config.window_of(index)},
           .norm_epsilon = config.norm_epsilon,
           .activation = config.activation,

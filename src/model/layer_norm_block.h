@@ -1,4 +1,4 @@
-// The blocks of decoders before RMS norms and gates: LayerNorms with biases, an MLP of one
+// The blocks of transformers without RMS norms and gates: LayerNorms with biases, an MLP of one
 // activation between two linears. Families list their tables in the order that is said here and
 // take these functions for their own.
 //

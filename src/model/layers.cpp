@@ -94,6 +94,9 @@ at::Tensor plain_attention(const Heads& heads, const std::optional<at::Tensor>& 
 }
 
 at::Tensor sequence_attention(const Heads& heads, const AttentionOptions& options) {
+  if (!options.causal)
+    return options.cap > 0 ? capped_attention(heads, std::nullopt, options)
+                           : plain_attention(heads, std::nullopt, options);
   if (options.cap > 0) return capped_causal_attention(heads, options);
   const Span all{0, heads.q.size(2)};
   const bool windowed = options.window > 0 && options.window < all.end;
@@ -224,8 +227,8 @@ at::Tensor apply_rope(const at::Tensor& x, const RopeTable& table) {
   return rest == 0 ? turned : at::cat({turned, x.narrow(-1, width, rest)}, -1);
 }
 
-at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const RopeTable& table, const AttentionOptions& options) {
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                  const RopeTable& table, const AttentionOptions& options) {
   const int64_t batch = q.size(0), length = q.size(1);
   const auto by_head = [&](const at::Tensor& x, int64_t heads) {
     return x.view({batch, length, heads, options.head_dim}).transpose(1, 2);

@@ -1,4 +1,4 @@
-// The layers of decoder models, as plain functions on tensors. Nothing is changed in place that a
+// The layers of transformers, as plain functions on tensors. Nothing is changed in place that a
 // caller handed in, so autograd can run through all of them.
 #pragma once
 
@@ -55,6 +55,7 @@ struct CachedSequences;  // model/key_value_cache.h
 
 struct AttentionOptions {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  bool causal = true;                 // a position sees those before it and itself; else all
   int64_t window = 0;                 // each position sees so many, itself the last; 0: all before
   double scale = 0;                   // of q k^T; 0: head_dim^-1/2
   double cap = 0;                     // scores s become cap * tanh(s / cap); 0: they stay
@@ -63,12 +64,12 @@ struct AttentionOptions {
   const CachedSequences* cached = nullptr;
 };
 
-// Causal attention with grouped key/value heads. q: (batch, length, heads * head_dim), k, v:
+// Attention with grouped key/value heads. q: (batch, length, heads * head_dim), k, v:
 // (batch, length, kv_heads * head_dim); an undefined table turns nothing. Of trees and
 // behind caches, batch is 1 and the table has a row a token.
 // -> (batch, length, heads * head_dim)
-at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const RopeTable& table, const AttentionOptions& options);
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                  const RopeTable& table, const AttentionOptions& options);
 
 // What one product gave of queries, keys and values, taken apart: q (batch, length, heads *
 // head_dim), k, v (batch, length, kv_heads * head_dim), each in rows.

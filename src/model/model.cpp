@@ -137,14 +137,14 @@ std::map<std::string, at::Tensor> Model::load_embedding(const Execution& executi
   return tables;
 }
 
-at::Tensor Model::embed(const at::Tensor& ids, const Execution& execution) const {
+at::Tensor Model::embed(const at::Tensor& items, const Execution& execution) const {
   const RowLookup rows = [&](const std::string& name, const at::Tensor& index) {
     const at::Tensor found = source_->load_rows(name, index.flatten().to(at::kLong));
     at::Tensor converted = found.to(execution.device, execution.dtype);
     source_->release(name);
     return converted.unflatten(0, index.sizes());
   };
-  return embed(ids, rows, at::Tensor());
+  return embed(items, rows, at::Tensor());
 }
 
 std::vector<at::Tensor> Model::advance(const Block& block, int stage,

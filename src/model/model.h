@@ -64,12 +64,13 @@ class Model {
   std::map<std::string, at::Tensor> load_embedding(const Execution& execution,
                                                    const at::Tensor& tied) const;
 
-  // ids: (batch, length) int32 or int64, on the CPU -> (batch, length, hidden)
-  at::Tensor embed(const at::Tensor& ids, const Execution& execution) const;
+  // items: ids (batch, length) int32 or int64, or patches as Family::embed takes them, on the CPU
+  // -> (batch, length, hidden)
+  at::Tensor embed(const at::Tensor& items, const Execution& execution) const;
   // The same by rows that are somewhere else, of tokens at `positions`, (length) int64.
-  at::Tensor embed(const at::Tensor& ids, const RowLookup& rows,
+  at::Tensor embed(const at::Tensor& items, const RowLookup& rows,
                    const at::Tensor& positions) const {
-    return family_->embed(config_, rows, ids, positions);
+    return family_->embed(config_, rows, items, positions);
   }
   std::vector<StageInput> inputs(const Block& block, int stage, const BlockState& state) const {
     return family_->inputs(block, stage, state);
@@ -84,7 +85,8 @@ class Model {
   at::Tensor head_input(const Head& head, const at::Tensor& hidden) const {
     return family_->head_input(config_, head, hidden);
   }
-  // hidden: (..., hidden), what the last block gave -> (..., vocab)
+  // hidden: (..., hidden), what the last block gave, of a classifier at its class tokens (...,
+  // class tokens, hidden) -> (..., vocab)
   at::Tensor logits(const Head& head, const at::Tensor& hidden) const {
     return family_->logits(config_, head, hidden);
   }

@@ -134,7 +134,7 @@ TEST(Attention, EqualsItsDefinition) {
   const at::Tensor q = at::randn({1, 12, 32}), k = at::randn({1, 12, 16}),
                    v = at::randn({1, 12, 16});
   const RopeTable rope = make_rope_table(kSmallRope, 12, at::kCPU, at::kFloat);
-  const at::Tensor fast = causal_attention(q, k, v, rope, options);
+  const at::Tensor fast = attend(q, k, v, rope, options);
   EXPECT_LT(largest_difference(fast, slow_attention(q, k, v, options)), kFloat32Tolerance);
 }
 
@@ -143,8 +143,7 @@ TEST(Attention, WithoutATableTurnsNothing) {
                    v = at::randn({1, 12, 16});
   RopeTable still = make_rope_table(kSmallRope, 12, at::kCPU, at::kFloat);
   still = {at::ones_like(still.cos), at::zeros_like(still.sin)};
-  EXPECT_LT(largest_difference(causal_attention(q, k, v, {}, kSmall),
-                               causal_attention(q, k, v, still, kSmall)),
+  EXPECT_LT(largest_difference(attend(q, k, v, {}, kSmall), attend(q, k, v, still, kSmall)),
             kFloat32Tolerance);
 }
 
@@ -154,7 +153,7 @@ TEST(Attention, ASlidingWindowForgetsOlderPositions) {
   const at::Tensor q = at::randn({1, 12, 32}), k = at::randn({1, 12, 16}),
                    v = at::randn({1, 12, 16});
   const RopeTable rope = make_rope_table(kSmallRope, 12, at::kCPU, at::kFloat);
-  const at::Tensor fast = causal_attention(q, k, v, rope, options);
+  const at::Tensor fast = attend(q, k, v, rope, options);
   EXPECT_LT(largest_difference(fast, slow_attention(q, k, v, options)), kFloat32Tolerance);
 }
 
@@ -204,11 +203,11 @@ TEST(Attention, InARowOfTreesEveryBranchIsASequenceByItself) {
       options.cap = cap;
       AttentionOptions laid_out = options;
       laid_out.trees = &trees;
-      const at::Tensor together = causal_attention(q, k, v, rows, laid_out);
+      const at::Tensor together = attend(q, k, v, rows, laid_out);
       for (const std::vector<int64_t>& sequence : sequences) {
         const at::Tensor tokens = at::tensor(sequence, at::kLong);
         const auto of = [&](const at::Tensor& x) { return x.index_select(1, tokens); };
-        const at::Tensor alone = causal_attention(of(q), of(k), of(v), table, options);
+        const at::Tensor alone = attend(of(q), of(k), of(v), table, options);
         EXPECT_LT(largest_difference(of(together), alone), kFloat32Tolerance)
             << "window " << window << ", cap " << cap;
       }
@@ -237,10 +236,8 @@ TEST(Layers, FusedAndSeparateOperationsAgree) {
     EXPECT_LT(difference([&](const at::Tensor& x) { return gated_silu(x, up); }, gate), tolerance);
     for (const int64_t dim : {8, 4}) {  // whole heads, half of each
       const RopeTable table = make_rope_table({.dim = dim}, 37, at::kCPU, dtype);
-      EXPECT_LT(
-          difference([&](const at::Tensor& x) { return causal_attention(x, k, v, table, options); },
-                     q),
-          2 * tolerance);
+      EXPECT_LT(difference([&](const at::Tensor& x) { return attend(x, k, v, table, options); }, q),
+                2 * tolerance);
     }
   }
 }
@@ -310,7 +307,7 @@ TEST(CausalAttention, FusedGradientsEqualThoseOfSeparateOperations) {
     const RopeOptions rope = {.dim = dim};
     const auto layer = [&](const std::vector<at::Tensor>& x) {
       const RopeTable table = make_rope_table(rope, 9, at::kCPU, x[0].scalar_type());
-      return causal_attention(x[0], x[1], x[2], table, options);
+      return attend(x[0], x[1], x[2], table, options);
     };
     expect_fused_gradients(layer,
                            {at::randn({2, 9, 32}), at::randn({2, 9, 16}), at::randn({2, 9, 16})},
