@@ -80,7 +80,7 @@ Activations embedded(const Model& model, const Sequences& sequences, const Execu
                             at::device(execution.device).dtype(storage)),
                   widths_of_parts(model), model.config().mixture.per_token);
   for (const Batch& batch : sequences.batches())
-    all.put(batch, {model.embed(sequences.ids().narrow(0, batch.first, batch.count), execution)});
+    all.put(batch, {model.embed(sequences.items(batch), execution)});
   return all;
 }
 

@@ -54,7 +54,7 @@ void BackwardPass::run_forward(const Activations& entering, int64_t first,
 }
 
 void BackwardPass::differentiate_loss(const BackwardOptions& options, Activations& outputs) {
-  const EndLoss loss(model_, sequences_.ids(), execution_, options.labels, options.seed);
+  const EndLoss loss(model_, sequences_.inputs(), execution_, options.labels, options.seed);
   losses_ = at::full({sequences_.count()}, std::numeric_limits<double>::quiet_NaN(), at::kDouble);
   for (const Batch& batch : sequences_.batches()) {
     at::Tensor rows = outputs.hidden(batch);
@@ -62,7 +62,7 @@ void BackwardPass::differentiate_loss(const BackwardOptions& options, Activation
     leave_out({{&gradient.hidden, TokenRows({}, sequences_.length())}}, batch);
     rows.copy_(gradient.hidden);
     losses_.narrow(0, batch.first, batch.count)
-        .copy_(gradient.loss / static_cast<double>(sequences_.length() - 1));
+        .copy_(gradient.loss / static_cast<double>(loss.targets()));
   }
   sequences_.require_few_left_out("the loss");
 }

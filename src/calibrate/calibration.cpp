@@ -23,11 +23,11 @@ bool needs_prefix(const ObjectiveOptions& objective, ScheduleKind schedule) {
 
 }  // namespace
 
-Calibration::Calibration(const Model& model, const at::Tensor& ids, const Execution& execution,
+Calibration::Calibration(const Model& model, const ModelInputs& inputs, const Execution& execution,
                          CalibrationOptions options, Progress& progress)
     : model_(model), execution_(execution), options_(std::move(options)), progress_(progress) {
-  if (!ids.defined()) return;
-  sequences_.emplace(ids);
+  if (!inputs.items.defined()) return;
+  sequences_.emplace(inputs);
   sequences_->hold_out(options_.held_out);
   stream_.emplace(model, *sequences_, embedded(model, *sequences_, execution, options_.storage),
                   execution, options_.two_streams);

@@ -33,9 +33,9 @@ struct CalibrationOptions {
 
 class Calibration {
  public:
-  // ids: (sequences, length) int32; undefined: a calibration over nothing, which asks nothing of
-  // the model and has no statistics. With one-shot gradients the whole backward pass runs here.
-  Calibration(const Model& model, const at::Tensor& ids, const Execution& execution,
+  // inputs: none: a calibration over nothing, which asks nothing of the model and has no
+  // statistics. With one-shot gradients the whole backward pass runs here.
+  Calibration(const Model& model, const ModelInputs& inputs, const Execution& execution,
               CalibrationOptions options, Progress& progress);
   Calibration(const Calibration&) = delete;
   Calibration& operator=(const Calibration&) = delete;

@@ -36,24 +36,31 @@ at::Tensor sample(const at::Tensor& probabilities, const at::Tensor& draws) {
 
 }  // namespace
 
-EndLoss::EndLoss(const Model& model, const at::Tensor& ids, const Execution& execution,
+EndLoss::EndLoss(const Model& model, const ModelInputs& inputs, const Execution& execution,
                  LabelKind labels, uint64_t seed)
-    : model_(model),
-      head_(model.load_head(execution)),
-      next_(ids.narrow(1, 1, ids.size(1) - 1).to(execution.device, at::kLong)) {
+    : model_(model), head_(model.load_head(execution)) {
+  const ModelConfig& config = model.config();
+  const int64_t length = inputs.items.size(1);
+  // the last token predicts nothing
+  read_ = config.reads_images() ? config.image.class_tokens : length - 1;
+  labels_ =
+      (config.reads_images() ? inputs.labels.unsqueeze(1) : inputs.items.narrow(1, 1, length - 1))
+          .to(execution.device, at::kLong);
   if (labels == LabelKind::kSampled)
-    draws_ = uniform_draws(next_.size(0), next_.size(1), seed).to(execution.device);
+    draws_ = uniform_draws(labels_.size(0), targets(), seed).to(execution.device);
 }
 
 LossGradient EndLoss::differentiate(const at::Tensor& hidden, int64_t first) const {
-  const int64_t batch = hidden.size(0), targets = next_.size(1), width = hidden.size(2);
-  // the last position predicts nothing
-  const at::Tensor rows = hidden.narrow(1, 0, targets).reshape({-1, width});
+  const int64_t batch = hidden.size(0), width = hidden.size(2);
+  const at::Tensor read = hidden.narrow(1, 0, read_);
+  // of each target what its logits are made of
+  const at::Tensor rows =
+      model_.config().reads_images() ? read.contiguous() : read.reshape({-1, width});
   const auto mine = [&](const at::Tensor& of) {
     return of.defined() ? of.narrow(0, first, batch).reshape({-1}) : of;
   };
-  const at::Tensor next = mine(next_), draws = mine(draws_);
-  at::Tensor loss = at::empty({batch * targets}, rows.options().dtype(at::kDouble));
+  const at::Tensor labels = mine(labels_), draws = mine(draws_);
+  at::Tensor loss = at::empty({labels.size(0)}, rows.options().dtype(at::kDouble));
   at::Tensor gradient = at::empty_like(rows);
   const int64_t at_once = std::max<int64_t>(1, kLogitBytes / (model_.config().vocab * 4));
   for (int64_t p = 0; p < rows.size(0); p += at_once) {
@@ -62,20 +69,21 @@ LossGradient EndLoss::differentiate(const at::Tensor& hidden, int64_t first) con
       return of.defined() ? of.narrow(0, p, count) : of;
     };
     at::Tensor loss_part = part(loss);
-    part(gradient).copy_(differentiate_chunk(part(rows), part(next), part(draws), loss_part));
+    part(gradient).copy_(differentiate_chunk(part(rows), part(labels), part(draws), loss_part));
   }
   gradient.mul_(kLossScale);
-  return {loss.view({batch, targets}).sum(1),
-          at::constant_pad_nd(gradient.view({batch, targets, width}), {0, 0, 0, 1})};
+  return {
+      loss.view({batch, targets()}).sum(1),
+      at::constant_pad_nd(gradient.view({batch, read_, width}), {0, 0, 0, hidden.size(1) - read_})};
 }
 
-at::Tensor EndLoss::differentiate_chunk(const at::Tensor& hidden, const at::Tensor& next,
+at::Tensor EndLoss::differentiate_chunk(const at::Tensor& hidden, const at::Tensor& labels,
                                         const at::Tensor& draws, at::Tensor& loss) const {
   const auto logits_of = [&](const at::Tensor& x) { return model_.logits(head_, x); };
   return pull_back(logits_of, hidden, [&](at::Tensor logits) {
-    at::Tensor labels = next;
-    if (draws.defined()) labels = sample(at::softmax(logits, -1, wide_type(logits)), draws);
-    return differentiate_cross_entropy(std::move(logits), labels, loss);
+    at::Tensor chosen = labels;
+    if (draws.defined()) chosen = sample(at::softmax(logits, -1, wide_type(logits)), draws);
+    return differentiate_cross_entropy(std::move(logits), chosen, loss);
   });
 }
 

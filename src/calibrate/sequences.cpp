@@ -9,10 +9,10 @@
 
 namespace halftone {
 
-Sequences::Sequences(at::Tensor ids, int64_t tokens_at_once)
-    : ids_(std::move(ids)),
+Sequences::Sequences(ModelInputs inputs, int64_t tokens_at_once)
+    : inputs_(std::move(inputs)),
       tokens_at_once_(tokens_at_once),
-      left_out_(static_cast<size_t>(ids_.size(0)), LeftOutFor::kNothing) {}
+      left_out_(static_cast<size_t>(inputs_.items.size(0)), LeftOutFor::kNothing) {}
 
 std::vector<Batch> Sequences::batches() const {
   const int64_t at_once = std::max<int64_t>(1, tokens_at_once_ / length());

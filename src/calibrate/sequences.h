@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "model/inputs.h"
+
 namespace halftone {
 
 // Neighbouring sequences that are computed at once.
@@ -23,12 +25,15 @@ class Sequences {
   // stay out of the way. Sums are added up batch by batch, so results depend on it.
   static constexpr int64_t kTokensAtOnce = 2048;
 
-  // ids: (sequences, length) int32, on the CPU
-  explicit Sequences(at::Tensor ids, int64_t tokens_at_once = kTokensAtOnce);
+  explicit Sequences(ModelInputs inputs, int64_t tokens_at_once = kTokensAtOnce);
 
-  const at::Tensor& ids() const { return ids_; }  // (sequences, length) int32
-  int64_t count() const { return ids_.size(0); }
-  int64_t length() const { return ids_.size(1); }
+  const ModelInputs& inputs() const { return inputs_; }
+  int64_t count() const { return inputs_.items.size(0); }
+  int64_t length() const { return inputs_.items.size(1); }
+  // What the batch's sequences are embedded from.   -> (count, length, ...)
+  at::Tensor items(const Batch& batch) const {
+    return inputs_.items.narrow(0, batch.first, batch.count);
+  }
   // All of them in order, at least one sequence at a time.
   std::vector<Batch> batches() const;
 
@@ -49,7 +54,7 @@ class Sequences {
  private:
   int64_t left_out(LeftOutFor reason) const;
 
-  at::Tensor ids_;
+  ModelInputs inputs_;
   int64_t tokens_at_once_, held_out_ = 0;
   std::vector<LeftOutFor> left_out_;  // of each sequence
 };

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "calibrate/demo_model.h"
+#include "support/fixtures.h"
 
 namespace halftone {
 namespace {
@@ -45,6 +46,32 @@ TEST(EndLoss, GradientsEqualCentralDifferences) {
     const double ours = (result.hidden * direction).sum().item<double>() / kLossScale;
     EXPECT_NEAR(ours, slope, 1e-7 * std::abs(slope) + 1e-8);
   }
+}
+
+// Of a DeiT, whose head reads two positions of an image.
+TEST(EndLoss, TheClassOfAnImageIsItsOnlyTarget) {
+  const at::NoGradGuard no_grad;
+  const Model model(
+      std::make_shared<const Checkpoint>(testing::test_data("forward/vision/deit_teacher")));
+  const ImageSizes& sizes = model.config().image;
+  const at::Tensor items = at::randn({3, sizes.positions(), sizes.patch_numbers()}),
+                   labels = at::tensor({4, 0, 2}, at::kLong),
+                   hidden = at::randn({3, sizes.positions(), 16}, at::kDouble);
+  const EndLoss loss(model, {items, labels}, kFloat64, LabelKind::kTruth, 0);
+  EXPECT_EQ(loss.targets(), 1);
+  const LossGradient result = loss.differentiate(hidden, 0);
+  const auto plain = [&](const at::Tensor& x) {
+    return log_probabilities(model, x.narrow(1, 0, 2)).gather(1, labels.unsqueeze(1)).neg().sum(1);
+  };
+  EXPECT_LT(relative_error(result.loss, plain(hidden)), 1e-12);
+  EXPECT_TRUE(result.hidden.narrow(1, 2, 4).eq(0).all().item<bool>());
+  constexpr double kStep = 1e-5;
+  const at::Tensor direction = at::randn_like(hidden);
+  const double slope =
+      ((plain(hidden + direction * kStep) - plain(hidden - direction * kStep)).sum() / (2 * kStep))
+          .item<double>();
+  const double ours = (result.hidden * direction).sum().item<double>() / kLossScale;
+  EXPECT_NEAR(ours, slope, 1e-7 * std::abs(slope) + 1e-8);
 }
 
 TEST(EndLoss, ChunksOfPositionsMakeOneWhole) {
