@@ -1,4 +1,4 @@
-// halftone evaluate MODEL [--text FILE] [--tasks LIST] [--reference MODEL]
+// halftone evaluate MODEL [--text FILE] [--images PATH] [--tasks LIST] [--reference MODEL]
 
 #include <algorithm>
 #include <CLI/CLI.hpp>
@@ -26,12 +26,13 @@ constexpr const char* kFooter =
     "  halftone evaluate llama-w4 --text wiki.test.txt\n"
     "  halftone evaluate llama-w4 --text wiki.test.txt --reference models/llama \\\n"
     "      --json - --gate \"kl.mean<0.05,top1.value>0.9\"\n"
-    "  halftone evaluate llama-w4 --tasks piqa,arc_easy --task-data data --reference models/llama";
+    "  halftone evaluate llama-w4 --tasks piqa,arc_easy --task-data data --reference models/llama\n"
+    "  halftone evaluate vit-w4 --images cifar10/test_batch.bin --reference models/vit";
 
 constexpr int64_t kMostTexts = 10000;
 
 struct Options {
-  std::string model, reference, json;
+  std::string model, reference, images, json;
   std::vector<std::string> texts;
   std::optional<std::string> gate;
   int64_t length = 0, windows = 0, generate = 0;
@@ -51,6 +52,10 @@ bool is_of_text(const std::string& metric) {
                                      "top1.", "llama.", "groups.", "noise_floor."});
 }
 
+bool is_of_images(const std::string& metric) {
+  return begins_with_one_of(metric, {"accuracy.", "reference_accuracy.", "cross_entropy."});
+}
+
 bool is_of_generation(const std::string& metric) {
   return begins_with_one_of(metric, {"generation."});
 }
@@ -61,7 +66,7 @@ bool is_of_tasks(const std::string& metric) {
 
 bool needs_reference(const std::string& metric) {
   if (begins_with_one_of(metric, {"kl.", "reverse_kl.", "top1.", "reference_perplexity.", "llama.",
-                                  "groups.", "noise_floor."}))
+                                  "reference_accuracy.", "groups.", "noise_floor."}))
     return true;
   return (is_of_tasks(metric) || is_of_generation(metric)) &&
          (metric.find(".flips.") != metric.npos || metric.find(".reference") != metric.npos);
@@ -73,7 +78,8 @@ std::vector<Gate> gates_of(const Options& options) {
   for (const Gate& gate : gates)
     for (const auto& [missing, option] :
          {std::pair{options.reference.empty() && needs_reference(gate.metric), "--reference"},
-          {options.texts.empty() && is_of_text(gate.metric) &&
+          {options.images.empty() && is_of_images(gate.metric), "--images"},
+          {options.texts.empty() && options.images.empty() && is_of_text(gate.metric) &&
                !is_log_probability_file(options.reference),
            "--text"},
           {options.texts.size() < 2 && begins_with_one_of(gate.metric, {"groups."}),
@@ -98,10 +104,27 @@ void refuse_protocol(const Options& options, bool kept) {
     throw UsageError("--reference: a file of log-probabilities goes with one --text");
 }
 
+// What is of texts and tokens.
+void refuse_beside_images(const Options& options, bool kept) {
+  if (options.images.empty()) return;
+  const auto refuse = [](bool given, const char* option) {
+    if (given) throw UsageError(fmt::format("--images with {}: expected one of them", option));
+  };
+  refuse(!options.texts.empty(), "--text");
+  refuse(options.tasks.tasks.has_value(), "--tasks");
+  refuse(kept, "a --reference of log-probabilities");
+  refuse(options.length > 0, "--length");
+  refuse(options.windows > 0, "--windows");
+  refuse(options.generate > 0, "--generate");
+  refuse(options.protocol != Protocol::kPaper, "--protocol");
+  refuse(!options.save_base.empty(), "--save-base");
+}
+
 EvaluateRequest make_request(const Options& options) {
   const bool kept = is_log_probability_file(options.reference);
-  if (options.texts.empty() && !options.tasks.tasks && !kept)
-    throw UsageError("--text is required, or --tasks");
+  if (options.texts.empty() && options.images.empty() && !options.tasks.tasks && !kept)
+    throw UsageError("--text is required, or --images, or --tasks");
+  refuse_beside_images(options, kept);
   refuse_protocol(options, kept);
   if (options.generate > 0 && options.texts.empty())
     throw UsageError("--generate: only with --text");
@@ -110,6 +133,7 @@ EvaluateRequest make_request(const Options& options) {
   request.model = options.model;
   request.texts.assign(options.texts.begin(), options.texts.end());
   if (!options.reference.empty()) request.reference = options.reference;
+  if (!options.images.empty()) request.images = options.images;
   request.length = options.length;
   request.windows = options.windows;
   request.protocol = options.protocol;
@@ -165,12 +189,18 @@ int evaluate(const Options& options) {
 }  // namespace
 
 void add_evaluate(CLI::App& program, Action& action) {
-  CLI::App& command = *program.add_subcommand(
-      "evaluate",
-      "Perplexity on a text, accuracy in tasks and, against a reference, KL divergence and flips");
+  CLI::App& command =
+      *program.add_subcommand("evaluate",
+                              "Perplexity on a text, accuracy on images or in tasks and, against a "
+                              "reference, KL divergence and flips");
   const auto options = std::make_shared<Options>();
   add_model(command, options->model);
   add_texts(command, options->texts, /*required=*/false);
+  command
+      .add_option("--images", options->images,
+                  "labelled images, of a vision transformer: CIFAR-10's .bin, or a folder of PNG "
+                  "and JPEG files in a folder for each class")
+      ->type_name("PATH");
   command
       .add_option("--reference", options->reference,
                   "the model to compare with, or a file of --save-base or llama-perplexity")

@@ -142,8 +142,9 @@ void add_model(CLI::App& command, std::string& target) {
 void add_calibration(CLI::App& command, std::string& target) {
   command
       .add_option("--calibration", target,
-                  fmt::format("{}; {}: the text that comes with the program ({})", kTexts,
-                              kBuiltinText, kBuiltinText))
+                  fmt::format("{}; of a vision transformer images (.bin, or a folder of "
+                              "class folders); {}: the text that comes with the program ({})",
+                              kTexts, kBuiltinText, kBuiltinText))
       ->type_name("FILE");
 }
 

@@ -21,9 +21,9 @@ struct PartError {
 };
 
 // Embedding, blocks, head, in this order; one block of each model in memory at a time. Both are of
-// one family and of the same basis.   ids: (windows, length) int32
+// one family and of the same basis.   items: as Model::embed takes them
 std::vector<PartError> part_errors(const Model& model, const Model& reference,
-                                   const at::Tensor& ids, const Execution& execution,
+                                   const at::Tensor& items, const Execution& execution,
                                    Progress& progress);
 
 }  // namespace halftone

@@ -2,14 +2,17 @@
 
 #include <chrono>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/place.h"
 #include "pipeline/bits.h"
+#include "pipeline/model_images.h"
 #include "pipeline/opened_model.h"
 #include "pipeline/output_place.h"
+#include "pipeline/scores_json.h"
 #include "pipeline/source_check.h"
 #include "pipeline/text_scores.h"
 
@@ -41,7 +44,7 @@ std::vector<std::pair<std::string, double>> results_of(const json& result) {
   const auto add = [&](const std::string& name, const json& in, const std::string& member) {
     found.emplace_back(name, in.at(member).get<double>());
   };
-  for (const char* name : {"perplexity", "reference_perplexity"})
+  for (const char* name : {"perplexity", "reference_perplexity", "cross_entropy"})
     if (result.contains(name)) add(name, result.at(name), "value");
   if (result.contains("kl")) add("kl", result.at("kl"), "mean");
   if (result.contains("tasks"))
@@ -90,11 +93,28 @@ struct Evaluated {
 std::vector<std::string> add_task_results(const EvaluateRequest& request,
                                           const Evaluated& evaluated, Progress& progress,
                                           json& result) {
+  require_reads_text(evaluated.model);
   TaskResults results = evaluate_tasks(request.tasks, evaluated.model, evaluated.reference,
                                        evaluated.execution, progress);
   result["tasks"] = std::move(results.tasks);
   result["tasks_mean"] = std::move(results.mean);
   return results.notes;
+}
+
+void add_image_scores(const EvaluateRequest& request, const Evaluated& evaluated,
+                      Progress& progress, json& result) {
+  const ModelImages images(evaluated.model, *request.images);
+  std::vector<int64_t> all(static_cast<size_t>(images.count()));
+  std::iota(all.begin(), all.end(), 0);
+  result["images"] = request.images->string();
+  result["protocol"] = {{"name", "images"},
+                        {"images", images.count()},
+                        {"classes", evaluated.model.model.config().vocab},
+                        {"preprocessing", images.preprocessing()}};
+  add_scores(score_images(evaluated.model.model,
+                          evaluated.reference ? &evaluated.reference->model : nullptr,
+                          images.batches(all), evaluated.execution, progress),
+             result);
 }
 
 // One path, a list of several, or null.
@@ -130,6 +150,7 @@ json evaluate(const EvaluateRequest& request, Progress& progress, KeptReference*
     add_text_scores(request,
                     {opened, evaluated.reference, kept_reference ? &*kept_reference : nullptr},
                     execution, progress, kept, result);
+  if (request.images) add_image_scores(request, evaluated, progress, result);
   if (!request.tasks.names.empty())
     for (std::string& note : add_task_results(request, evaluated, progress, result))
       notes.push_back(std::move(note));
@@ -150,6 +171,7 @@ std::vector<std::filesystem::path> inputs_of(const std::vector<std::filesystem::
                                              const EvaluateRequest& request) {
   std::vector<std::filesystem::path> inputs = inputs_of(request.tasks), all = models;
   inputs.insert(inputs.end(), request.texts.begin(), request.texts.end());
+  if (request.images) inputs.push_back(*request.images);
   if (request.reference && is_log_probability_file(*request.reference))
     inputs.push_back(*request.reference);
   else if (request.reference)

@@ -15,11 +15,13 @@
 
 namespace halftone {
 
-// Without texts: only where there are tasks, or a reference that is a file.
+// Without texts: only where there are images, tasks, or a reference that is a file.
 struct EvaluateRequest : TextRequest {
   std::filesystem::path model;
   // A model, or a file of log-probabilities (log_probability_file.h).
   std::optional<std::filesystem::path> reference;
+  // Labelled images, of a classifier: nothing else goes with them.
+  std::optional<std::filesystem::path> images;
   std::string device = "cpu";
   Compute compute = Compute::kAuto;  // auto = float32
   int threads = 0;

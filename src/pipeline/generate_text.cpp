@@ -66,6 +66,7 @@ nlohmann::json generate_text(const GenerateRequest& request, Progress& progress,
   const Execution execution =
       choose_execution(request.device, request.compute, request.threads, false);
   const OpenedModel opened(request.model);
+  require_reads_text(opened);
   const auto tokenizer = open_model_tokenizer(opened.path);
   const std::string prompt = prompt_text(request, opened);
   const std::vector<std::vector<TokenId>> prompts = {

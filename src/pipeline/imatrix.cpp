@@ -43,7 +43,7 @@ Importance importance_of(const std::string& name, const LinearStatistics& statis
 
 std::vector<Importance> measured(const QuantizeJob& job, Progress& progress) {
   const std::string architecture = job.output_plan().gguf->architecture;
-  Calibration calibration(job.model(), job.calibration_ids(), job.execution(),
+  Calibration calibration(job.model(), job.calibration_inputs(), job.execution(),
                           job.calibration_options(), progress);
   std::vector<Importance> all;
   progress.begin("measure", job.linear_count());
@@ -96,7 +96,7 @@ nlohmann::json write_imatrix(const QuantizeRequest& asked, Progress& progress) {
   require_plain(request.recipe, job.recipe());
   PendingOutput pending(request.out, PendingOutput::Kind::kFile, /*overwrite=*/false);
   const std::vector<Importance> all = measured(job, progress);
-  write_file(pending.staging(), request, all, job.calibration_ids().size(1));
+  write_file(pending.staging(), request, all, job.calibration_inputs().items.size(1));
   pending.commit();
   return {{"linears", all.size()},
           {"tokens", all.empty() ? 0 : static_cast<int64_t>(all.front().tokens)},

@@ -53,7 +53,14 @@ std::vector<std::string> OpenedModel::notes() const {
   return all;
 }
 
+void require_reads_text(const OpenedModel& opened) {
+  const ModelConfig& config = opened.model.config();
+  require(!config.reads_images(), "{}: {} reads images, not text: `evaluate` has --images for it",
+          shown(opened.path), config.architecture);
+}
+
 Corpus read_corpus_for(const OpenedModel& opened, const std::filesystem::path& text) {
+  require_reads_text(opened);
   const int64_t vocab = opened.model.config().vocab;
   if (holds_tokens(text)) return read_corpus(text, nullptr, vocab);
   const auto tokenizer = open_model_tokenizer(opened.path);

@@ -32,7 +32,10 @@ struct OpenedModel {
   std::vector<std::string> notes() const;
 };
 
-// The text as this model's own tokenizer reads it. Errors: those of open_model_tokenizer and
+// Error: a model of images, where text is asked for.
+void require_reads_text(const OpenedModel& opened);
+
+// The text as this model's own tokenizer reads it. Errors: that, those of open_model_tokenizer and
 // read_corpus.
 Corpus read_corpus_for(const OpenedModel& opened, const std::filesystem::path& text);
 

@@ -114,6 +114,10 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request, Look look)
 void QuantizeJob::read_text() {
   const bool calibrated = request_.recipe.needs_calibration();
   if (!calibrated && !(request_.calibration && request_.check)) return;
+  if (model().config().reads_images()) {
+    open_images(calibrated);
+    return;
+  }
   corpus_ = request_.calibration ? read_corpus_for(opened_, *request_.calibration)
                                  : builtin_corpus_for(opened_);
   if (!request_.calibration) fit_sequences_to_text();
@@ -124,10 +128,30 @@ void QuantizeJob::fit_sequences_to_text() {
   const int64_t length = checked_length(request_.length, model().config());
   const int64_t most = static_cast<int64_t>(corpus_->ids.size()) / length;  // leaves some to check
   if (request_.sequences <= most) return;
-  text_note_ = fmt::format("calibrated on {} windows in place of {}: the text that comes with the "
-                           "program holds no more of {} tokens (--calibration FILE: one that does)",
-                           most, request_.sequences, length);
+  text_note_ = fmt::format(
+      "calibrated on {} windows in place of {}: the text that comes with the "
+      "program holds no more of {} tokens (--calibration FILE: one that does)",
+      most, request_.sequences, length);
   request_.sequences = most;
+}
+
+void QuantizeJob::open_images(bool calibrated) {
+  const QuantizeRequest& request = request_;
+  require(request.length == 0, "--length {}: is of texts; {} reads images of {} positions each",
+          request.length, model().config().architecture, model().config().context);
+  require(recipe_.model.first_token == 1 || !calibrated,
+          "objective.first_token = {}: is of language models; the first position of an image is "
+          "what its class is read from",
+          recipe_.model.first_token);
+  require(request.calibration.has_value(),
+          "recipe {} needs calibration data: {} reads images, so add --calibration IMAGES",
+          request.recipe.name, model().config().architecture);
+  images_.emplace(opened_, *request.calibration);
+  image_order_ = drawn_images(images_->count(), request.seed);
+  require(!calibrated || request.sequences <= images_->count(),
+          "--sequences {}: {} holds {} images", request.sequences, shown(*request.calibration),
+          images_->count());
+  if (calibrated) drawn_ = static_cast<size_t>(request.sequences);
 }
 
 void QuantizeJob::read_importances() {
@@ -193,7 +217,13 @@ void QuantizeJob::fit_scales_to_format() {
   for (auto& [name, linear] : recipe_.linears) linear.grid.float16_scales = float16_scales_;
 }
 
-at::Tensor QuantizeJob::calibration_ids() const {
+std::span<const int64_t> QuantizeJob::images_apart(size_t count) const {
+  const std::span<const int64_t> apart = std::span(image_order_).subspan(drawn_);
+  return apart.first(std::min(count, apart.size()));
+}
+
+ModelInputs QuantizeJob::calibration_inputs() const {
+  if (drawn_ > 0) return images_->read(std::span(image_order_).first(drawn_));
   if (!windows_) return {};
   return at::tensor(windows_->ids, at::kInt).view({windows_->count, windows_->length});
 }
@@ -296,6 +326,9 @@ const RunIdentity& QuantizeJob::identity() const {
     std::optional<CalibrationIdentity> calibration;
     if (windows_)
       calibration = calibration_identity(*corpus_, *windows_, request_.seed, held_out_sequences());
+    if (drawn_ > 0)
+      calibration = images_->identity(std::span(image_order_).first(drawn_), request_.seed,
+                                      held_out_sequences());
     identity_ =
         run_identity(request_, opened_, calibration, execution_, least_scale(float16_scales_));
     identity_->matrix_types = names_of(matrix_types_);

@@ -11,6 +11,7 @@
 #include "calibrate/calibration.h"
 #include "pipeline/gguf_matrix_types.h"
 #include "pipeline/importances.h"
+#include "pipeline/model_images.h"
 #include "pipeline/opened_model.h"
 #include "pipeline/output.h"
 #include "pipeline/quantize_request.h"
@@ -33,11 +34,15 @@ class QuantizeJob {
   const OpenedModel& source() const { return opened_; }
   const Model& model() const { return transformed_ ? *transformed_ : opened_.model; }
   const Execution& execution() const { return execution_; }
-  bool calibrated() const { return windows_.has_value(); }
-  at::Tensor calibration_ids() const;  // (sequences, length) int32; undefined: not calibrated
+  bool calibrated() const { return windows_.has_value() || drawn_ > 0; }
+  ModelInputs calibration_inputs() const;  // none: not calibrated
   bool has_text() const { return corpus_.has_value(); }
   // At most so many windows of the text that share no token with the calibration's (has_text).
   TokenWindows windows_apart(int64_t count, int64_t length) const;
+  // Of a model of images, those that --calibration names; and at most so many of them that the
+  // calibration does not take.
+  const ModelImages* images() const { return images_ ? &*images_ : nullptr; }
+  std::span<const int64_t> images_apart(size_t count) const;
   OutputPlan output_plan() const;
   const MatrixTypes& matrices() const { return matrix_types_; }
   const std::optional<Importances>& importances() const { return importances_; }
@@ -57,6 +62,7 @@ class QuantizeJob {
   void describe_file();    // that is to be written, where it is a GGUF file
   void choose_matrices();  // what becomes of those outside the blocks there
   void read_importances();
+  void open_images(bool calibrated);
   void check_recipe() const;
   void fit_scales_to_format();         // to the type that the output's format stores
   int64_t held_out_sequences() const;  // for target.auto
@@ -75,6 +81,9 @@ class QuantizeJob {
   std::optional<Importances> importances_;
   std::optional<Corpus> corpus_;
   std::optional<TokenWindows> windows_;
+  std::optional<ModelImages> images_;
+  std::vector<int64_t> image_order_;  // the calibration's first, drawn_ of them
+  size_t drawn_ = 0;
   bool float16_scales_ = false;
   mutable std::optional<RunIdentity> identity_;
 };

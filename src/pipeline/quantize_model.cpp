@@ -23,7 +23,7 @@ RunReport quantize_model(const QuantizeRequest& request, Progress& progress) {
   RunRecord report(job, output.format());
 
   add_outer_tensors(job, output);
-  Calibration calibration(job.model(), job.calibration_ids(), job.execution(),
+  Calibration calibration(job.model(), job.calibration_inputs(), job.execution(),
                           job.calibration_options(), progress);
   const int64_t first = resume(journal, output, report, calibration, progress);
   progress.begin("quantize", job.linear_count());

@@ -102,6 +102,18 @@ void add_scores(const Scores& scores, json& result) {
   result["by_confidence"] = confidence_json(scores);
 }
 
+void add_scores(const ImageScores& scores, json& result) {
+  const Scores& of_classes = scores.scores;
+  const int64_t images = of_classes.windows;
+  result["accuracy"] = to_json(mean_over_windows(scores.correct, images));
+  result["cross_entropy"] = to_json(mean_over_windows(of_classes.nll, images));
+  if (of_classes.kl.empty()) return;
+  result["reference_accuracy"] = to_json(mean_over_windows(scores.reference_correct, images));
+  result["top1"] = to_json(mean_over_windows(of_classes.same_top, images));
+  result["kl"] = divergence_json(of_classes.kl, images);
+  result["reverse_kl"] = divergence_json(of_classes.reverse_kl, images);
+}
+
 json groups_json(const GroupSpread& spread) {
   json low, high;
   if (spread.interval) {

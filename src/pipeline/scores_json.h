@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "evaluate/score.h"
+#include "evaluate/score_images.h"
 #include "evaluate/statistics.h"
 
 namespace halftone {
@@ -11,6 +12,10 @@ namespace halftone {
 // Adds `perplexity` and, against a reference, `reference_perplexity`, `top1`, `kl`, `reverse_kl`
 // and `by_confidence`.
 void add_scores(const Scores& scores, nlohmann::json& result);
+
+// Adds `accuracy` and `cross_entropy` and, against a reference, `reference_accuracy`, `top1`, `kl`
+// and `reverse_kl`.
+void add_scores(const ImageScores& scores, nlohmann::json& result);
 
 // `llama`: what llama-perplexity says of them.
 nlohmann::json llama_json(const Scores& scores);

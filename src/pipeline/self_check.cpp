@@ -15,6 +15,7 @@
 #include "evaluate/score.h"
 #include "evaluate/statistics.h"
 #include "pipeline/end_tokens.h"
+#include "pipeline/image_check.h"
 #include "pipeline/model_tokenizer.h"
 #include "pipeline/output_parts.h"
 
@@ -167,7 +168,8 @@ SelfCheck check_written(const QuantizeJob& job, const std::filesystem::path& pat
 
 RunReport with_self_check(RunReport report, const QuantizeJob& job, Progress& progress) {
   if (!job.request().check) return report;
-  report.check = check_written(job, file_to_open(job.request().out), progress);
+  const auto check = job.images() ? check_images : check_written;
+  report.check = check(job, file_to_open(job.request().out), progress);
   if (!report.seconds) return report;  // nothing else was done
   *report.seconds += report.check->seconds;
   report.peak_rss_bytes = static_cast<size_t>(peak_resident_bytes());

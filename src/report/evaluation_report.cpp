@@ -81,6 +81,31 @@ std::string protocol(const Json& json) {
       compute.empty() ? "?" : compute);
 }
 
+// "cifar.bin: 1488 images of 10 classes, compute float32"
+std::string image_protocol(const Json& json) {
+  return fmt::format("{}: {} images of {} classes, compute {}",
+                     last_name(find_text(json, "images")), count(json, "protocol.images"),
+                     count(json, "protocol.classes"), find_text(json, "compute"));
+}
+
+std::string share_with_interval(const Json& json, const std::string& name) {
+  const auto value = find_metric(json, name + ".value");
+  if (!value) return "-";
+  return human_share(*value, find_metric(json, name + ".stderr")) + interval_text(json, name);
+}
+
+void add_image_rows(const Json& json, TextTable& table) {
+  table.add_row({"top-1 accuracy", share_with_interval(json, "accuracy")});
+  if (!find_metric(json, "kl.mean")) return;
+  table.add_row({"  of the reference", share_with_interval(json, "reference_accuracy")});
+  for (const auto& [label, name] :
+       {std::pair{"KL divergence", "kl"}, {"  the other way", "reverse_kl"}})
+    table.add_row(
+        {label, estimate(json, fmt::format("{}.mean", name), fmt::format("{}.stderr", name)) +
+                    " nats an image" + interval_text(json, name)});
+  table.add_row({"same class", share_with_interval(json, "top1")});
+}
+
 // "25.00 %, of the reference 12.50 %" of a share of texts.
 std::string share_of_texts(const Json& json, const std::string& name) {
   const auto share = [&](const std::string& at) {
@@ -126,16 +151,21 @@ std::string evaluation_text(const Json& json) {
   table.add_row({"model", fmt::format("{} ({}{})", find_text(json, "model"),
                                       format.empty() ? "" : format + ", ", size(json))});
   if (!reference.empty()) table.add_row({"reference", reference});
-  const bool has_text = !json.contains("tasks") || json.contains("protocol");
+  const bool has_images = json.contains("images");
+  const bool has_text = !has_images && (!json.contains("tasks") || json.contains("protocol"));
   if (has_text) table.add_row({"text", protocol(json)});
-  if (!has_text) table.add_row({"compute", find_text(json, "compute")});
+  if (has_images) table.add_row({"images", image_protocol(json)});
+  if (!has_text && !has_images) table.add_row({"compute", find_text(json, "compute")});
   table.add_row(
       {"bits per weight", fmt::format("{} in the quantized linears, {} in the whole model",
                                       bits_text(json), bits(json, "bits_per_weight.model"))});
   if (has_text) table.add_row({"perplexity", perplexity_with_interval(json, "perplexity")});
   if (find_metric(json, "reference_perplexity.value"))
     table.add_row({"  of the reference", perplexity_with_interval(json, "reference_perplexity")});
-  if (find_metric(json, "kl.mean")) add_divergence_rows(json, table);
+  if (has_images)
+    add_image_rows(json, table);
+  else if (find_metric(json, "kl.mean"))
+    add_divergence_rows(json, table);
   if (find_metric(json, "generation.texts")) add_generation_rows(json, table);
   for (const std::string& note : notes_in(json)) table.add_row({"note", note});
   if (const auto seconds = find_metric(json, "seconds"))

@@ -32,13 +32,32 @@ std::string estimate(const SelfCheck::Number& number) {
   return human_estimate(number.value, number.error);
 }
 
+std::string share(const SelfCheck::Number& number) {
+  return human_share(number.value, number.error);
+}
+
+std::string classes_text(const SelfCheck& check) {
+  return fmt::format(
+      "KL {} nats an image (collapsed above {:.3g}), same class {}, accuracy {} for {}; {} images "
+      "beside the calibration's, {}",
+      estimate(check.kl), check.limit, share(check.top1), share(check.classes->accuracy),
+      share(check.classes->reference_accuracy), check.windows, human_duration(check.seconds));
+}
+
 std::string scores_text(const SelfCheck& check) {
+  if (check.classes) return classes_text(check);
   return fmt::format(
       "KL {} nats a token (collapsed above {:.3g}), same top token {}, perplexity {} for {}; {} "
       "windows of {} tokens beside the calibration's, {}",
-      estimate(check.kl), check.limit, human_share(check.top1.value, check.top1.error),
-      estimate(check.perplexity), estimate(check.reference_perplexity), check.windows, check.length,
+      estimate(check.kl), check.limit, share(check.top1), estimate(check.perplexity),
+      estimate(check.reference_perplexity), check.windows, check.length,
       human_duration(check.seconds));
+}
+
+std::string sample_text(const SelfCheck& check) {
+  if (!check.no_text.empty()) return "no text: " + check.no_text;
+  return fmt::format("{} | {}{}", human_line(check.prompt, kSampleBytes),
+                     human_line(check.text, kSampleBytes), check.loops ? " (in a loop)" : "");
 }
 
 std::string blame_text(const SelfCheck::Blame& blame) {
@@ -57,37 +76,46 @@ std::string blame_text(const SelfCheck::Blame& blame) {
 
 }  // namespace
 
-void to_json(Json& json, const SelfCheck& check) {
-  if (!check.skipped.empty()) {
-    json = {{"skipped", check.skipped}};
-    return;
-  }
-  json = {{"windows", check.windows},
-          {"length", check.length},
-          {"kl", number_json(check.kl)},
-          {"top1", number_json(check.top1)},
-          {"perplexity", number_json(check.perplexity)},
-          {"reference_perplexity", number_json(check.reference_perplexity)},
-          {"context_free_kl", check.context_free_kl},
-          {"limit", check.limit},
-          {"collapsed", check.collapsed()},
-          {"seconds", check.seconds}};
-  if (check.blame) json["blame"] = blame_json(*check.blame);
+namespace {
+
+void add_text_json(const SelfCheck& check, Json& json) {
+  json.update({{"windows", check.windows},
+               {"length", check.length},
+               {"perplexity", number_json(check.perplexity)},
+               {"reference_perplexity", number_json(check.reference_perplexity)}});
   if (check.no_text.empty())
     json["sample"] = {{"prompt", check.prompt}, {"text", check.text}, {"loops", check.loops}};
   else
     json["no_sample"] = check.no_text;
 }
 
+void add_class_json(const SelfCheck& check, Json& json) {
+  json.update({{"images", check.windows},
+               {"accuracy", number_json(check.classes->accuracy)},
+               {"reference_accuracy", number_json(check.classes->reference_accuracy)}});
+}
+
+}  // namespace
+
+void to_json(Json& json, const SelfCheck& check) {
+  if (!check.skipped.empty()) {
+    json = {{"skipped", check.skipped}};
+    return;
+  }
+  json = {{"kl", number_json(check.kl)},
+          {"top1", number_json(check.top1)},
+          {"context_free_kl", check.context_free_kl},
+          {"limit", check.limit},
+          {"collapsed", check.collapsed()},
+          {"seconds", check.seconds}};
+  if (check.blame) json["blame"] = blame_json(*check.blame);
+  (check.classes ? add_class_json : add_text_json)(check, json);
+}
+
 std::vector<std::pair<std::string, std::string>> self_check_rows(const SelfCheck& check) {
   if (!check.skipped.empty()) return {{"self-check", "none: " + check.skipped}};
   std::vector<std::pair<std::string, std::string>> rows = {{"self-check", scores_text(check)}};
-  if (check.no_text.empty())
-    rows.emplace_back("  goes on", fmt::format("{} | {}{}", human_line(check.prompt, kSampleBytes),
-                                               human_line(check.text, kSampleBytes),
-                                               check.loops ? " (in a loop)" : ""));
-  else
-    rows.emplace_back("  goes on", "no text: " + check.no_text);
+  if (!check.classes) rows.emplace_back("  goes on", sample_text(check));
   if (check.collapsed()) rows.emplace_back("  COLLAPSED", collapse_text(check));
   return rows;
 }

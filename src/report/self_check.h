@@ -24,13 +24,19 @@ struct SelfCheck {
     double linear_error = 0;
   };
 
-  std::string skipped;  // why nothing was scored; empty: everything below holds
-  int64_t windows = 0, length = 0;
+  // Of a classifier: how often its likeliest class is the image's.
+  struct Classes {
+    Number accuracy, reference_accuracy;
+  };
+
+  std::string skipped;              // why nothing was scored; empty: everything below holds
+  int64_t windows = 0, length = 0;  // of a classifier: images, of one decision each
   Number kl, top1, perplexity, reference_perplexity;
-  double context_free_kl = 0;  // of the best guess that never looks at the context
-  double limit = 0;            // of kl, beyond which the output counts as collapsed
-  std::optional<Blame> blame;  // of a collapsed output
-  std::string prompt, text;    // what it goes on with
+  std::optional<Classes> classes;  // in the place of perplexities and of a text
+  double context_free_kl = 0;      // of the best guess that never looks at the context
+  double limit = 0;                // of kl, beyond which the output counts as collapsed
+  std::optional<Blame> blame;      // of a collapsed output
+  std::string prompt, text;        // what it goes on with
   bool loops = false;
   std::string no_text;  // why there is no text; empty: there is
   double seconds = 0;
