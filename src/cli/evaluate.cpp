@@ -52,6 +52,11 @@ bool is_of_text(const std::string& metric) {
                                      "top1.", "llama.", "groups.", "noise_floor."});
 }
 
+bool is_of_text_alone(const std::string& metric) {
+  return begins_with_one_of(
+      metric, {"perplexity.", "reference_perplexity.", "llama.", "groups.", "noise_floor."});
+}
+
 bool is_of_images(const std::string& metric) {
   return begins_with_one_of(metric, {"accuracy.", "reference_accuracy.", "cross_entropy."});
 }
@@ -79,6 +84,7 @@ std::vector<Gate> gates_of(const Options& options) {
     for (const auto& [missing, option] :
          {std::pair{options.reference.empty() && needs_reference(gate.metric), "--reference"},
           {options.images.empty() && is_of_images(gate.metric), "--images"},
+          {!options.images.empty() && is_of_text_alone(gate.metric), "--text"},
           {options.texts.empty() && options.images.empty() && is_of_text(gate.metric) &&
                !is_log_probability_file(options.reference),
            "--text"},

@@ -15,14 +15,16 @@ namespace {
 constexpr int64_t kPositionsPerBatch = 8192;
 
 void require_alike(const ModelConfig& config, const ModelConfig& reference) {
-  const auto size = [](const ModelConfig& of) {
-    return fmt::format("{} classes of images of {} x {} in patches of {} x {}", of.vocab,
-                       of.image.width, of.image.height, of.image.patch_width,
-                       of.image.patch_height);
+  const auto read_by = [](const ModelConfig& of) {
+    const ImageSizes& image = of.image;
+    if (!of.reads_images()) return std::string("text");
+    return fmt::format("images of {} x {} in patches of {} x {} behind {} of its own, {} classes",
+                       image.width, image.height, image.patch_width, image.patch_height,
+                       image.class_tokens, of.vocab);
   };
-  require(size(config) == size(reference) && config.context == reference.context,
-          "the reference knows {}, the model {}: they cannot be compared", size(reference),
-          size(config));
+  require(read_by(config) == read_by(reference),
+          "the reference reads {}, the model {}: they cannot be compared", read_by(reference),
+          read_by(config));
 }
 
 // A model whose blocks are all in memory.

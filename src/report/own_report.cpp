@@ -15,6 +15,7 @@ bool has_all(const Json& json, std::initializer_list<const char*> keys) {
 
 bool is_own(const Json& json) {
   return has_all(json, {"model", "text", "protocol", "perplexity"}) ||  // of evaluate
+         has_all(json, {"model", "images", "protocol", "accuracy"}) ||
          has_all(json, {"model", "text", "tasks", "tasks_mean"}) ||
          has_all(json, {"files", "checks", "holds"}) ||      // of verify
          has_all(json, {"halftone_version", "verified"}) ||  // of quantize

@@ -176,6 +176,21 @@ TEST(CommandLine, GatesNeedWhatMeasuresThem) {
     expect_failure(tasks + Arguments{std::string(metric) + "<1"}, 2, "only with --reference");
 }
 
+TEST(CommandLine, ImagesGoWithNothingOfTexts) {
+  const Arguments images = {"evaluate", "m", "--images", "i"};
+  for (const Arguments& more : {Arguments{"--text", "t"},
+                                {"--tasks", "piqa"},
+                                {"--windows", "2"},
+                                {"--length", "64"},
+                                {"--generate", "2"},
+                                {"--protocol", "llama"}})
+    expect_failure(images + more, 2, "--images with " + more.front() + ": expected one of them");
+  expect_failure(images + Arguments{"--gate", "perplexity.value<9"}, 2, "only with --text");
+  expect_failure(kEvaluate + Arguments{"--gate", "accuracy.value>0.5"}, 2, "only with --images");
+  expect_failure(images + Arguments{"--gate", "reference_accuracy.value>0.5"}, 2,
+                 "only with --reference");
+}
+
 TEST(CommandLine, WordsOutsideTheirListExitWithTwo) {
   expect_failure({"quantize", "m", "--out", "o", "--products", "fast"}, 2,
                  "auto, float32, bfloat16, two-part");

@@ -123,6 +123,12 @@ TEST_P(GoldenVisionRun, WhatIsOfTextIsRefused) {
               (void)evaluate_model(images, progress);
             }).find("LlamaForCausalLM reads text, not images"),
             std::string::npos);
+  std::swap(images.model, text.model);
+  images.reference = text.model;
+  EXPECT_NE(message_of([&] {
+              (void)evaluate_model(images, progress);
+            }).find("the reference reads text, the model images of 32 x 32"),
+            std::string::npos);
 }
 
 TEST_P(GoldenVisionRun, RequestsThatCannotBeAreRefused) {
@@ -146,6 +152,37 @@ TEST_P(GoldenVisionRun, RequestsThatCannotBeAreRefused) {
       .model = GetParam().folder(), .out = folder_ / "model.gguf", .format = "gguf"};
   EXPECT_NE(message_of([&] { (void)convert_model(gguf, progress); }).find("GGUF"),
             std::string::npos);
+}
+
+// From the checkout alone: a random DeiT of 8 x 8 pixels, so that images are resized.
+TEST(VisionRun, FoldersOfImagesCalibrateAndEvaluate) {
+  const TemporaryFolder folder;
+  for (const char* name : {"0", "3", "4"}) {
+    fs::create_directories(folder / "images" / name);
+    for (const char* image : {"photo.png", "photo.jpg", "grey.png", "progressive.jpg"})
+      fs::copy_file(testing::test_data("images") / image, folder / "images" / name / image);
+  }
+  QuantizeRequest asked = testing::request_for(folder / "out", "gptaq", 4);
+  asked.model = testing::test_data("forward/vision/deit_teacher");
+  apply_setting(asked.recipe, "grid.group_size=0");
+  asked.calibration = folder / "images";
+  asked.sequences = 8;
+  asked.length = 0;
+  asked.check = true;
+  const json report = testing::run(asked);
+  EXPECT_EQ(report["verified"], true);
+  EXPECT_EQ(report["check"]["images"], 4);
+  EXPECT_FALSE(report["check"].contains("perplexity"));
+  EvaluateRequest request;
+  request.model = folder / "out";
+  request.reference = asked.model;
+  request.images = folder / "images";
+  SilentProgress progress;
+  const json found = evaluate_model(request, progress);
+  EXPECT_EQ(found["protocol"]["images"], 12);
+  EXPECT_GT(found["kl"]["mean"].get<double>(), 0);
+  EXPECT_LT(found["kl"]["mean"].get<double>(), 0.1);
+  EXPECT_FALSE(found.contains("perplexity"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, GoldenVisionRun, ::testing::ValuesIn(testing::kVisionModels),

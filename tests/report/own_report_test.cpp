@@ -13,6 +13,8 @@ using nlohmann::json;
 
 const json kEvaluation = {
     {"model", "m"}, {"text", "t"}, {"protocol", json::object()}, {"perplexity", {{"value", 5.1}}}};
+const json kClasses = {
+    {"model", "m"}, {"images", "i"}, {"protocol", json::object()}, {"accuracy", {{"value", 0.5}}}};
 const json kTokens = {{"ids", {1, 2}}, {"ids_special", {1, 2}}, {"decoded", "a\nb"}};
 const json kReport = {
     {"halftone_version", "0.1.0"}, {"verified", true}, {"linears", json::array()}};
@@ -20,7 +22,7 @@ const json kVerification = {
     {"model", "m"}, {"files", json::array()}, {"checks", json::array()}, {"holds", true}};
 
 TEST(OwnReport, IsWhatJsonAndReportWrite) {
-  for (const json& own : {kEvaluation, kTokens, kReport, kVerification}) {
+  for (const json& own : {kEvaluation, kClasses, kTokens, kReport, kVerification}) {
     EXPECT_TRUE(is_own_report(own.dump(2) + "\n")) << own;
     EXPECT_TRUE(is_own_report(own.dump() + "\n")) << own;
   }
