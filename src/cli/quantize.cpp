@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "base/place.h"
+#include "cli/bit_target_options.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/console_progress.h"
@@ -35,6 +36,7 @@ constexpr double kLeastCheckKl = 1e-9, kMostCheckKl = 1000;
 
 struct Options : QuantizeOptions {
   std::string report;
+  BitTargetOptions bit_target;
   bool overwrite = false, resume = false, no_check = false;
   double check_kl = 0;  // 0: what the context is worth
 };
@@ -51,6 +53,7 @@ TextTarget report_target(const std::string& report, const QuantizeRequest& reque
 }
 
 QuantizeRequest run_request(const Options& options) {
+  require_bit_target(options.bit_target, options);
   QuantizeRequest request = make_request(options);
   request.overwrite = options.overwrite;
   request.resume = options.resume;
@@ -84,8 +87,9 @@ RunReport quantize_with_progress(const QuantizeRequest& request) {
 }
 
 int quantize(const Options& options) {
-  const QuantizeRequest request = run_request(options);
-  const TextTarget target = report_target(options.report, request);
+  const QuantizeRequest asked = run_request(options);
+  const TextTarget target = report_target(options.report, asked);
+  const QuantizeRequest request = with_chosen_bits(asked, options.bit_target);
   const RunReport report = quantize_with_progress(request);
   const char* verb = report.seconds ? "wrote" : "kept";  // what --resume found done
   print_result(
@@ -126,6 +130,7 @@ void add_quantize(CLI::App& program, Action& action) {
   add_model(command, options->model);
   add_output_options(command, *options);
   add_recipe_options(command, *options);
+  add_bit_target_options(command, options->bit_target);
   add_calibration_options(command, *options);
   add_execution_options(command, options->execution);
   command.footer(kFooter);

@@ -113,6 +113,29 @@ TEST(CommandLine, TasksAreNamesOrFilesOfData) {
   expect_failure(tasks("piqa", {"--limit", "0"}), 2, "--limit: expected a whole number from 1");
 }
 
+TEST(CommandLine, ASizeToMeetIsOneNumberAndSaysWhatElseWouldSayIt) {
+  const Arguments text = kQuantize + Arguments{"--calibration", "none.txt"};
+  for (const char* value : {"0", "-1", "nan", "inf", "33", "", "3.5x", "three"})
+    expect_failure(text + Arguments{"--target-bits", value}, 2,
+                   "--target-bits: expected a number from 0.1 to 32, found ");
+  for (const char* value : {"0", "-1M", "nan", "nanG", "", "M", "3 M", "3K", "1e99", "3m"})
+    expect_failure(text + Arguments{"--target-size", value}, 2,
+                   "--target-size: expected a size such as 300MiB or 4G, found ");
+  const Arguments target = text + Arguments{"--target-bits", "3"};
+  expect_failure(target + Arguments{"--target-size", "3G"}, 2, "expected one of them");
+  for (const Arguments& more : {Arguments{"--bits", "3"}, {"--set", "grid.bits=3"}})
+    expect_failure(target + more, 2, " with --target-bits or --target-size: these choose it");
+  expect_failure(target + Arguments{"--type", "Q4_K"}, 2, "--type with --target-bits");
+  expect_failure(target + Arguments{"--mix", "Q4_K_M"}, 2, "--mix with --target-bits");
+  expect_failure(kQuantize + Arguments{"--recipe", "rtn", "--target-bits", "3"}, 2,
+                 "measured on a text: expected --calibration FILE");
+  for (const char* option : {"--candidates", "--recipe-out", "--sensitivities"}) {
+    expect_failure(text + Arguments{option, "x"}, 2,
+                   std::string(option) + ": only with --target-bits or --target-size");
+    expect_failure(target + Arguments{option, ""}, 2, std::string(option) + ": expected ");
+  }
+}
+
 TEST(CommandLine, TheSelfChecksLimitIsANumberAndExcludesSkippingIt) {
   for (const char* value : {"0", "-1", "much", "", "nan", "inf"})
     expect_failure(kRtn + Arguments{"--check-kl", value}, 2, "--check-kl: expected a number from ");

@@ -102,6 +102,37 @@ TEST_F(GoldenDemoModel, AnOutputThatHasCollapsedStaysAndExitsWithThree) {
   EXPECT_FALSE(contains(plain.out, "self-check")) << plain.out;
 }
 
+TEST_F(GoldenDemoModel, ASizeThatWasAskedForIsARecipeThatGivesTheSameAgain) {
+  const Arguments options = {"--recipe",
+                             "gptq",
+                             "--sequences",
+                             "8",
+                             "--length",
+                             "256",
+                             "--no-check",
+                             "--format",
+                             "native",
+                             "--calibration",
+                             text("calibration.txt", 200000)};
+  Arguments chosen = options, again = options;
+  chosen.insert(chosen.end(), {"--target-bits", "4", "--recipe-out", folder_ / "four.toml"});
+  again.insert(again.end(), {"--recipe", folder_ / "four.toml"});
+  again.erase(again.begin(), again.begin() + 2);
+  const Outcome first = quantize("a", chosen);
+  ASSERT_EQ(first.status, 0) << first.err;
+  EXPECT_TRUE(contains(first.err, "chosen: 3.9") || contains(first.err, "chosen: 4.0000"))
+      << first.err;
+  EXPECT_TRUE(contains(first.err, "all alike: 3 bits at ")) << first.err;
+  EXPECT_TRUE(contains(first.err, "four.toml --format native")) << first.err;
+  ASSERT_EQ(quantize("b", again).status, 0);
+  for (const char* file : {"model.safetensors", "halftone.json", "config.json"})
+    EXPECT_EQ(read_file(folder_ / (std::string("a/") + file)),
+              read_file(folder_ / (std::string("b/") + file)))
+        << file;
+  chosen.insert(chosen.end(), {"--target-bits", "12"});
+  EXPECT_EQ(quantize("c", chosen).status, 2);  // given twice
+}
+
 TEST_F(GoldenDemoModel, APageIsMadeOfOutputsAndEvaluations) {
   ASSERT_EQ(quantize("rtn", {"--recipe", "rtn", "--group-size", "32"}).status, 0);
   const std::string compared = folder_ / "compared.json", page = folder_ / "page.html";

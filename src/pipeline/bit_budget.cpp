@@ -1,0 +1,89 @@
+#include "pipeline/bit_budget.h"
+
+#include <c10/core/ScalarType.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "pipeline/source_check.h"
+
+namespace halftone {
+namespace {
+
+constexpr double kDecimals = 1e4;  // of bits in a message, away from what cannot be met
+
+double largest_size(const std::vector<Choices>& all) {
+  double size = 0;
+  for (const Choices& choices : all)
+    size += std::max_element(choices.begin(), choices.end(), [](const Choice& a, const Choice& b) {
+              return a.size < b.size;
+            })->size;
+  return size;
+}
+
+// Of a tensor that is no linear's weight.
+double bytes_of(const PlannedTensor& tensor, const BitMenu& menu, bool rewritten) {
+  double count = 1;
+  for (const int64_t side : tensor.shape) count *= static_cast<double>(side);
+  if (menu.plan.gguf && tensor.shape.size() < 2) return count * sizeof(float);
+  if (menu.plan.gguf && !tensor.gguf_type.empty())
+    return count * find_gguf_type(tensor.gguf_type)->bits_per_weight() / 8;
+  const at::ScalarType type =
+      rewritten || menu.plan.gguf
+          ? menu.plan.dtype
+          : written_type(menu.job.source().weights->info(tensor.name).dtype);
+  return count * static_cast<double>(c10::elementSize(type));
+}
+
+}  // namespace
+
+double weight_count(const BitMenu& menu) {
+  double count = 0;
+  for (const LinearSlot& linear : menu.job.model().linears())
+    count += static_cast<double>(linear.out * linear.in);
+  return count;
+}
+
+double bytes_of_others(const BitMenu& menu) {
+  const bool rewritten = menu.job.recipe().model.transform.rotation != RotationKind::kNone;
+  double bytes = 0;
+  for (const PlannedTensor& tensor : menu.plan.others) bytes += bytes_of(tensor, menu, rewritten);
+  if (menu.plan.gguf)
+    bytes += static_cast<double>(menu.plan.gguf->rope_factors.size() * sizeof(float));
+  return bytes;
+}
+
+double bit_budget(const BitTarget& target, const BitMenu& menu,
+                  const std::vector<Choices>& choices) {
+  const double smallest = smallest_size(choices), largest = largest_size(choices);
+  const double weights = weight_count(menu);
+  if (target.bits) {
+    const double budget = *target.bits * weights;
+    require(budget >= smallest && budget <= largest,
+            "--target-bits {:g}: the candidates come to {:.4f} bits a weight at least and {:.4f} "
+            "at most",
+            *target.bits, std::ceil(smallest / weights * kDecimals) / kDecimals,
+            std::floor(largest / weights * kDecimals) / kDecimals);
+    return budget;
+  }
+  const double others = bytes_of_others(menu), asked = static_cast<double>(*target.bytes);
+  const double budget = (asked - others) * 8;
+  require(
+      budget >= smallest,
+      "--target-size: {:.0f} bytes: the candidates come to {:.0f} at least, {:.0f} of these for "
+      "what is not quantized",
+      asked, others + std::ceil(smallest / 8), others);
+  return budget;
+}
+
+std::vector<Choices> choices_of(const std::vector<TiedLinears>& all) {
+  std::vector<Choices> choices;
+  for (const TiedLinears& tied : all) {
+    if (tied.choices.empty()) return {};
+    choices.push_back(tied.choices);
+  }
+  return choices;
+}
+
+}  // namespace halftone

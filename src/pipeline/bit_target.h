@@ -1,0 +1,23 @@
+// What is asked of bits that are chosen by measurement (pipeline/allocate_bits.h).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace halftone {
+
+struct BitTarget {
+  // One of these.
+  std::optional<double> bits;    // stored, a weight of the quantized linears, on average
+  std::optional<int64_t> bytes;  // of all tensors
+  // Widths ("2", "3") or, of a GGUF file, types ("Q3_K"); empty: those of bit_candidates.
+  std::vector<std::string> candidates = {};
+  // Where the recipe and what was measured are written; empty: OUT.recipe.toml,
+  // OUT.sensitivities.json.
+  std::filesystem::path recipe = {}, sensitivities = {};
+};
+
+}  // namespace halftone
