@@ -33,13 +33,13 @@ Calibration::Calibration(const Model& model, const ModelInputs& inputs, const Ex
                   execution, options_.two_streams);
   // what the linears ask for together
   const ScheduleKind schedule = options_.model.schedule;
-  bool prefix = options_.head, gradients = false;
+  bool prefix = options_.head || options_.inputs, gradients = false;
   const double first_token = options_.model.first_token;
   const auto weigh_first_token = [&](bool needed) {
     if (needed && first_token != 1 && !input_weights_.values.defined())
       input_weights_ = first_token_weights(*sequences_, first_token, execution.device);
   };
-  weigh_first_token(options_.head);
+  weigh_first_token(options_.head || options_.inputs);
   for (const LinearSlot& linear : model.linears()) {
     const ObjectiveOptions objective = options_.objective(linear);
     prefix = prefix || needs_prefix(objective, schedule);
@@ -100,7 +100,8 @@ StageStatistics Calibration::sum_inputs(int stage, std::span<const LinearSlot> l
   std::vector<LinearStatistics*> answers;  // to each
   for (size_t input = 0; input < statistics.inputs.size(); ++input) {
     const bool needed = std::ranges::any_of(linears, [&](const LinearSlot& linear) {
-      return linear.input == input && options_.objective(linear).needs_input_hessian();
+      return linear.input == input &&
+             (options_.inputs || options_.objective(linear).needs_input_hessian());
     });
     if (!needed) continue;
     asked.push_back({input, input_weights_});
@@ -162,7 +163,7 @@ StageStatistics Calibration::measure(int stage) {
   load();
   const std::span<const LinearSlot> linears = model_.linears_of_stage(index_, stage);
   StageStatistics statistics = sum_inputs(stage, linears);
-  std::vector<bool> shared(statistics.inputs.size());
+  std::vector<bool> shared(statistics.inputs.size(), options_.inputs);
   for (const LinearSlot& linear : linears) {
     const ObjectiveOptions objective = options_.objective(linear);
     if (objective.kind == ObjectiveKind::kInput) {

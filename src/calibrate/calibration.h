@@ -21,6 +21,7 @@ struct CalibrationOptions {
   int64_t held_out = 0;      // sequences, the last ones, that go into `held_out` of the statistics
                              // and nowhere else; with two streams only
   ObjectiveOf objective;     // of each linear
+  bool inputs = false;       // X^T X of every input, whatever its linears ask for
   bool head = false;         // measure_head will be asked
   // Statistics of linears that are known without looking at any sequence; null: there are none.
   std::function<LinearStatistics(const LinearSlot&)> known;

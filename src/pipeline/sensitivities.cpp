@@ -70,22 +70,38 @@ double estimated_kl(const Pass& pass, const at::Tensor& weight, const QuantizedL
   return 0.5 * reported_quadratic_form(error, hessian) / pass.predictions;
 }
 
+// What the run's own recipe measures errors by, in the full-precision model; where it follows the
+// end loss or only its diagonal, that is what costs are counted by too.
+ObjectiveOptions solving_objective(const ObjectiveOptions& of_run, const ObjectiveOptions& counting) {
+  const bool as_it_is = of_run.kind == ObjectiveKind::kInput || !of_run.needs_sequences();
+  return as_it_is ? of_run : counting;
+}
+
+// Statistics that linears are solved by: of those that go by their inputs nothing of their own.
+StageStatistics solving_statistics(const Pass& pass, std::span<const LinearSlot> linears,
+                                   const StageStatistics& statistics) {
+  StageStatistics solving = statistics;
+  for (const LinearSlot& linear : linears)
+    if (pass.recipe.for_linear(linear.name).objective.kind == ObjectiveKind::kInput)
+      solving.linears.erase(linear.name);
+  return solving;
+}
+
 std::map<std::string, CandidateCost> costs_of(const Pass& pass, const LinearSlot& linear,
-                                              const StageStatistics& statistics,
-                                              StageSolvers& solvers) {
+                                              const at::Tensor& hessian, StageSolvers& solvers) {
   const at::Tensor weight = pass.menu.job.weight(linear);
-  const at::Tensor& hessian = statistics.of(linear).hessian;
-  const bool compensated =
-      pass.recipe.for_linear(linear.name).objective.kind != ObjectiveKind::kNone;
+  const ObjectiveOptions of_run = pass.recipe.for_linear(linear.name).objective;
   std::map<std::string, CandidateCost> costs;
   for (const LinearCandidate& candidate : pass.menu.of(linear)) {
     LinearRecipe recipe = candidate.recipe;
-    if (!compensated) recipe.objective = {.kind = ObjectiveKind::kNone};
+    recipe.objective = solving_objective(of_run, recipe.objective);
     const LinearOutcome outcome =
-        compensated ? solvers.quantize(linear, recipe, weight) : with_context(linear.name, [&] {
-          return LinearSolver(LinearStatistics{}, recipe, pass.menu.job.execution().threads)
-              .quantize(weight);
-        });
+        recipe.objective.needs_sequences()
+            ? solvers.quantize(linear, recipe, weight)
+            : with_context(linear.name, [&] {
+                return LinearSolver(LinearStatistics{}, recipe, pass.menu.job.execution().threads)
+                    .quantize(weight);
+              });
     // a linear that no token reached costs nothing
     const double kl =
         hessian.defined() ? estimated_kl(pass, weight, outcome.quantized, hessian) : 0;
@@ -157,16 +173,21 @@ Sensitivities measure_sensitivities(const BitMenu& menu, const Recipe& recipe, P
   const QuantizeJob& job = menu.job;
   const at::Tensor ids = job.calibration_ids();
   const Pass pass{menu, recipe, static_cast<double>(ids.size(0) * (ids.size(1) - 1))};
-  Calibration calibration(job.model(), ids, job.execution(), job.calibration_options(), progress);
+  CalibrationOptions options = job.calibration_options();
+  options.inputs = true;
+  Calibration calibration(job.model(), ids, job.execution(), std::move(options), progress);
   Sensitivities found{.identity = identity_of_sensitivities(menu, recipe), .linears = {}};
   progress.begin("sensitivities", job.linear_count());
   for (int64_t index = 0; index < job.model().config().layers; ++index) {
     calibration.enter(index);
     for (int stage = 0; stage < job.model().family().stages; ++stage) {
       const StageStatistics statistics = calibration.measure(stage);
-      StageSolvers solvers(statistics, job.execution().threads);
-      for (const LinearSlot& linear : job.model().linears_of_stage(index, stage)) {
-        found.linears[linear.name] = costs_of(pass, linear, statistics, solvers);
+      const auto linears = job.model().linears_of_stage(index, stage);
+      const StageStatistics solving = solving_statistics(pass, linears, statistics);
+      StageSolvers solvers(solving, job.execution().threads);
+      for (const LinearSlot& linear : linears) {
+        found.linears[linear.name] =
+            costs_of(pass, linear, statistics.of(linear).hessian, solvers);
         progress.update(static_cast<int64_t>(found.linears.size()), linear.name);
       }
     }

@@ -30,8 +30,8 @@ void to_json(nlohmann::json& json, const Sensitivities& sensitivities);
 // Errors: anything that to_json does not write, with the place in the text.
 Sensitivities parse_sensitivities(std::string_view text);
 
-// The recipe by which they are measured: that of a run, its errors counted by what they do to the
-// model's own predictions, against its full-precision inputs.
+// The recipe by which they are counted: that of a run, with errors by what they do to the model's
+// own predictions, and no target against drift.
 Recipe measuring_recipe(Recipe recipe);
 
 // What decides the numbers, of a run by `recipe`.   menu: of a job of the measuring recipe

@@ -320,6 +320,19 @@ TEST(AllocateBits, ADamagedMeasurementIsRefusedWithItsPlace) {
   EXPECT_GT(allocate_bits(request, bits(4), nothing).bits, 3.9);
 }
 
+TEST(AllocateBits, CountWhatTheRunsOwnRecipeLoses) {
+  const TemporaryFolder folder;
+  std::map<std::string, double> at_three;
+  for (const char* recipe : {"guided", "gptq", "rtn"}) {
+    allocate(request_for(folder / recipe, recipe, 4), bits(4));
+    const fs::path file = folder / (std::string(recipe) + ".sensitivities.json");
+    for (const auto& [linear, costs] : parse_sensitivities(read_file(file)).linears)
+      at_three[recipe] += costs.at("3").kl;
+  }
+  EXPECT_LT(at_three["guided"], at_three["gptq"]);  // which minimizes something else
+  EXPECT_LT(1.2 * at_three["gptq"], at_three["rtn"]);
+}
+
 // Of what is small enough for two terms of a series.
 TEST(AllocateBits, EstimatesTheDivergenceOfTheWhole) {
   const TemporaryFolder folder;
