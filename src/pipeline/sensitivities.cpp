@@ -72,7 +72,8 @@ double estimated_kl(const Pass& pass, const at::Tensor& weight, const QuantizedL
 
 // What the run's own recipe measures errors by, in the full-precision model; where it follows the
 // end loss or only its diagonal, that is what costs are counted by too.
-ObjectiveOptions solving_objective(const ObjectiveOptions& of_run, const ObjectiveOptions& counting) {
+ObjectiveOptions solving_objective(const ObjectiveOptions& of_run,
+                                   const ObjectiveOptions& counting) {
   const bool as_it_is = of_run.kind == ObjectiveKind::kInput || !of_run.needs_sequences();
   return as_it_is ? of_run : counting;
 }
@@ -186,8 +187,7 @@ Sensitivities measure_sensitivities(const BitMenu& menu, const Recipe& recipe, P
       const StageStatistics solving = solving_statistics(pass, linears, statistics);
       StageSolvers solvers(solving, job.execution().threads);
       for (const LinearSlot& linear : linears) {
-        found.linears[linear.name] =
-            costs_of(pass, linear, statistics.of(linear).hessian, solvers);
+        found.linears[linear.name] = costs_of(pass, linear, statistics.of(linear).hessian, solvers);
         progress.update(static_cast<int64_t>(found.linears.size()), linear.name);
       }
     }
