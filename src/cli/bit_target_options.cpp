@@ -144,8 +144,8 @@ void require_bit_target(const BitTargetOptions& options, const QuantizeOptions& 
   refuse(!beside.mix.empty(), "--mix", kChosen);
   for (const std::string& setting : beside.settings)
     refuse(setting.starts_with("grid.bits="), "--set grid.bits", kChosen);
-  refuse(!beside.imatrix.empty() || beside.calibration.empty(), "--target-bits, --target-size",
-         ": measured on a text: expected --calibration FILE");
+  refuse(!beside.imatrix.empty(), "--imatrix",
+         " with --target-bits or --target-size: these measure on a text");
 }
 
 QuantizeRequest with_chosen_bits(const QuantizeRequest& request, const BitTargetOptions& options) {

@@ -160,8 +160,7 @@ BitTarget with_files(BitTarget target, const fs::path& out) {
 
 Allocation allocate_bits(const QuantizeRequest& asked, const BitTarget& with, Progress& progress) {
   const BitTarget target = with_files(with, asked.out);
-  require(asked.calibration && !asked.imatrix,
-          "bits are chosen by what they cost on a text: add --calibration FILE");
+  require(!asked.imatrix, "--imatrix: bits are chosen by what they cost on a text");
   require_place(target.recipe, asked);
   require_place(target.sensitivities, asked);
   Allocation allocation{.request = with_format(asked, target), .shares = {}, .alike = {}};

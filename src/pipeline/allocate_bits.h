@@ -34,7 +34,7 @@ BitTarget with_files(BitTarget target, const std::filesystem::path& out);
 // Measures what each candidate of each linear costs, or reads what was measured before for this
 // model, recipe and text, chooses, and writes both files. A file that says something else is left
 // alone, unless the request overwrites.
-// Errors: no text; a target that cannot be met, with what can; those of QuantizeJob.
+// Errors: an imatrix; a target that cannot be met, with what can; those of QuantizeJob.
 Allocation allocate_bits(const QuantizeRequest& request, const BitTarget& target,
                          Progress& progress);
 

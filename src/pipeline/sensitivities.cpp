@@ -112,6 +112,12 @@ std::map<std::string, CandidateCost> costs_of(const Pass& pass, const LinearSlot
   return costs;
 }
 
+// The class of each image, or the token behind each position but the last.
+double predictions_of(const ModelInputs& inputs) {
+  const int64_t of_sequence = inputs.labels.defined() ? 1 : inputs.items.size(1) - 1;
+  return static_cast<double>(inputs.items.size(0) * of_sequence);
+}
+
 }  // namespace
 
 const CandidateCost& Sensitivities::of(const std::string& linear,
@@ -172,11 +178,11 @@ json identity_of_sensitivities(const BitMenu& menu, const Recipe& recipe) {
 
 Sensitivities measure_sensitivities(const BitMenu& menu, const Recipe& recipe, Progress& progress) {
   const QuantizeJob& job = menu.job;
-  const at::Tensor ids = job.calibration_ids();
-  const Pass pass{menu, recipe, static_cast<double>(ids.size(0) * (ids.size(1) - 1))};
+  const ModelInputs inputs = job.calibration_inputs();
+  const Pass pass{menu, recipe, predictions_of(inputs)};
   CalibrationOptions options = job.calibration_options();
   options.inputs = true;
-  Calibration calibration(job.model(), ids, job.execution(), std::move(options), progress);
+  Calibration calibration(job.model(), inputs, job.execution(), std::move(options), progress);
   Sensitivities found{.identity = identity_of_sensitivities(menu, recipe), .linears = {}};
   progress.begin("sensitivities", job.linear_count());
   for (int64_t index = 0; index < job.model().config().layers; ++index) {

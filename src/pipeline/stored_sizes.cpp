@@ -4,12 +4,12 @@
 #include <unistd.h>
 
 #include <array>
-#include <tuple>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "format/finished_linear.h"
-#include "format/gguf_blocks.h"
+#include "format/stored_size.h"
 #include "quantize/linear_solver.h"
 
 namespace halftone {
@@ -20,13 +20,16 @@ namespace {
 constexpr int64_t kRowStep = 32, kLeastColumnStep = 256;
 
 int64_t column_step(const LinearPlan& linear) {
-  return std::max(kLeastColumnStep, linear.grid.group_size);
+  return std::lcm(kLeastColumnStep, std::max<int64_t>(1, linear.grid.group_size));
 }
 
 struct Kind {
   const LinearPlan* like;
   const LinearRecipe* recipe;
   int64_t rows, columns;  // what is left of the linear's by steps
+  bool operator==(const Kind& other) const {
+    return *recipe == *other.recipe && rows == other.rows && columns == other.columns;
+  }
 };
 
 // What is stored for a linear of some rows and columns: a + b rows + c columns + d rows columns.
@@ -106,45 +109,32 @@ class Samples {
   std::vector<LinearRecipe> recipes_;  // of its linears
 };
 
-std::vector<double> sizes_by_samples(const Format& format, const OutputPlan& plan,
-                                     const RunRecipe& recipe) {
-  Samples samples(format, plan);
-  std::vector<std::pair<Kind, size_t>> kinds;
-  std::vector<size_t> kind_of_linear;
-  for (const LinearPlan& linear : plan.linears) {
-    const Kind kind{&linear, &recipe.of(linear.name), linear.out % kRowStep,
-                    linear.in % column_step(linear)};
-    const auto same = std::ranges::find_if(kinds, [&](const auto& known) {
-      return *known.first.recipe == *kind.recipe && known.first.rows == kind.rows &&
-             known.first.columns == kind.columns;
-    });
-    kind_of_linear.push_back(same == kinds.end() ? samples.add(kind) : same->second);
-    if (same == kinds.end()) kinds.emplace_back(kind, kind_of_linear.back());
-  }
-  const std::vector<Sizes> sizes = samples.sizes();
-  std::vector<double> bytes;
-  for (size_t i = 0; i < plan.linears.size(); ++i) {
-    const LinearPlan& linear = plan.linears[i];
-    bytes.push_back(
-        sizes[kind_of_linear[i]].at(static_cast<double>(linear.out / kRowStep),
-                                    static_cast<double>(linear.in / column_step(linear))));
-  }
-  return bytes;
-}
-
 }  // namespace
 
 std::vector<double> stored_sizes(const Format& format, const OutputPlan& plan,
                                  const RunRecipe& recipe) {
-  if (plan.linears.empty()) return {};
-  const bool blocks = format.kind == PendingOutput::Kind::kFile;
-  if (!blocks && format.name != "dense") return sizes_by_samples(format, plan, recipe);
-  std::vector<double> bytes;
-  for (const LinearPlan& linear : plan.linears) {
-    const double bits = blocks ? gguf_type_of(linear)->bits_per_weight()
-                               : 8.0 * static_cast<double>(c10::elementSize(plan.dtype));
-    bytes.push_back(static_cast<double>(linear.out * linear.in) * bits / 8);
+  std::vector<double> bytes(plan.linears.size());
+  std::vector<std::pair<Kind, size_t>> kinds;      // with their numbers among the samples
+  std::vector<std::pair<size_t, size_t>> sampled;  // linears, and which kind is theirs
+  Samples samples(format, plan);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    const LinearPlan& linear = plan.linears[i];
+    if (const auto known = stored_linear_bytes(format.name, plan.dtype, linear)) {
+      bytes[i] = static_cast<double>(*known);
+      continue;
+    }
+    const Kind kind{&linear, &recipe.of(linear.name), linear.out % kRowStep,
+                    linear.in % column_step(linear)};
+    auto same = std::ranges::find_if(kinds, [&](const auto& each) { return each.first == kind; });
+    if (same == kinds.end()) same = kinds.insert(same, {kind, samples.add(kind)});
+    sampled.emplace_back(i, same->second);
   }
+  if (sampled.empty()) return bytes;
+  const std::vector<Sizes> sizes = samples.sizes();
+  for (const auto& [i, kind] : sampled)
+    bytes[i] =
+        sizes[kind].at(static_cast<double>(plan.linears[i].out / kRowStep),
+                       static_cast<double>(plan.linears[i].in / column_step(plan.linears[i])));
   return bytes;
 }
 

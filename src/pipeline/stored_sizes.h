@@ -1,6 +1,6 @@
-// What linears will take in an output's files, without quantizing them: some small ones of the same
-// kind are quantized and written, and their files counted, so that no second place knows what a
-// format stores.
+// What linears will take in an output's files, without quantizing them. What the plan alone does
+// not tell (format/stored_size.h: other grids, outliers) is found by quantizing and writing some
+// small linears of the same kind and counting their files.
 #pragma once
 
 #include <map>
@@ -12,8 +12,8 @@
 
 namespace halftone {
 
-// Bytes of each planned linear's weight, in the plan's order. Exact where what is stored grows in
-// proportion with rows and columns; outliers are taken at the rate of random weights.
+// Bytes of each planned linear's weight, in the plan's order. Of samples exact where what is stored
+// grows in proportion with rows and columns; outliers are taken at the rate of random weights.
 // Errors: those of the format's writer; no room for temporary files.
 std::vector<double> stored_sizes(const Format& format, const OutputPlan& plan,
                                  const RunRecipe& recipe);

@@ -127,8 +127,8 @@ TEST(CommandLine, ASizeToMeetIsOneNumberAndSaysWhatElseWouldSayIt) {
     expect_failure(target + more, 2, " with --target-bits or --target-size: these choose it");
   expect_failure(target + Arguments{"--type", "Q4_K"}, 2, "--type with --target-bits");
   expect_failure(target + Arguments{"--mix", "Q4_K_M"}, 2, "--mix with --target-bits");
-  expect_failure(kQuantize + Arguments{"--recipe", "rtn", "--target-bits", "3"}, 2,
-                 "measured on a text: expected --calibration FILE");
+  expect_failure(kQuantize + Arguments{"--imatrix", "i.gguf", "--target-bits", "3"}, 2,
+                 "--imatrix with --target-bits or --target-size: these measure on a text");
   for (const char* option : {"--candidates", "--recipe-out", "--sensitivities"}) {
     expect_failure(text + Arguments{option, "x"}, 2,
                    std::string(option) + ": only with --target-bits or --target-size");

@@ -257,9 +257,9 @@ TEST(AllocateBits, WhatCannotBeMetIsOneLineBeforeAnyWork) {
     target.candidates = list;
     EXPECT_NE(refusal(request, target).find(part), std::string::npos) << part;
   }
-  QuantizeRequest without = request;
-  without.calibration.reset();
-  EXPECT_NE(refusal(without, bits(3)).find("add --calibration FILE"), std::string::npos);
+  QuantizeRequest weighed = request;
+  weighed.imatrix = folder / "imatrix.gguf";
+  EXPECT_NE(refusal(weighed, bits(3)).find("--imatrix: "), std::string::npos);
   EXPECT_FALSE(fs::exists(folder / "out.recipe.toml"));
 }
 
