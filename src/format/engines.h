@@ -1,5 +1,5 @@
-// Which engines load an output, as it was seen with one version of each (results.md "Against the
-// field's own libraries").
+// Which engines load an output by its format and grid, as it was seen with one version of each
+// (results.md "Against the field's own libraries"). Which architectures they know is not asked.
 #pragma once
 
 #include <span>

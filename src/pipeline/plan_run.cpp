@@ -31,6 +31,14 @@ std::string stored_as(const Format& format, const LinearPlan& linear) {
                      grid.outliers ? ", outliers" : std::string_view());
 }
 
+// Experts are one.
+std::string name_in_plan(const LinearSlot& linear) {
+  const std::string number = fmt::format(".{}.", linear.expert);
+  const size_t at = linear.expert < 0 ? std::string::npos : linear.relative.find(number);
+  if (at == std::string::npos) return linear.relative;
+  return std::string(linear.relative).replace(at, number.size(), ".*.");
+}
+
 std::vector<Stored> linears_of(const QuantizeJob& job, const Format& format,
                                const OutputPlan& plan) {
   const std::vector<double> bytes = stored_sizes(format, plan, job.recipe());
@@ -39,7 +47,7 @@ std::vector<Stored> linears_of(const QuantizeJob& job, const Format& format,
   std::vector<Stored> found;
   for (size_t i = 0; i < plan.linears.size(); ++i) {
     const LinearPlan& linear = plan.linears[i];
-    const std::string as = stored_as(format, linear), name = job.model().linears()[i].relative;
+    const std::string as = stored_as(format, linear), name = name_in_plan(job.model().linears()[i]);
     place_of_name.emplace(name, place_of_name.size());
     const auto [place, is_new] = known.try_emplace({name, linear.out, linear.in, as}, found.size());
     if (is_new)
@@ -114,7 +122,9 @@ void find_problems(const QuantizeJob& job, PlanReport& report) {
   if (job.recipe().any(
           [](const LinearRecipe& linear) { return linear.objective.needs_sequences(); }) &&
       !job.request().calibration && !job.request().imatrix)
-    report.notes.emplace_back("calibrates on the text that comes with the program");
+    report.notes.emplace_back(job.model().config().reads_images()
+                                  ? "calibrates on images: the run needs --calibration IMAGES"
+                                  : "calibrates on the text that comes with the program");
 }
 
 }  // namespace
