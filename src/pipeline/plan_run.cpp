@@ -106,6 +106,8 @@ void add_totals(PlanReport& report) {
 
 void find_problems(const QuantizeJob& job, PlanReport& report) {
   const double peak = report.peak_bytes();
+  if (!job.execution().device.is_cpu())
+    report.notes.emplace_back("memory and time are planned for the processor, not the device");
   if (peak > report.physical_memory)
     report.problems.push_back(
         fmt::format("{} of memory are needed, the machine has {}: fewer --sequences, or a shorter "
