@@ -8,8 +8,8 @@ import pathlib
 
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 # A row is called SERIES, WHICH: what is drawn as one line, who loads it.
-SERIES = {"gptq": ("#b35806", "gptq (transformers, vLLM)"), "halftone": ("#2166ac", "halftone (transformers, vLLM)"),
-          "GGUF": ("#1b7837", "halftone-tied as GGUF (llama.cpp)"), "qep-spqr": ("#e08214", "qep-spqr (Halftone)"),
+SERIES = {"gptq": ("#b35806", "gptq (GPTQModel)"), "halftone": ("#2166ac", "halftone (transformers)"),
+          "halftone-tied": ("#67a9cf", "halftone-tied (GPTQModel)"), "GGUF": ("#1b7837", "halftone-tied as GGUF (llama.cpp)"), "qep-spqr": ("#e08214", "qep-spqr (Halftone)"),
           "trellis": ("#762a83", "trellis (Halftone)")}
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 56, 24, 34, 44
@@ -68,7 +68,7 @@ def line_of(name, rows, number):
     yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
     for (x, y), (size, kl, row) in zip(places, rows):
         yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"><title>{row}: {size} MiB, {kl}</title></circle>'
-    y = TOP + 14 + 17 * number
+    y = HEIGHT - BOTTOM - 14 - 17 * (len(FOUND) - 1 - number)
     yield f'<circle cx="{WIDTH - 236}" cy="{y - 4}" r="4" fill="{colour}"/>'
     yield text(WIDTH - 226, y, label, f'style="fill:{colour}"')
 
