@@ -20,4 +20,10 @@ for bits in 4 3 2; do
     outputs+=("$out/$recipe-${bits}bit")
   done
 done
-"$program" compare "$model" "${outputs[@]}" --text examples/tinystories-evaluation.txt
+"$program" compare "$model" "${outputs[@]}" --text examples/tinystories-evaluation.txt | tee "$out/table.txt"
+kl() { # of a row: what stands before its second "+-"
+  awk -v row="$1" '$1 == row { for (i = 2; i <= NF; ++i) if ($i == "+-" && ++seen == 2) print $(i - 1) }' "$out/table.txt"
+}
+echo
+echo "At 3 bits the model's predictions move by $(kl rtn-3bit) nats a token with rtn, $(kl gptq-3bit) with gptq and $(kl halftone-3bit) with halftone," \
+  "the default (KL to the first): the less, the closer to the full-precision model."
