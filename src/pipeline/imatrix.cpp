@@ -67,7 +67,8 @@ std::vector<Importance> measured(const QuantizeJob& job, Progress& progress) {
 
 void write_file(const std::filesystem::path& path, const QuantizeRequest& request,
                 const std::vector<Importance>& all, int64_t length) {
-  const std::array datasets = {request.calibration ? request.calibration->filename().string() : kBuiltinText};
+  const std::array datasets = {request.calibration ? request.calibration->filename().string()
+                                                   : kBuiltinText};
   GgufPlan plan;
   plan.metadata = {{"general.type", gguf_value("imatrix")},
                    {"imatrix.datasets", gguf_value(std::span<const std::string>(datasets))},

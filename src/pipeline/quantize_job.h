@@ -56,7 +56,7 @@ class QuantizeJob {
   const RunIdentity& identity() const;
 
  private:
-  void read_text();        // and draw windows of it
+  void read_text();  // and draw windows of it
   void fit_sequences_to_text();
   void choose_types();     // of --type and --mix
   void describe_file();    // that is to be written, where it is a GGUF file

@@ -124,9 +124,9 @@ Corpus read_corpus(const std::filesystem::path& path, const Tokenizer* tokenizer
       require(tokenizer != nullptr, "this is text, but there is no tokenizer");
       tokenize(text, *tokenizer, corpus);
     }
-    require_ids_below(corpus.ids, vocabulary_size,
-                      tokens ? "made with another tokenizer, or not little-endian int32?"
-                             : kForeignTokenizer);
+    require_ids_below(
+        corpus.ids, vocabulary_size,
+        tokens ? "made with another tokenizer, or not little-endian int32?" : kForeignTokenizer);
   });
   corpus.ids_sha256 = sha256_hex(std::as_bytes(std::span(corpus.ids)));
   return corpus;
