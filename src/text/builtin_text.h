@@ -5,6 +5,6 @@
 
 namespace halftone {
 
-std::string_view builtin_text();  // UTF-8, written into the program by cmake/EmbedText.cmake
+std::string_view builtin_text();  // UTF-8, written into the program by cmake/Embed.cmake
 
 }  // namespace halftone
