@@ -8,7 +8,7 @@
 #include "kernels/products.h"
 #include "pipeline/run_costs.h"
 #include "pipeline/run_counts.h"
-#include "quantize/linear_solver.h"
+#include "pipeline/sample_linear.h"
 
 namespace halftone {
 namespace {
@@ -47,17 +47,8 @@ double sweep_products(double out, double in, bool two_streams) {
 
 // Seconds of a weight in the grid's own search, beside products.
 double seconds_of_weight(const LinearRecipe& recipe, double product, int threads) {
-  const auto random = at::detail::createCPUGenerator(0);
-  const at::Tensor weight = at::randn({kSolveRows, kSolveColumns}, random, at::kFloat);
-  LinearStatistics statistics;
-  if (recipe.objective.kind != ObjectiveKind::kNone)
-    statistics = {.hessian = at::eye(kSolveColumns, at::kFloat), .tokens = kSolveColumns};
-  LinearRecipe alone = recipe;
-  alone.target = {};
-  if (recipe.objective.kind != ObjectiveKind::kNone)
-    alone.objective = {.kind = ObjectiveKind::kInput, .damping = recipe.objective.damping};
   const double taken = seconds_of(
-      threads, 2, [&] { (void)LinearSolver(statistics, alone, threads).quantize(weight); });
+      threads, 2, [&] { (void)solve_sample(recipe, kSolveRows, kSolveColumns, threads); });
   const double in = number(kSolveColumns), out = number(kSolveRows);
   const double products = recipe.objective.kind == ObjectiveKind::kNone
                               ? 0

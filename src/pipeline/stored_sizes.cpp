@@ -1,6 +1,5 @@
 #include "pipeline/stored_sizes.h"
 
-#include <ATen/ATen.h>
 #include <unistd.h>
 
 #include <array>
@@ -10,17 +9,20 @@
 #include "base/files.h"
 #include "format/finished_linear.h"
 #include "format/stored_size.h"
-#include "quantize/linear_solver.h"
+#include "pipeline/sample_linear.h"
 
 namespace halftone {
 namespace {
 
 // Sides of the samples: the remainder of the linear's own by a step, and one and two steps more.
 // Steps are whole numbers of whatever is stored together: tiles, words of codes, blocks, groups.
-constexpr int64_t kRowStep = 32, kLeastColumnStep = 256;
+constexpr int64_t kRowStep = 32, kWord = 32, kLeastColumnStep = 256, kMostColumnStep = 2048;
 
+// Of groups that would make a sample large one is cut: its size is then not exact.
 int64_t column_step(const LinearPlan& linear) {
-  return std::lcm(kLeastColumnStep, std::max<int64_t>(1, linear.grid.group_size));
+  const int64_t whole = std::lcm(kWord, std::max<int64_t>(1, linear.grid.group_size));
+  if (whole > kMostColumnStep) return kLeastColumnStep;
+  return (kLeastColumnStep + whole - 1) / whole * whole;
 }
 
 struct Kind {
@@ -44,23 +46,10 @@ struct Sizes {
   }
 };
 
-// The recipe of a sample: what it stores and nothing that only chooses numbers.
-LinearRecipe sample_recipe(LinearRecipe recipe) {
-  recipe.target = {};
-  recipe.grid.clip_search = false;
-  if (recipe.objective.kind != ObjectiveKind::kNone)
-    recipe.objective = {.kind = ObjectiveKind::kInput, .damping = recipe.objective.damping};
-  return recipe;
-}
-
-FinishedLinear sample(const LinearPlan& planned, const LinearRecipe& recipe) {
-  const auto random = at::detail::createCPUGenerator(0);
-  const at::Tensor weight = at::randn({planned.out, planned.in}, random, at::kFloat);
-  LinearStatistics statistics;
-  if (recipe.objective.kind != ObjectiveKind::kNone)
-    statistics = {.hessian = at::eye(planned.in, at::kFloat), .tokens = planned.in};
-  const LinearSolver solver(statistics, recipe, /*threads=*/1);
-  return finish_linear(planned.name, solver.quantize(weight).quantized);
+FinishedLinear sample(const LinearPlan& planned, LinearRecipe recipe) {
+  recipe.grid.clip_search = false;  // chooses numbers and stores none
+  return finish_linear(planned.name,
+                       solve_sample(std::move(recipe), planned.out, planned.in, 1).quantized);
 }
 
 class Samples {
@@ -74,7 +63,7 @@ class Samples {
 
   // Returns the number under which `sizes` has it.
   size_t add(const Kind& kind) {
-    const LinearRecipe recipe = sample_recipe(*kind.recipe);
+    const LinearRecipe& recipe = *kind.recipe;
     for (const int64_t rows : {1, 2})
       for (const int64_t columns : {1, 2}) {
         LinearPlan planned = *kind.like;
