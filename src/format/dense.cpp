@@ -10,6 +10,7 @@
 #include "format/folder_writer.h"
 #include "format/format_entries.h"
 #include "format/linear_check.h"
+#include "format/plain_model.h"
 #include "format/stored_numbers.h"
 #include "format/verify.h"
 
@@ -23,7 +24,8 @@ class DenseWriter final : public FolderWriter {
 
  private:
   std::string pack(const LinearPlan& planned, const FinishedLinear& linear) override {
-    at::Tensor weight = linear.weights;  // (out, in)
+    at::Tensor weight =  // (out, in)
+        linear.weights.defined() ? linear.weights : dequantize(linear.quantized);
     if (planned.reads_rotated) weight = plan().online->undo(weight);
     weight = weight.to(plan().dtype);
     require(weight.isfinite().all().item<bool>(), "a weight is too large for {}",
@@ -36,26 +38,25 @@ class DenseWriter final : public FolderWriter {
 
 class PlainModel final : public PackedModel {
  public:
-  explicit PlainModel(std::shared_ptr<const Checkpoint> checkpoint)
-      : checkpoint_(std::move(checkpoint)) {}
+  explicit PlainModel(std::shared_ptr<const ModelSource> source) : source_(std::move(source)) {}
 
-  const nlohmann::json& config() const override { return checkpoint_->config(); }
-  std::vector<std::string> names() const override { return checkpoint_->names(); }
-  bool contains(std::string_view name) const override { return checkpoint_->contains(name); }
-  WeightInfo info(std::string_view name) const override { return checkpoint_->info(name); }
-  at::Tensor load(std::string_view name) const override { return checkpoint_->load(name); }
-  void release(std::string_view name) const override { checkpoint_->release(name); }
+  const nlohmann::json& config() const override { return source_->config(); }
+  std::vector<std::string> names() const override { return source_->names(); }
+  bool contains(std::string_view name) const override { return source_->contains(name); }
+  WeightInfo info(std::string_view name) const override { return source_->info(name); }
+  at::Tensor load(std::string_view name) const override { return source_->load(name); }
+  void release(std::string_view name) const override { source_->release(name); }
   std::string format() const override { return "dense"; }
   std::vector<std::string> linears() const override { return {}; }
   QuantizedLinear read_linear(const std::string& name) const override { refuse(name); }
   size_t linear_bytes(const std::string& name) const override { refuse(name); }
-  const ModelSource& source() const override { return *checkpoint_; }
+  const ModelSource& source() const override { return *source_; }
 
  private:
   [[noreturn]] void refuse(const std::string& name) const {
-    fail("{}: {}: not quantized", checkpoint_->folder().string(), printable(name));
+    fail("{}: {}: not quantized", source_->path().string(), printable(name));
   }
-  std::shared_ptr<const Checkpoint> checkpoint_;
+  std::shared_ptr<const ModelSource> source_;
 };
 
 bool always(const OutputPlan&) {
@@ -69,10 +70,14 @@ std::unique_ptr<ModelWriter> open_writer(const std::filesystem::path& folder,
 
 std::unique_ptr<PackedModel> open_reader(std::shared_ptr<const Checkpoint> checkpoint) {
   if (!quantization_method(find_quantization(*checkpoint)).empty()) return nullptr;
-  return std::make_unique<PlainModel>(std::move(checkpoint));
+  return plain_model(std::move(checkpoint));
 }
 
 }  // namespace
+
+std::unique_ptr<PackedModel> plain_model(std::shared_ptr<const ModelSource> source) {
+  return std::make_unique<PlainModel>(std::move(source));
+}
 
 Format dense_format() {
   return {.name = "dense",

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/place.h"
 #include "checkpoint/dtype.h"
+#include "format/plain_model.h"
 #include "model/compute.h"
 #include "model/family.h"
 
@@ -89,29 +90,6 @@ class Description final : public ModelSource {
   std::map<std::string, std::vector<int64_t>, std::less<>> shapes_;
 };
 
-class DescribedModel final : public PackedModel {
- public:
-  explicit DescribedModel(const std::filesystem::path& folder) : source_(folder) {}
-
-  const nlohmann::json& config() const override { return source_.config(); }
-  std::vector<std::string> names() const override { return source_.names(); }
-  bool contains(std::string_view name) const override { return source_.contains(name); }
-  WeightInfo info(std::string_view name) const override { return source_.info(name); }
-  at::Tensor load(std::string_view name) const override { return source_.load(name); }
-  void release(std::string_view name) const override { source_.release(name); }
-  std::string format() const override { return "dense"; }
-  std::vector<std::string> linears() const override { return {}; }
-  QuantizedLinear read_linear(const std::string& name) const override { refuse(name); }
-  size_t linear_bytes(const std::string& name) const override { refuse(name); }
-  const ModelSource& source() const override { return source_; }
-
- private:
-  [[noreturn]] void refuse(const std::string& name) const {
-    fail("{}: {}: not quantized", shown(source_.path()), printable(name));
-  }
-  Description source_;
-};
-
 bool holds_weights(const std::filesystem::path& folder) {
   for (const auto& entry : std::filesystem::directory_iterator(folder))
     if (entry.path().extension() == ".safetensors") return true;
@@ -126,7 +104,9 @@ bool is_description(const std::filesystem::path& place) {
 }
 
 std::shared_ptr<const PackedModel> described_model(const std::filesystem::path& folder) {
-  return with_path(folder, [&] { return std::make_shared<const DescribedModel>(folder); });
+  return with_path(folder, [&]() -> std::shared_ptr<const PackedModel> {
+    return plain_model(std::make_shared<const Description>(folder));
+  });
 }
 
 }  // namespace halftone
