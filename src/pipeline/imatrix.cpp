@@ -66,14 +66,14 @@ std::vector<Importance> measured(const QuantizeJob& job, Progress& progress) {
 }
 
 void write_file(const std::filesystem::path& path, const QuantizeRequest& request,
-                const std::vector<Importance>& all, int64_t length) {
+                const std::vector<Importance>& all, const at::Tensor& items) {
   const std::array datasets = {request.calibration ? request.calibration->filename().string()
                                                    : kBuiltinText};
   GgufPlan plan;
   plan.metadata = {{"general.type", gguf_value("imatrix")},
                    {"imatrix.datasets", gguf_value(std::span<const std::string>(datasets))},
-                   {"imatrix.chunk_count", gguf_value(static_cast<uint32_t>(request.sequences))},
-                   {"imatrix.chunk_size", gguf_value(static_cast<uint32_t>(length))}};
+                   {"imatrix.chunk_count", gguf_value(static_cast<uint32_t>(items.size(0)))},
+                   {"imatrix.chunk_size", gguf_value(static_cast<uint32_t>(items.size(1)))}};
   const GgufType* type = find_gguf_type("F32");
   for (const Importance& one : all) {
     plan.tensors.push_back({one.name + ".in_sum2", {1, one.sums.numel()}, type});
@@ -97,7 +97,7 @@ nlohmann::json write_imatrix(const QuantizeRequest& asked, Progress& progress) {
   require_plain(request.recipe, job.recipe());
   PendingOutput pending(request.out, PendingOutput::Kind::kFile, /*overwrite=*/false);
   const std::vector<Importance> all = measured(job, progress);
-  write_file(pending.staging(), request, all, job.calibration_inputs().items.size(1));
+  write_file(pending.staging(), request, all, job.calibration_inputs().items);
   pending.commit();
   return {{"linears", all.size()},
           {"tokens", all.empty() ? 0 : static_cast<int64_t>(all.front().tokens)},
