@@ -27,6 +27,7 @@ size_t best_of(const std::vector<double>& scores) {
 Decision decide(const std::vector<LogLikelihood>& choices, const std::vector<int64_t>& lengths,
                 size_t gold) {
   assert(choices.size() == lengths.size() && gold < choices.size());
+  if (choices.size() == 1) return {choices[0].is_greedy, choices[0].is_greedy};
   std::vector<double> plain, normalized;
   for (size_t i = 0; i < choices.size(); ++i) {
     plain.push_back(choices[i].value);

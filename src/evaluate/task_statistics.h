@@ -10,7 +10,7 @@
 namespace halftone {
 
 // Of one item: whether the right choice is the likeliest, by its log-likelihood and by that a code
-// point. Of equals the first choice counts.
+// point. Of equals the first choice counts. A single one is right where it is the likeliest text.
 struct Decision {
   bool correct = false, correct_normalized = false;
 };

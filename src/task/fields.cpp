@@ -31,7 +31,8 @@ const json& member(const json& object, std::string_view name) {
 
 std::string text_of(const json& value, std::string_view path) {
   if (value.is_string()) return value.get<std::string>();
-  require(value.is_number_integer(), "\"{}\": expected a text or a whole number, found {}", path,
+  require(value.is_number_integer() || value.is_boolean(),
+          "\"{}\": expected a text, a whole number, true or false, found {}", path,
           value.type_name());
   return value.dump();
 }

@@ -73,6 +73,27 @@ Filter after(const std::string& mark) {
   };
 }
 
+// Of what is no white space; of a text without it its end.
+size_t begin_of(std::string_view text) {
+  const std::string_view inside = stripped(text);
+  return inside.empty() ? text.size() : static_cast<size_t>(inside.data() - text.data());
+}
+
+// Where its last word begins, behind a space; words are what spaces part.
+size_t last_word_at(std::string_view text) {
+  const size_t space = text.rfind(' ');
+  require(space != text.npos, "expected two words or more, found \"{}\"", printable(text));
+  return space + 1;
+}
+
+std::string last_word(std::string_view text) {
+  return std::string(text.substr(last_word_at(text)));
+}
+
+std::string without_last_word(std::string_view text) {
+  return std::string(text.substr(0, last_word_at(text) - 1));
+}
+
 struct NamedFilter {
   std::string name;
   Filter plain;                                      // or
@@ -82,9 +103,14 @@ struct NamedFilter {
 const std::vector<NamedFilter>& known_filters() {
   static const std::vector<NamedFilter> list = {
       {"strip", [](std::string_view text) { return std::string(stripped(text)); }, {}},
+      {"lstrip",
+       [](std::string_view text) { return std::string(text.substr(begin_of(text))); },
+       {}},
       {"capitalize", capitalized, {}},
       {"before", {}, before},
       {"after", {}, after},
+      {"last_word", last_word, {}},
+      {"without_last_word", without_last_word, {}},
       {"hellaswag", hellaswag, {}},
   };
   return list;

@@ -60,7 +60,7 @@ TaskItem make_item(const Task& task, const ItemTemplate& layout, const json& row
     return item;
   }
   const size_t choices = item.lengths.size();
-  require(choices >= 2, "expected two choices or more, found {}", choices);
+  require(choices >= 2 || task.by_greed, "expected two choices or more, found {}", choices);
   spread(item.contexts, choices);
   spread(item.continuations, choices);
   for (std::string& continuation : item.continuations) continuation.insert(0, task.delimiter);

@@ -60,6 +60,16 @@ ItemTemplate parse_item(const toml::table& table, bool by_context, const Templat
   return item;
 }
 
+ItemTemplate parse_continued_item(const toml::table& table, const TemplateReader& reader) {
+  require_known_keys(table, {"context", "context_filter", "continuation", "note"});
+  return {.contexts = reader.single(require_key(table, "context"), "context"),
+          .continuations = reader.single(require_key(table, "continuation"), "continuation"),
+          .context_filter = filter_of(table),
+          .gold = Template("0", reader.file),
+          .gold_among = {},
+          .note = find_string(table, "note").value_or("")};
+}
+
 ItemTemplate parse_answered_item(const toml::table& table, const TemplateReader& reader) {
   require_known_keys(table, {"context", "context_filter", "answer", "note"});
   const toml::node &context = require_key(table, "context"), &answer = require_key(table, "answer");
@@ -80,9 +90,11 @@ DataFiles parse_data(const toml::table& table) {
 std::string kind_of_task(const toml::table& table) {
   const toml::node& kind = require_key(table, "kind");
   const std::string word = require_string(kind, "kind");
-  require(word == "multiple_choice" || word == "partial" || word == "generation",
-          "{}: kind: expected \"multiple_choice\", \"partial\" or \"generation\", found \"{}\"",
-          line_of(kind), printable(word));
+  constexpr std::string_view kKinds[] = {"multiple_choice", "partial", "continuation",
+                                         "generation"};
+  require(std::ranges::find(kKinds, word) != std::end(kKinds),
+          "{}: kind: expected one of {}, found \"{}\"", line_of(kind), fmt::join(kKinds, ", "),
+          printable(word));
   return word;
 }
 
@@ -175,10 +187,14 @@ Task read_task(const toml::table& table, const std::string& name) {
   task.summary = find_string(table, "summary").value_or("");
   task.paper = find_string(table, "paper").value_or("");
   task.by_context = kind == "partial";
+  task.by_greed = kind == "continuation";
   if (generated)
     task.answers = parse_answers(table);
   else
     task.normalized = has_normalized(table);
+  if (task.by_greed && task.normalized)
+    fail("{}: metrics: acc_norm compares choices, a continuation is one",
+         line_of(require_key(table, "metrics")));
   task.shots = find_count(table, "shots", 0).value_or(0);
   task.delimiter = find_string(table, "delimiter").value_or(" ");
   for (const toml::table* data : require_tables(table, "data"))
@@ -192,8 +208,9 @@ Task read_task(const toml::table& table, const std::string& name) {
   }
   const TemplateReader reader{printable(name) + ".toml"};
   for (const toml::table* item : require_tables(table, "item"))
-    task.items.push_back(generated ? parse_answered_item(*item, reader)
-                                   : parse_item(*item, task.by_context, reader));
+    task.items.push_back(generated       ? parse_answered_item(*item, reader)
+                         : task.by_greed ? parse_continued_item(*item, reader)
+                                         : parse_item(*item, task.by_context, reader));
   return task;
 }
 

@@ -54,6 +54,7 @@ struct Task {
   std::filesystem::path folder;            // of the file; empty for one that is built in
   bool normalized = false;                 // acc_norm is defined
   bool by_context = false;                 // choices differ in what stands before the continuation
+  bool by_greed = false;                   // one continuation: right where it is the likeliest text
   std::optional<AnswerRules> answers;      // of generated texts; none: choices are scored
   int64_t shots = 0;                       // examples before each item, where nothing else is asked
   std::string delimiter = " ";             // between context and continuation, or answer

@@ -27,6 +27,11 @@ TEST(Decide, OfEqualsTheFirstCounts) {
   EXPECT_TRUE(decide({{-2}, {-4}}, {1, 2}, 0).correct_normalized);
 }
 
+TEST(Decide, ASingleContinuationIsRightWhereItIsTheLikeliestText) {
+  EXPECT_TRUE(decide({{-5, true}}, {4}, 0).correct);
+  EXPECT_FALSE(decide({{-1, false}}, {4}, 0).correct);
+}
+
 TEST(Decide, AnEmptyChoiceIsNeverTheLikeliestACodePoint) {
   EXPECT_FALSE(decide({{-1}, {-90}}, {0, 3}, 0).correct_normalized);
 }

@@ -70,6 +70,65 @@ TEST_F(Items, OfArcAreReadAsTheyArePublishedAndAsTheyAreSpread) {
   }
 }
 
+// As the harness's templates fill the same rows (lm_eval 0.4.13).
+TEST_F(Items, OfOpenbookqaAreTheQuestionAlone) {
+  const char* layouts[] = {
+      R"({"question_stem": "Ice is", "choices": {"text": ["hot", "cold"], "label": ["A", "B"]}, "answerKey": "B"})",
+      R"({"question": {"stem": "Ice is", "choices": [{"text": "hot", "label": "A"}, {"text": "cold", "label": "B"}]}, "answerKey": "B"})"};
+  for (const char* layout : layouts) {
+    write("openbookqa_test.jsonl", layout);
+    const TaskItem item = read("openbookqa").items.at(0);
+    EXPECT_EQ(item.contexts, Texts(2, "Ice is"));
+    EXPECT_EQ(item.continuations, (Texts{" hot", " cold"}));
+    EXPECT_EQ(item.gold, 1u);
+  }
+}
+
+TEST_F(Items, OfBoolqAreAnsweredByNoAndYes) {
+  for (const char* answer : {R"("label": 1)", R"("answer": true)"}) {
+    write(
+        "boolq_val.jsonl",
+        std::string(R"({"passage": "Ice floats.", "question": "does ice float", )") + answer + "}");
+    const TaskItem item = read("boolq").items.at(0);
+    EXPECT_EQ(item.contexts, Texts(2, "Ice floats.\nQuestion: does ice float?\nAnswer:"));
+    EXPECT_EQ(item.continuations, (Texts{" no", " yes"}));
+    EXPECT_EQ(item.gold, 1u);
+  }
+}
+
+TEST_F(Items, OfSocialIqaCountTheirAnswersFromOne) {
+  write(
+      "dev.jsonl",
+      R"({"context": "Sam fell.", "question": "How does Sam feel?", "answerA": "a", "answerB": "b", "answerC": "c"})");
+  write("dev-labels.lst", "3\n");
+  const TaskItem item = read("social_iqa").items.at(0);
+  EXPECT_EQ(item.contexts, Texts(3, "Q: Sam fell. How does Sam feel?\nA:"));
+  EXPECT_EQ(item.continuations, (Texts{" a", " b", " c"}));
+  EXPECT_EQ(item.gold, 2u);
+}
+
+TEST_F(Items, OfSciqHaveTheRightAnswerLast) {
+  write(
+      "sciq_test.jsonl",
+      R"({"support": "  Ice is solid. ", "question": "What is ice?", "distractor1": "a", "distractor2": "b", "distractor3": "c", "correct_answer": "d"})");
+  const TaskItem item = read("sciq").items.at(0);
+  EXPECT_EQ(item.contexts, Texts(4, "Ice is solid. \nQuestion: What is ice?\nAnswer:"));
+  EXPECT_EQ(item.continuations, (Texts{" a", " b", " c", " d"}));
+  EXPECT_EQ(item.gold, 3u);
+}
+
+TEST_F(Items, OfLambadaAreTheLastWordAlone) {
+  write("lambada_openai_test.jsonl", R"({"text": "He said \"yes\" and  left"})");
+  const TaskItem item = read("lambada_openai").items.at(0);
+  EXPECT_EQ(item.contexts, Texts{"He said \"yes\" and "});
+  EXPECT_EQ(item.continuations, Texts{" left"});
+  EXPECT_EQ(item.gold, 0u);
+  write("lambada_openai_test.jsonl", R"({"text": "Yes"})");
+  EXPECT_NE(refusal("lambada_openai").find("line 1: "), std::string::npos);
+  EXPECT_NE(refusal("lambada_openai").find("expected two words or more, found \"Yes\""),
+            std::string::npos);
+}
+
 TEST_F(Items, OfACleanedHellaswagFileAreTakenAsTheyStandAndSaySo) {
   write("hellaswag_val.jsonl", R"({"ctx": "A: b. c", "endings": ["x", "y"], "label": 0})");
   const TaskItems all = read("hellaswag");

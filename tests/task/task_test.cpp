@@ -60,10 +60,13 @@ TEST(Task, ErrorsNameTheLine) {
             "line 2: unknown key metric (did you mean metrics?); known keys: summary, paper, kind, "
             "metrics, delimiter, shots, data, train, draw_one_more, item");
   EXPECT_EQ(refusal("gold = \"{label}\"", ""), "line 5: \"gold\" is missing");
-  EXPECT_EQ(refusal("multiple_choice", "generated"),
-            "line 1: kind: expected \"multiple_choice\", \"partial\" or \"generation\", found "
-            "\"generated\"");
+  EXPECT_EQ(
+      refusal("multiple_choice", "generated"),
+      "line 1: kind: expected one of multiple_choice, partial, continuation, generation, found "
+      "\"generated\"");
   EXPECT_EQ(refusal("\"multiple_choice\"", "3"), "line 1: kind: expected a string, found a value");
+  EXPECT_EQ(refusal("multiple_choice", "continuation"),
+            "line 2: metrics: acc_norm compares choices, a continuation is one");
   EXPECT_EQ(refusal("acc_norm", "f1"),
             "line 2: metrics: expected \"acc\" and \"acc_norm\", found \"f1\"");
   EXPECT_EQ(refusal("[\"acc\", \"acc_norm\"]", "[]"),

@@ -49,7 +49,7 @@ TEST(Template, RefusesWhatIsNoTemplate) {
     EXPECT_NE(refusal(text).find("expected the name of a field"), std::string::npos) << text;
   EXPECT_EQ(refusal("{goal | capitalise}"),
             "unknown filter \"capitalise\" (did you mean capitalize?); known filters: strip, "
-            "capitalize, before, after, hellaswag");
+            "lstrip, capitalize, before, after, last_word, without_last_word, hellaswag");
   EXPECT_NE(refusal("{goal | before}").find("expected a text to look for"), std::string::npos);
   EXPECT_NE(refusal("{goal | strip x}").find("expected nothing behind the name"),
             std::string::npos);
@@ -65,7 +65,7 @@ TEST(Template, SaysWhichFieldIsMissingAndWhereItIsAskedFor) {
   EXPECT_NE(message_of([] { filled("{question.stam}"); }).find("no field \"stam\""),
             std::string::npos);
   EXPECT_NE(message_of([] { filled("{goal.x}"); }).find("expected an object"), std::string::npos);
-  EXPECT_NE(message_of([] { filled("{ratio}"); }).find("expected a text or a whole number"),
+  EXPECT_NE(message_of([] { filled("{ratio}"); }).find("expected a text, a whole number"),
             std::string::npos);
   EXPECT_NE(message_of([] { filled("{choices}"); }).find("found object"), std::string::npos);
   EXPECT_NE(message_of([] { filled("{goal | before !}"); }).find("expected \"!\" in"),
