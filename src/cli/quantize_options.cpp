@@ -149,9 +149,11 @@ void add_format_options(CLI::App& command, QuantizeOptions& options) {
       ->type_name("NAME");
   command
       .add_option("--embedding", options.embedding,
-                  "gguf: type of the embedding, F32, F16, BF16 too (the mix's, or the model's own)")
-      ->type_name("TYPE");
-  command.add_option("--head", options.head, "gguf: type of the head, likewise")->type_name("TYPE");
+                  "the embedding in 2 to 8 bits (the model's own type); gguf: its type, F32, F16, "
+                  "BF16 too (the mix's, or the model's own)")
+      ->type_name("BITS|TYPE");
+  command.add_option("--head", options.head, "the head, likewise; of some models they are one")
+      ->type_name("BITS|TYPE");
   add_shard_size(command, options.shard_bytes);
   command.add_flag("--strict", options.strict,
                    "refuse a --type or --mix that some rows cannot have, instead of giving them "

@@ -95,14 +95,17 @@ nlohmann::json make_group(const CompressedGrid& grid, const nlohmann::json& targ
 // plan.
 nlohmann::json make_groups(const OutputPlan& plan) {
   std::vector<CompressedConfig::Group> groups;
-  for (const LinearPlan& linear : plan.linears) {
+  for (const LinearPlan& linear : plan.on_grids()) {
     const CompressedGrid grid = grid_of(linear);
     auto group = std::find_if(groups.begin(), groups.end(),
                               [&](const auto& other) { return other.grid == grid; });
     if (group == groups.end()) group = groups.insert(groups.end(), {.grid = grid, .targets = {}});
     group->targets.push_back(linear.name);
   }
-  if (groups.size() == 1) groups.front().targets = {"Linear"};
+  if (groups.size() == 1) {
+    groups.front().targets = {"Linear"};
+    if (is_planned(plan, plan.embedding)) groups.front().targets.emplace_back(plan.embedding);
+  }
   nlohmann::json json = nlohmann::json::object();
   for (size_t i = 0; i < groups.size(); ++i)
     json[fmt::format("group_{}", i)] = make_group(groups[i].grid, groups[i].targets);
@@ -110,14 +113,14 @@ nlohmann::json make_groups(const OutputPlan& plan) {
 }
 
 bool has_one_grid(const OutputPlan& plan) {
-  return std::all_of(plan.linears.begin(), plan.linears.end(), [&](const LinearPlan& linear) {
-    return grid_of(linear) == grid_of(plan.linears.front());
-  });
+  const std::vector<LinearPlan> all = plan.on_grids();
+  return std::ranges::all_of(
+      all, [&](const LinearPlan& linear) { return grid_of(linear) == grid_of(all.front()); });
 }
 
 bool has_zero_points(const OutputPlan& plan) {
-  return std::any_of(plan.linears.begin(), plan.linears.end(),
-                     [](const LinearPlan& linear) { return !linear.grid.symmetric; });
+  return std::ranges::any_of(plan.on_grids(),
+                             [](const LinearPlan& linear) { return !linear.grid.symmetric; });
 }
 
 }  // namespace
@@ -135,7 +138,12 @@ std::vector<CompressedGrid> CompressedConfig::allowed(const std::string& linear)
 }
 
 std::string compressed_caution(const OutputPlan& plan) {
-  if (!has_zero_points(plan) || has_one_grid(plan)) return "";
+  if (has_one_grid(plan)) return "";
+  if (is_planned(plan, plan.embedding))
+    return "transformers 5.24 opens a quantized embedding in compressed-tensors folders of one "
+           "grid "
+           "alone: as many bits, groups and symmetry as the linears load there";
+  if (!has_zero_points(plan)) return "";
   return "transformers 5.24 opens no compressed-tensors folder of several grids with zero points: "
          "grid.symmetric = true loads there";
 }
@@ -169,7 +177,8 @@ nlohmann::json make_compressed_config(const OutputPlan& plan,
                            {"quantization_status", "compressed"},
                            {"ignore", ignore},
                            {"config_groups", make_groups(plan)}};
-  if (has_zero_points(plan) && has_one_grid(plan)) config["dequantize"] = true;
+  if (has_one_grid(plan) && (has_zero_points(plan) || is_planned(plan, plan.embedding)))
+    config["dequantize"] = true;
   return config;
 }
 

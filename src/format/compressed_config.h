@@ -49,7 +49,8 @@ CompressedConfig parse_compressed_config(const QuantizationConfig& config,
 
 // unquantized: names of layers to list under `ignore`. transformers 5.24 with compressed-tensors
 // 0.19 and 0.20.1 makes room for zero points of another shape than files have, its own included,
-// and refuses them, unless the config asks it to dequantize as it loads. It takes the first group's
+// and refuses them, and looks for the weight of an embedding that is packed, unless the config asks
+// it to dequantize as it loads. It takes the first group's
 // grid for every linear then, so this is asked where there is one grid only. 5.17 opens folders
 // with the key and without.
 nlohmann::json make_compressed_config(const OutputPlan& plan,

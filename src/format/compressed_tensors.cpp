@@ -30,7 +30,7 @@ bool same_words_everywhere(int bits) {
 }
 
 bool any_dense(const OutputPlan& plan) {
-  return std::any_of(plan.linears.begin(), plan.linears.end(), [](const LinearPlan& linear) {
+  return std::ranges::any_of(plan.on_grids(), [](const LinearPlan& linear) {
     return !same_words_everywhere(linear.grid.bits);
   });
 }
@@ -53,7 +53,7 @@ std::string linear_refusal(const LinearPlan& linear, at::ScalarType dtype) {
 
 std::string refusal(const OutputPlan& plan) {
   if (std::string common = common_refusal(plan); !common.empty()) return common;
-  for (const LinearPlan& linear : plan.linears)
+  for (const LinearPlan& linear : plan.on_grids())
     if (const std::string why = linear_refusal(linear, plan.dtype); !why.empty())
       return fmt::format("{}: {}", linear.name, why);
   return "";
@@ -181,13 +181,31 @@ class CompressedModel final : public PackedFolder {
 
   QuantizedLinear unpack(const std::string& name) const override {
     const Shape shape = shape_of(name);
+    return unpack(name, shape, packed_codes(name, shape));
+  }
+
+  std::optional<QuantizedLinear> unpack_rows_of(const std::string& name,
+                                                const at::Tensor& index) const override {
+    const Shape shape = shape_of(name);
+    QuantizedLinear rows = unpack(name, shape, packed_codes(name, shape).index_select(0, index));
+    rows.scales = rows.scales.index_select(0, index);
+    rows.zeros = rows.zeros.index_select(0, index);
+    return rows;
+  }
+
+  at::Tensor packed_codes(const std::string& name, const Shape& shape) const {
+    return load_part(name, ".weight_packed", {"I32"}, {shape.out, shape.words(shape.in)});
+  }
+
+  // packed: all rows of codes, or some
+  QuantizedLinear unpack(const std::string& name, const Shape& shape,
+                         const at::Tensor& packed) const {
     const int64_t out = shape.out, in = shape.in, groups = shape.groups();
     QuantizedLinear linear;
     linear.bits = shape.grid.bits;
     linear.group_size = shape.grid.group_size == 0 ? in : shape.grid.group_size;
     linear.symmetric = shape.grid.symmetric;
-    linear.codes =
-        unpack_words(load_part(name, ".weight_packed", {"I32"}, {out, shape.words(in)}), in, shape);
+    linear.codes = unpack_words(packed, in, shape);
     linear.scales = load_scales(name, ".weight_scale", {out, groups});
     linear.zeros = read_zeros(name, shape);
     linear.group_of_column = read_groups(name, shape, linear.group_size);

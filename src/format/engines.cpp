@@ -17,12 +17,12 @@ std::string caution_of(const Format& format, const OutputPlan& plan) {
 }
 
 bool all_have_four_bits(const OutputPlan& plan) {
-  return std::ranges::all_of(plan.linears,
+  return std::ranges::all_of(plan.on_grids(),
                              [](const LinearPlan& linear) { return linear.grid.bits == 4; });
 }
 
 bool all_are_symmetric(const OutputPlan& plan) {
-  return std::ranges::all_of(plan.linears,
+  return std::ranges::all_of(plan.on_grids(),
                              [](const LinearPlan& linear) { return linear.grid.symmetric; });
 }
 

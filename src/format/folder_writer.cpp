@@ -2,12 +2,19 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "format/companions.h"
+#include "format/linear_check.h"
+#include "format/verify.h"
+#include "quantize/joined_rows.h"
 
 namespace halftone {
 namespace {
+
+constexpr int64_t kWeightsAtOnce = int64_t{1} << 22;  // of a matrix that comes by rows
 
 std::map<std::string, std::string> with_framework(std::map<std::string, std::string> metadata) {
   metadata["format"] = "pt";  // transformers wants it
@@ -27,7 +34,7 @@ FolderWriter::FolderWriter(std::filesystem::path folder, const OutputPlan& plan,
     : folder_(std::move(folder)),
       plan_(plan),
       layout_(stored_layout(config_of(plan_, folder_))),
-      written_(plan.linears),
+      written_(plan.on_grids()),
       shards_(folder_, with_framework(std::move(metadata))) {
   // before any work, which a file that cannot be read would make worthless
   if (const auto companions = plan_.source->companion_folder(); companions && plan_.companions)
@@ -43,6 +50,22 @@ void FolderWriter::add_tensor(const std::string& name, const at::Tensor& tensor)
   if (tensor.dim() == 2 && name.ends_with(kWeight))
     unquantized_matrices_.insert(name.substr(0, name.size() - kWeight.size()));
   store(name, tensor);
+}
+
+void FolderWriter::add_rows(const std::string& name, const at::Tensor& matrix,
+                            const QuantizeRows& quantize) {
+  const int64_t rows = matrix.size(0),
+                step = std::max<int64_t>(1, kWeightsAtOnce / std::max<int64_t>(1, matrix.size(1)));
+  std::vector<QuantizedLinear> runs;
+  for (int64_t first = 0; first < rows; first += step)
+    runs.push_back(quantize(matrix.narrow(0, first, std::min(step, rows - first))));
+  FinishedLinear whole{.name = name.substr(0, name.rfind('.')),
+                       .quantized = joined_rows(std::move(runs)),
+                       .weights = {},
+                       .fingerprint = ""};
+  with_context(whole.name, [&] { check_linear(whole.quantized); });
+  whole.fingerprint = weight_fingerprint(whole.quantized);
+  add_linear(whole);
 }
 
 void FolderWriter::finish(const nlohmann::json& report) {

@@ -16,6 +16,8 @@ class FolderWriter : public ModelWriter {
  public:
   void add_linear(const FinishedLinear& linear) final;
   void add_tensor(const std::string& name, const at::Tensor& tensor) final;
+  void add_rows(const std::string& name, const at::Tensor& matrix,
+                const QuantizeRows& quantize) final;
   void finish(const nlohmann::json& report) final;
   const std::map<std::string, std::string>& fingerprints() const final {
     return written_.fingerprints();
@@ -26,8 +28,8 @@ class FolderWriter : public ModelWriter {
   FolderWriter(std::filesystem::path folder, const OutputPlan& plan,
                std::map<std::string, std::string> metadata = {});
 
-  // Stores the tensors of one linear that is as planned. Returns the fingerprint of the weights
-  // that they give back.
+  // Stores the tensors of one linear that is as planned; of a matrix that came by rows `weights` is
+  // undefined. Returns the fingerprint of the weights that they give back.
   virtual std::string pack(const LinearPlan& planned, const FinishedLinear& linear) = 0;
   // `quantization_config` of config.json, null for none; `write_files` may put more files into the
   // folder.

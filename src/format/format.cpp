@@ -19,9 +19,18 @@ namespace {
 
 }  // namespace
 
-void ModelWriter::add_rows(const std::string& name, const at::Tensor& /*matrix*/,
-                           const QuantizeRows& /*quantize*/) {
-  fail("{}: this format has no quantized matrices outside the blocks", printable(name));
+std::vector<LinearPlan> OutputPlan::on_grids() const {
+  std::vector<LinearPlan> all = linears;
+  for (const PlannedTensor& tensor : others)
+    if (tensor.grid) all.push_back(on_grid(tensor));
+  return all;
+}
+
+LinearPlan OutputPlan::on_grid(const PlannedTensor& tensor) {
+  return {.name = tensor.name.substr(0, tensor.name.rfind('.')),
+          .out = tensor.shape[0],
+          .in = tensor.shape[1],
+          .grid = *tensor.grid};
 }
 
 const std::vector<Format>& formats() {

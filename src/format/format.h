@@ -40,9 +40,11 @@ struct Provenance {
 struct PlannedTensor {
   std::string name;
   std::vector<int64_t> shape;
-  std::string gguf_type = {};  // of a GGUF file; empty: that of all matrices
-  bool quantized = false;      // its rows come through add_rows: that type is one of our grids
-  bool last = false;           // behind the linears, by which time its inputs are known
+  at::ScalarType dtype = at::kFloat;    // of a folder
+  std::optional<StoredGrid> grid = {};  // of a folder, where `quantized`
+  std::string gguf_type = {};           // of a GGUF file; empty: that of all matrices
+  bool quantized = false;  // its rows come through add_rows: that type is one of our grids
+  bool last = false;       // behind the linears, by which time its inputs are known
 };
 
 // Quantizes some rows of a matrix; fewer than all, so that memory holds no more.
@@ -62,6 +64,11 @@ struct OutputPlan {
   std::optional<OnlineRotation> online;  // where a linear's plan has one
   bool companions = true;                // tokenizer, licence and the like come along
   Provenance made = {};
+
+  // All that is stored on a grid of ours: the linears, and behind them the matrices of `others`
+  // that have one.
+  std::vector<LinearPlan> on_grids() const;
+  static LinearPlan on_grid(const PlannedTensor& tensor);  // that has one
 };
 
 // Writes one model into an existing empty folder, or a file, tensor by tensor; memory stays at one
@@ -75,12 +82,12 @@ class ModelWriter {
   virtual void add_linear(const FinishedLinear& linear) = 0;
   // Any other tensor, unchanged, under its own name.
   virtual void add_tensor(const std::string& name, const at::Tensor& tensor) = 0;
-  // A matrix of `others` that is planned as quantized; of a GGUF file.
+  // A matrix of `others` that is planned as quantized.
   virtual void add_rows(const std::string& name, const at::Tensor& matrix,
-                        const QuantizeRows& quantize);
+                        const QuantizeRows& quantize) = 0;
   // Index, config files, companions. `report` goes to halftone.json.
   virtual void finish(const nlohmann::json& report) = 0;
-  // What the files must give back: linear (of a GGUF file every matrix) -> weight_fingerprint
+  // What the files must give back: linear, or quantized matrix, -> weight_fingerprint
   // (format/verify.h) of the weights they hold, which are those of the finished linear unless the
   // format rounds them (dense).
   virtual const std::map<std::string, std::string>& fingerprints() const = 0;

@@ -47,17 +47,19 @@ std::string linear_refusal(const LinearPlan& linear, bool v2) {
 
 std::string refusal(const OutputPlan& plan, bool v2) {
   if (std::string common = common_refusal(plan); !common.empty()) return common;
-  for (const LinearPlan& linear : plan.linears)
+  for (const LinearPlan& linear : plan.on_grids()) {
+    if (linear.name == plan.embedding)
+      return fmt::format("{}: an embedding; GPTQ files hold linears alone", linear.name);
     if (const std::string why = linear_refusal(linear, v2); !why.empty())
       return fmt::format("{}: {}", linear.name, why);
+  }
   return "";
 }
 
 // GPTQModel 7.7 takes v1 zeros for damaged unless quantize_config.json says that it wrote them.
 std::string caution_of_v1(const OutputPlan& plan) {
-  const bool asymmetric =
-      std::any_of(plan.linears.begin(), plan.linears.end(),
-                  [](const LinearPlan& linear) { return !linear.grid.symmetric; });
+  const bool asymmetric = std::ranges::any_of(
+      plan.on_grids(), [](const LinearPlan& linear) { return !linear.grid.symmetric; });
   return asymmetric ? "GPTQModel refuses asymmetric gptq folders of other tools: gptq_v2 or "
                       "grid.symmetric = true load there"
                     : "";

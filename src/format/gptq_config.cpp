@@ -125,9 +125,10 @@ nlohmann::json make_gptq_config(const OutputPlan& plan, const std::set<std::stri
                            {"format", name},
                            {"pack_dtype", "int32"},
                            {"meta", meta_of(plan)}};
-  config["desc_act"] = std::any_of(plan.linears.begin(), plan.linears.end(),
+  const std::vector<LinearPlan> linears = plan.on_grids();
+  config["desc_act"] = std::any_of(linears.begin(), linears.end(),
                                    [](const auto& linear) { return linear.grid.group_index; });
-  for (const LinearPlan& linear : plan.linears) {
+  for (const LinearPlan& linear : linears) {
     const GptqGrid other = grid_of(linear);
     if (other == grid) continue;
     config["dynamic"][exactly('+', linear.name)] = {

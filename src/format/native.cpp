@@ -73,7 +73,7 @@ nlohmann::json describe(const LinearPlan& linear) {
 
 std::map<std::string, std::string> metadata_of(const OutputPlan& plan) {
   nlohmann::json linears = nlohmann::json::object();
-  for (const LinearPlan& linear : plan.linears) linears[linear.name] = describe(linear);
+  for (const LinearPlan& linear : plan.on_grids()) linears[linear.name] = describe(linear);
   const nlohmann::json description = {{"version", kVersion}, {"linears", linears}};
   return {{kMetadataKey, description.dump()}};
 }
@@ -244,12 +244,29 @@ class NativeModel final : public PackedFolder {
   QuantizedLinear unpack(const std::string& name) const override {
     const NativeLinear& stored = described(name);
     const Parts parts(*this, name);
+    return unpack(stored, parts, parts.load(".codes", {"U8"}, codes_shape(stored)));
+  }
+
+  std::optional<QuantizedLinear> unpack_rows_of(const std::string& name,
+                                                const at::Tensor& index) const override {
+    const NativeLinear& stored = described(name);
+    if (stored.kind->grid != GridKind::kUniform || stored.outliers) return std::nullopt;
+    const Parts parts(*this, name);
+    const at::Tensor codes = parts.load(".codes", {"U8"}, codes_shape(stored));
+    QuantizedLinear rows = unpack(stored, parts, codes.index_select(0, index));
+    rows.scales = rows.scales.index_select(0, index);
+    rows.zeros = rows.zeros.index_select(0, index);
+    return rows;
+  }
+
+  // codes: all rows of them, or some
+  QuantizedLinear unpack(const NativeLinear& stored, const Parts& parts,
+                         const at::Tensor& codes) const {
     QuantizedLinear linear;
     linear.bits = stored.bits;
     linear.group_size = stored.group_size;
     linear.symmetric = stored.symmetric;
-    linear.codes =
-        unpack_byte_rows(parts.load(".codes", {"U8"}, codes_shape(stored)), stored.in, stored.bits);
+    linear.codes = unpack_byte_rows(codes, stored.in, stored.bits);
     if (stored.group_index)
       linear.group_of_column = simplified_group_index(
           parts.load(".group_index", {"I32", "U8"}, {stored.in}).to(at::kInt), stored.group_size,

@@ -91,6 +91,13 @@ at::Tensor PackedFolder::load(std::string_view name) const {
   return checkpoint_->load(name);
 }
 
+at::Tensor PackedFolder::load_rows(std::string_view name, const at::Tensor& index) const {
+  const std::string linear(without_suffix(name, kWeight));
+  if (!is_linear(linear)) return checkpoint_->load_rows(name, index);
+  const auto rows = with_context(place(linear), [&] { return unpack_rows_of(linear, index); });
+  return rows ? dequantize(*rows) : load(name).index_select(0, index);
+}
+
 void PackedFolder::release(std::string_view name) const {
   const auto linear = without_suffix(name, kWeight);
   if (!is_linear(linear)) return checkpoint_->release(name);

@@ -20,6 +20,7 @@ class PackedFolder : public PackedModel {
   bool contains(std::string_view name) const final;
   WeightInfo info(std::string_view name) const final;
   at::Tensor load(std::string_view name) const final;
+  at::Tensor load_rows(std::string_view name, const at::Tensor& index) const final;
   void release(std::string_view name) const final;
   std::vector<std::string> linears() const final { return linears_; }
   QuantizedLinear read_linear(const std::string& name) const final;
@@ -34,6 +35,12 @@ class PackedFolder : public PackedModel {
 
   // One linear; errors get folder and name put in front.
   virtual QuantizedLinear unpack(const std::string& name) const = 0;
+  // Some rows of one, where the format finds them without the others; else nothing.
+  // index: (n) int64
+  virtual std::optional<QuantizedLinear> unpack_rows_of(const std::string& /*name*/,
+                                                        const at::Tensor& /*index*/) const {
+    return std::nullopt;
+  }
   // {out, in}, after the same checks of shapes and types as `unpack`, from the header alone.
   virtual std::vector<int64_t> checked_shape(const std::string& name) const = 0;
 

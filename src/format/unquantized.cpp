@@ -5,8 +5,8 @@
 namespace halftone {
 
 bool is_planned(const OutputPlan& plan, std::string_view linear) {
-  return std::any_of(plan.linears.begin(), plan.linears.end(),
-                     [&](const LinearPlan& planned) { return planned.name == linear; });
+  return std::ranges::any_of(plan.on_grids(),
+                             [&](const LinearPlan& planned) { return planned.name == linear; });
 }
 
 std::vector<std::string> plain_linears(const OutputPlan& plan,

@@ -1,12 +1,10 @@
 #include "pipeline/bit_budget.h"
 
-#include <c10/core/ScalarType.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
-#include "pipeline/source_check.h"
+#include "pipeline/output_plan.h"
 
 namespace halftone {
 namespace {
@@ -22,20 +20,6 @@ double largest_size(const std::vector<Choices>& all) {
   return size;
 }
 
-// Of a tensor that is no linear's weight.
-double bytes_of(const PlannedTensor& tensor, const BitMenu& menu, bool rewritten) {
-  double count = 1;
-  for (const int64_t side : tensor.shape) count *= static_cast<double>(side);
-  if (menu.plan.gguf && tensor.shape.size() < 2) return count * sizeof(float);
-  if (menu.plan.gguf && !tensor.gguf_type.empty())
-    return count * find_gguf_type(tensor.gguf_type)->bits_per_weight() / 8;
-  const at::ScalarType type =
-      rewritten || menu.plan.gguf
-          ? menu.plan.dtype
-          : written_type(menu.job.source().weights->info(tensor.name).dtype);
-  return count * static_cast<double>(c10::elementSize(type));
-}
-
 }  // namespace
 
 double weight_count(const BitMenu& menu) {
@@ -46,9 +30,9 @@ double weight_count(const BitMenu& menu) {
 }
 
 double bytes_of_others(const BitMenu& menu) {
-  const bool rewritten = menu.job.recipe().model.transform.rotation != RotationKind::kNone;
   double bytes = 0;
-  for (const PlannedTensor& tensor : menu.plan.others) bytes += bytes_of(tensor, menu, rewritten);
+  for (const PlannedTensor& tensor : menu.plan.others)
+    bytes += stored_bytes(menu.format, menu.plan, tensor);
   if (menu.plan.gguf)
     bytes += static_cast<double>(menu.plan.gguf->rope_factors.size() * sizeof(float));
   return bytes;

@@ -1,5 +1,7 @@
 #include "pipeline/bits.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace halftone {
@@ -7,11 +9,12 @@ namespace halftone {
 BitsPerWeight bits_of(const PackedModel& weights, const Model& model) {
   const double all_bits = static_cast<double>(weights.source().stored_bytes()) * 8;
   double stored = 0, quoted = 0, count = 0;
-  for (const std::string& name : weights.linears()) {
-    const QuantizedLinear linear = weights.read_linear(name);
-    const auto weights_here = static_cast<double>(linear.out() * linear.in());
-    stored += static_cast<double>(weights.linear_bytes(name)) * 8;
-    quoted += bits_per_weight(linear) * weights_here;
+  const std::vector<std::string> packed = weights.linears();  // an embedding too, perhaps
+  for (const LinearSlot& slot : model.linears()) {
+    if (!std::ranges::binary_search(packed, slot.name)) continue;
+    const auto weights_here = static_cast<double>(slot.out * slot.in);
+    stored += static_cast<double>(weights.linear_bytes(slot.name)) * 8;
+    quoted += bits_per_weight(weights.read_linear(slot.name)) * weights_here;
     count += weights_here;
   }
   if (count == 0) {  // nothing quantized: what the dtype of the linears takes

@@ -7,7 +7,7 @@
 
 namespace halftone {
 
-// Stored bits of the quantized linears' weights over their number; the papers' count of the same;
+// Stored bits of the blocks' quantized linears over their number; the papers' count of the same;
 // stored bits of all tensors over all parameters (tied ones once). A model without quantized
 // linears counts its dtype.
 BitsPerWeight bits_of(const PackedModel& weights, const Model& model);

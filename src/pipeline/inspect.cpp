@@ -54,7 +54,7 @@ json inspect_model(const std::filesystem::path& path, bool with_tensors) {
                  {"vocab", config.vocab},
                  {"context", config.context},
                  {"tied_embeddings", config.tied_embeddings},
-                 {"quantized_linears", opened.weights->linears().size()},
+                 {"quantized_linears", opened.quantized_linears()},
                  {"bits_per_weight", bits_of(*opened.weights, opened.model)},
                  {"bytes", opened.weights->source().stored_bytes()}};
   if (is_file) add_types(opened, result);

@@ -108,6 +108,7 @@ void Journal::begin(int64_t block) {
   if (!job_.calibrated()) return;
   if (!started_) start();
   OutputPlan plan = plan_;
+  plan.others.clear();
   const std::span<const LinearSlot> slots = job_.model().linears_of_block(block);
   std::erase_if(plan.linears, [&](const LinearPlan& linear) {
     return std::none_of(slots.begin(), slots.end(),

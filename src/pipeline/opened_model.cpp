@@ -25,6 +25,13 @@ OpenedModel::OpenedModel(const std::filesystem::path& place,
       weights(std::move(opened)),
       model(with_path(path, [&] { return Model(weights); })) {}
 
+int64_t OpenedModel::quantized_linears() const {
+  const std::vector<std::string> packed = weights->linears();  // an embedding and a head too
+  return std::ranges::count_if(model.linears(), [&](const LinearSlot& linear) {
+    return std::ranges::binary_search(packed, linear.name);
+  });
+}
+
 nlohmann::json OpenedModel::config_json() const {
   nlohmann::json config = weights->config();
   config.update(model.config().unasked);

@@ -23,6 +23,7 @@ struct OpenedModel {
   Model model;
 
   bool is_quantized() const { return !weights->linears().empty(); }
+  int64_t quantized_linears() const;  // of the blocks, on grids of ours
   // config.json with what the stored tensors add to it (ModelConfig::unasked).
   nlohmann::json config_json() const;
   // Tells models apart at the cost of a look: SHA-256 of the config and of every tensor's name,

@@ -1,5 +1,5 @@
-// What lies outside the blocks of a model, on its way into the output: as it is, or of a GGUF file
-// quantized by --embedding, --head and --mix (pipeline/gguf_matrix_types.h).
+// What lies outside the blocks of a model, on its way into the output: as it is, or quantized by
+// --embedding, --head and --mix (pipeline/matrix_types.h).
 #pragma once
 
 #include "base/progress.h"

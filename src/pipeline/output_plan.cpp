@@ -1,5 +1,7 @@
 #include "pipeline/output_plan.h"
 
+#include "format/gguf_output.h"
+#include "format/stored_size.h"
 #include "pipeline/source_check.h"
 
 namespace halftone {
@@ -35,7 +37,17 @@ OutputPlan plan_output(const OpenedModel& source, nlohmann::json config) {
 void plan_others(const WeightSource& weights, const std::vector<std::string>& names,
                  OutputPlan& plan) {
   for (const std::string& name : names)
-    plan.others.push_back({.name = name, .shape = weights.info(name).shape});
+    plan.others.push_back({.name = name,
+                           .shape = weights.info(name).shape,
+                           .dtype = written_type(weights.info(name).dtype)});
+}
+
+double stored_bytes(std::string_view format, const OutputPlan& plan, const PlannedTensor& tensor) {
+  if (tensor.grid)
+    return static_cast<double>(*stored_linear_bytes(format, plan.dtype, plan.on_grid(tensor)));
+  const auto count = static_cast<double>(c10::multiply_integers(tensor.shape));
+  return count * (plan.gguf ? gguf_type_of(plan, tensor).bits_per_weight() / 8
+                            : static_cast<double>(c10::elementSize(tensor.dtype)));
 }
 
 double code_bytes(std::span<const LinearPlan> linears) {

@@ -17,6 +17,9 @@ OutputPlan plan_output(const OpenedModel& source, nlohmann::json config);
 void plan_others(const WeightSource& weights, const std::vector<std::string>& names,
                  OutputPlan& plan);
 
+// Bytes that a tensor beside the linears takes in this format.
+double stored_bytes(std::string_view format, const OutputPlan& plan, const PlannedTensor& tensor);
+
 // Bytes that the codes of these linears take, at least.
 double code_bytes(std::span<const LinearPlan> linears);
 // With what lies beside so many bytes of weights: headers, config and tokenizer files.

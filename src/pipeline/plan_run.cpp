@@ -66,17 +66,14 @@ std::vector<Stored> others_of(const Format& format, const OutputPlan& plan) {
   std::vector<Stored> found;
   std::map<std::string, Stored> vectors;
   for (const PlannedTensor& tensor : plan.others) {
-    const bool file = format.kind == PendingOutput::Kind::kFile;
-    const GgufType* type = file ? &gguf_type_of(plan, tensor) : nullptr;
-    const auto weights = static_cast<double>(c10::multiply_integers(tensor.shape));
-    const double bits =
-        file ? type->bits_per_weight() : 8 * static_cast<double>(c10::elementSize(plan.dtype));
     Stored stored{.name = tensor.name,
                   .count = 1,
                   .shape = tensor.shape,
-                  .as = file ? std::string(type->name) : dtype_name(plan.dtype),
+                  .as = plan.gguf     ? std::string(gguf_type_of(plan, tensor).name)
+                        : tensor.grid ? stored_as(format, plan.on_grid(tensor))
+                                      : dtype_name(tensor.dtype),
                   .quantized = tensor.quantized,
-                  .bytes = weights * bits / 8};
+                  .bytes = stored_bytes(format.name, plan, tensor)};
     if (tensor.shape.size() > 1) {
       found.push_back(stored);
       continue;
@@ -90,15 +87,17 @@ std::vector<Stored> others_of(const Format& format, const OutputPlan& plan) {
   return found;
 }
 
-void add_totals(PlanReport& report) {
-  double quantized_bytes = 0, quantized_weights = 0;
-  for (const Stored& stored : report.tensors) {
+// linears: the first ones of the tensors, which alone count as quantized
+void add_totals(size_t linears, PlanReport& report) {
+  double linear_bytes = 0, weights = 0;
+  for (size_t i = 0; i < report.tensors.size(); ++i) {
+    const Stored& stored = report.tensors[i];
     report.bytes += stored.bytes;
-    if (!stored.quantized || stored.count == 0) continue;
-    quantized_bytes += stored.bytes;
-    quantized_weights += 8 * stored.bytes / stored.bits();
+    if (i >= linears) continue;
+    linear_bytes += stored.bytes;
+    weights += 8 * stored.bytes / stored.bits();
   }
-  const double bits = 8 * quantized_bytes / quantized_weights;
+  const double bits = 8 * linear_bytes / weights;
   report.bits_per_weight = {.quantized = bits,
                             .quoted = bits,
                             .model = 8 * report.bytes / static_cast<double>(report.parameters)};
@@ -124,9 +123,11 @@ void find_problems(const QuantizeJob& job, PlanReport& report) {
   if (job.recipe().any(
           [](const LinearRecipe& linear) { return linear.objective.needs_sequences(); }) &&
       !job.request().calibration && !job.request().imatrix)
-    report.notes.emplace_back(job.model().config().reads_images()
-                                  ? "calibrates on images: the run needs --calibration IMAGES"
-                                  : "calibrates on the text that comes with the program");
+    report.notes.emplace_back(
+        job.model().config().reads_images()
+            ? "calibrates on images: the run needs --calibration IMAGES"
+            : "calibrates on the text that comes with the program, which may hold "
+              "fewer windows than were asked for");
 }
 
 }  // namespace
@@ -141,8 +142,9 @@ PlanReport plan_run(const QuantizeRequest& request) {
                     .parameters = job.model().parameters(),
                     .tokens = calibration_tokens(job),
                     .tensors = linears_of(job, format, plan)};
+  const size_t linears = report.tensors.size();
   for (Stored& other : others_of(format, plan)) report.tensors.push_back(std::move(other));
-  add_totals(report);
+  add_totals(linears, report);
   report.memory = memory_of_run(job);
   report.physical_memory = static_cast<double>(physical_memory_bytes());
   report.seconds = time_of_run(job);

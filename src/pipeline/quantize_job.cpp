@@ -107,6 +107,7 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request, Look look)
   if (look == Look::kNumbers) require_finite(opened_);
   read_importances();
   if (kind_of(request_.format) == PendingOutput::Kind::kFile) describe_file();
+  choose_matrices();
   fit_scales_to_format();
   if (look == Look::kNumbers) read_text();
 }
@@ -127,6 +128,10 @@ void QuantizeJob::read_text() {
 void QuantizeJob::fit_sequences_to_text() {
   const int64_t length = checked_length(request_.length, model().config());
   const int64_t most = static_cast<int64_t>(corpus_->ids.size()) / length;  // leaves some to check
+  require(most > 0,
+          "--length {}: the text that comes with the program holds {} tokens: a shorter "
+          "one, or --calibration FILE",
+          length, corpus_->ids.size());
   if (request_.sequences <= most) return;
   text_note_ = fmt::format(
       "calibrated on {} windows in place of {}: the text that comes with the "
@@ -163,10 +168,7 @@ void QuantizeJob::read_importances() {
 }
 
 void QuantizeJob::choose_types() {
-  for (const auto& [option, text] : {std::pair{"--type", request_.type},
-                                     {"--mix", request_.mix},
-                                     {"--embedding", request_.embedding_type},
-                                     {"--head", request_.head_type}})
+  for (const auto& [option, text] : {std::pair{"--type", request_.type}, {"--mix", request_.mix}})
     require(text.empty() || kind_of(request_.format) == PendingOutput::Kind::kFile,
             "{} {}: is of GGUF files: add --format gguf, or end --out in .gguf", option,
             printable(text));
@@ -189,17 +191,21 @@ void QuantizeJob::describe_file() {
                                        : gguf_head_of(opened_, model());
   if (request_.shard_bytes) gguf_->part_bytes = static_cast<size_t>(*request_.shard_bytes);
   if (mix_) gguf_->file_type = mix_->file_type;
-  matrix_types_ = matrix_types(model().family(), model().config(), request_.embedding_type,
-                               request_.head_type, mix_);
-  require(matrix_types_.note.empty() || !request_.strict, "--strict: {}", matrix_types_.note);
-  choose_matrices();
 }
 
 void QuantizeJob::choose_matrices() {
   const Family& family = model().family();
   const std::string head = model().config().tied_embeddings ? family.embedding : family.head;
   const bool known = !importances_ || importances_->contains(head);
-  choose_recipes(request_.recipe, family, model().config(), known, matrix_types_);
+  const std::string &of_embedding = request_.embedding_type, &of_head = request_.head_type;
+  if (gguf_) {
+    matrix_types_ = matrix_types(family, model().config(), of_embedding, of_head, mix_);
+    require(matrix_types_.note.empty() || !request_.strict, "--strict: {}", matrix_types_.note);
+    choose_recipes(request_.recipe, family, model().config(), known, matrix_types_);
+  } else if (!of_embedding.empty() || !of_head.empty()) {
+    matrix_types_ =
+        matrix_widths(request_.recipe, family, model().config(), of_embedding, of_head, known);
+  }
   for (const NamedTensor& tensor : tensors_of(family, model().config())) {
     const auto found = matrix_types_.recipes.find(tensor.name);
     if (found == matrix_types_.recipes.end()) continue;
@@ -215,6 +221,7 @@ void QuantizeJob::fit_scales_to_format() {
       request_.format.empty() ? default_format(plan) : find_format(request_.format);
   float16_scales_ = format.scale_type(plan) == at::kHalf;
   for (auto& [name, linear] : recipe_.linears) linear.grid.float16_scales = float16_scales_;
+  for (auto& [name, matrix] : matrix_types_.recipes) matrix.grid.float16_scales |= float16_scales_;
 }
 
 std::span<const int64_t> QuantizeJob::images_apart(size_t count) const {
@@ -241,6 +248,8 @@ OutputPlan QuantizeJob::output_plan() const {
   OutputPlan plan = plan_output(opened_, transformed_ ? weights_->config() : opened_.config_json());
   plan.gguf = gguf_;
   plan_others(*weights_, model().other_tensors(), plan);
+  if (transformed_)  // computed in float32, written as the model's own (other_tensor)
+    for (PlannedTensor& tensor : plan.others) tensor.dtype = plan.dtype;
   plan_matrix_types(matrix_types_, plan);
   for (const LinearSlot& linear : model().linears())
     plan.linears.push_back({.name = linear.name,

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "calibrate/calibration.h"
-#include "pipeline/gguf_matrix_types.h"
 #include "pipeline/importances.h"
+#include "pipeline/matrix_types.h"
 #include "pipeline/model_images.h"
 #include "pipeline/opened_model.h"
 #include "pipeline/output.h"
@@ -60,7 +60,7 @@ class QuantizeJob {
   void fit_sequences_to_text();
   void choose_types();     // of --type and --mix
   void describe_file();    // that is to be written, where it is a GGUF file
-  void choose_matrices();  // what becomes of those outside the blocks there
+  void choose_matrices();  // what becomes of those outside the blocks
   void read_importances();
   void open_images(bool calibrated);
   void check_recipe() const;
@@ -75,9 +75,9 @@ class QuantizeJob {
   std::optional<Model> transformed_;
   std::optional<GgufHead> gguf_;  // of an output that is a GGUF file
   std::optional<Mix> mix_;
-  MatrixTypes matrix_types_;  // of that file
-  std::string type_note_;     // where some linears cannot have the type that was asked for
-  std::string text_note_;     // where the program's own text holds fewer windows than asked for
+  MatrixTypes matrix_types_;
+  std::string type_note_;  // where some linears cannot have the type that was asked for
+  std::string text_note_;  // where the program's own text holds fewer windows than asked for
   std::optional<Importances> importances_;
   std::optional<Corpus> corpus_;
   std::optional<TokenWindows> windows_;

@@ -94,7 +94,8 @@ std::string check_weights(const OpenedModel& opened, Progress& progress, json& h
   const std::string damage = first_not_finite(opened);
   require(damage.empty(), "{}", damage);
   return fmt::format("{} linears ({} quantized) and {} other tensors are read, all finite",
-                     hashes.size(), packed.size(), opened.model.other_tensors().size());
+                     hashes.size(), opened.quantized_linears(),
+                     opened.model.other_tensors().size());
 }
 
 // What the run kept of the weights it wrote, against what is read now.

@@ -57,6 +57,21 @@ TEST(CompressedTensors, OneGridWithZeroPointsAsksToBeDequantized) {
     EXPECT_EQ(format.caution(plan_for(source, cases)), "");
 }
 
+// Without it transformers 5.24 looks for the weight of a packed embedding, and finds none.
+TEST(CompressedTensors, AnEmbeddingIsATargetAndAsksToBeDequantized) {
+  const std::vector<NamedCase> one = {{"a", {}}, {"model.embed_tokens", {}}},
+                               two = {{"a", {}}, {"model.embed_tokens", {.bits = 8}}};
+  const nlohmann::json config = written_config(one);
+  EXPECT_EQ(config["config_groups"]["group_0"]["targets"],
+            nlohmann::json({"Linear", "model.embed_tokens"}));
+  EXPECT_EQ(config.value("dequantize", false), true);
+  EXPECT_FALSE(written_config(two).contains("dequantize"));
+  const SourceModel source;
+  const Format& format = find_format("compressed-tensors");
+  EXPECT_EQ(format.caution(plan_for(source, one)), "");
+  EXPECT_NE(format.caution(plan_for(source, two)).find("a quantized embedding"), std::string::npos);
+}
+
 TEST(CompressedTensors, WholeRowsAreStrategyChannel) {
   const auto weights =
       written_config({{"a", {.group_size = 0}}})["config_groups"]["group_0"]["weights"];

@@ -6,8 +6,8 @@
 
 #include "checkpoint/gguf_architecture.h"
 #include "format/gguf_blocks.h"
-#include "pipeline/gguf_matrix_types.h"
 #include "pipeline/gguf_type_rules.h"
+#include "pipeline/matrix_types.h"
 #include "support/fixtures.h"
 
 namespace halftone {

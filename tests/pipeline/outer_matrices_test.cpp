@@ -1,5 +1,5 @@
-// Embedding and head in a GGUF file's types, of the demo model and of one whose head is a matrix of
-// its own.
+// Embedding and head in a GGUF file's types and on a folder's grids, of the demo model and of one
+// whose head is a matrix of its own.
 #include "pipeline/outer_matrices.h"
 
 #include <ATen/ATen.h>
@@ -31,6 +31,14 @@ class OuterMatrices : public ::testing::Test {
     request.type = "Q4_0";
     request.embedding_type = request.head_type = type;
     return request;
+  }
+  QuantizeRequest folder_request(const std::string& out, const std::string& recipe,
+                                 const fs::path& model, const std::string& format,
+                                 const std::string& bits) const {
+    QuantizeRequest asked = request(out, recipe, model, bits);
+    asked.format = format;
+    asked.type.clear();
+    return asked;
   }
   // What rounding as ggml does it leaves.
   static double error_of_ggml(const at::Tensor& weight, const GgufType& type) {
@@ -134,6 +142,74 @@ TEST_F(OuterMatrices, TakeWhatARuleSaysOfTheHead) {
   asked.recipe.rules.push_back(
       {.match = "lm_head", .settings = {{"objective.kind", "none"}, {"order.kind", "natural"}}});
   EXPECT_FALSE(testing::run(asked).contains("head"));
+}
+
+TEST_F(OuterMatrices, OfAFolderAreOnAGridLikeLinears) {
+  for (const std::string format : {"native", "compressed-tensors", "dense"}) {
+    const json report = testing::run(folder_request(format, "gptq", own_head_, format, "4"));
+    EXPECT_EQ(report["verified"], true);
+    EXPECT_EQ(report["matrix_types"], json({{kEmbedding, "4 bits"}, {kHead, "4 bits"}}));
+    EXPECT_EQ(report["linears"].size(), 35U);
+    EXPECT_EQ(report["head"]["name"], "lm_head");
+    EXPECT_LT(report["head"]["loss_ratio_to_rtn"], 0.9);
+  }
+  const auto native = open_model(folder_ / "native"),
+             compressed = open_model(folder_ / "compressed-tensors"),
+             dense = open_model(folder_ / "dense");
+  EXPECT_EQ(native->linears().size(), 37U);
+  for (const char* name : {kEmbedding, kHead}) {
+    const at::Tensor weight = native->load(name);
+    EXPECT_TRUE(at::equal(weight, dense->load(name).to(at::kFloat))) << name;
+    EXPECT_TRUE(at::equal(weight, compressed->load(name))) << name;
+    const at::Tensor rows = at::tensor({5, 0, 511, 5}, at::kLong);
+    for (const auto* model : {&native, &compressed})
+      EXPECT_TRUE(at::equal((*model)->load_rows(name, rows), weight.index_select(0, rows))) << name;
+  }
+}
+
+TEST_F(OuterMatrices, OfAFolderMakeItSmaller) {
+  QuantizeRequest asked = folder_request("four", "trellis", tied_, "native", "4");
+  asked.head_type.clear();
+  for (const char* setting : {"grid.group_size=0", "grid.state_bits=8"})
+    apply_setting(asked.recipe, setting);
+  const json four = testing::run(asked);
+  asked.embedding_type.clear();
+  asked.out = folder_ / "whole";
+  const json whole = testing::run(asked);
+  const at::Tensor weight = open_model(tied_)->load(kEmbedding).to(at::kFloat);
+  // float32 before; 4 bits, and for each 64 weights a scale of 16 and a zero of 4 after
+  const int64_t saved = weight.numel() * 4 - weight.numel() * (4 * 64 + 16 + 4) / 64 / 8;
+  EXPECT_NEAR(whole["bytes"].get<double>() - four["bytes"].get<double>(),
+              static_cast<double>(saved), 600);
+  EXPECT_EQ(whole["bits_per_weight"]["quantized"], four["bits_per_weight"]["quantized"]);
+  EXPECT_LT(error_of(folder_ / "four", weight, kEmbedding), 0.12 * weight.norm().item<double>());
+}
+
+TEST_F(OuterMatrices, OfAnInterruptedFolderAreTheSameBytes) {
+  testing::run(folder_request("whole", "gptq", own_head_, "native", "3"));
+  const QuantizeRequest stopped = folder_request("out", "gptq", own_head_, "native", "3");
+  testing::interrupt(stopped, 17);
+  testing::resume_run(stopped, kLinears - 2 * testing::kLinearsOfBlock);
+  EXPECT_TRUE(read_file(folder_ / "out" / "model.safetensors") ==
+              read_file(folder_ / "whole" / "model.safetensors"));
+}
+
+TEST_F(OuterMatrices, OfAFolderMustBeANumberOfBitsThatItHolds) {
+  const auto refusal = [&](const std::string& format, const std::string& bits) {
+    return testing::message_of(
+        [&] { testing::run(folder_request("refused", "rtn", tied_, format, bits)); });
+  };
+  for (const std::string bits : {"Q4_0", "9", "1", "4.5", "-3", "4 "})
+    EXPECT_EQ(refusal("native", bits),
+              "--embedding " + bits + ": expected 2 to 8 bits; types are of GGUF files");
+  EXPECT_NE(refusal("gptq_v2", "4")
+                .find("model.embed_tokens: an embedding; GPTQ files hold linears "
+                      "alone"),
+            std::string::npos);
+  QuantizeRequest two = folder_request("refused", "rtn", tied_, "native", "4");
+  two.head_type = "6";
+  EXPECT_EQ(testing::message_of([&] { testing::run(two); }),
+            "--embedding 4, --head 6: the model has one matrix for both");
 }
 
 }  // namespace

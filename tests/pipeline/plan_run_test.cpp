@@ -30,6 +30,7 @@ struct Case {
   std::string format;
   std::vector<std::string> settings = {};
   std::string type = {};
+  std::string embedding = {};
 };
 
 // Over a model whose widths are multiples of 64.
@@ -41,6 +42,7 @@ class PlanRun : public ::testing::Test {
     for (const std::string& setting : each.settings) apply_setting(request.recipe, setting);
     request.format = each.format;
     request.type = each.type;
+    request.embedding_type = each.embedding;
     request.sequences = 8;
     request.length = 64;
     return request;
@@ -53,9 +55,11 @@ class PlanRun : public ::testing::Test {
 TEST_F(PlanRun, SizesAreThoseOfTheFilesThatTheRunThenWrites) {
   const std::vector<Case> cases = {
       {"gptq", 4, "compressed-tensors", {"grid.group_size=32"}},
+      {"gptq", 4, "compressed-tensors", {"grid.group_size=32"}, "", "8"},
       {"gptq", 3, "gptq_v2", {"grid.group_size=16"}},
       {"halftone", 4, "native", {"grid.group_size=16"}},
       {"trellis", 2, "native", {"grid.group_size=0", "grid.state_bits=8"}},
+      {"trellis", 2, "native", {"grid.group_size=0", "grid.state_bits=8"}, "", "4"},
       {"rtn", 4, "dense", {"grid.group_size=32"}},
       {"halftone-tied", 4, "gguf", {}, "Q4_0"},
   };

@@ -110,6 +110,19 @@ TEST(VerifyOutput, HoldsForRotatedOutputsAndGgufFiles) {
   EXPECT_EQ(found_by(file, "its report"), "of a conversion");
 }
 
+TEST(VerifyOutput, TakesAnEmbeddingInFewBitsForACoarserOne) {
+  const TemporaryFolder folder;
+  QuantizeRequest asked = request_for(folder / "out", "rtn", 4);
+  asked.embedding_type = "2";
+  run(asked);
+  const json found = verified_against_demo(folder / "out");
+  EXPECT_EQ(first_failure(found), "");
+  EXPECT_EQ(found_by(found, "every tensor accounted for"),
+            "35 linears, 11 other tensors as they were, 1 in a coarser type");
+  EXPECT_TRUE(found_by(found, "reads back").starts_with("35 linears (35 quantized) and 12 other"))
+      << found_by(found, "reads back");
+}
+
 TEST(VerifyOutput, FindsATensorThatChanged) {
   const TemporaryFolder folder;
   run(request_for(folder / "out", "rtn", 3));

@@ -1,7 +1,8 @@
-#include "pipeline/gguf_matrix_types.h"
+#include "pipeline/matrix_types.h"
 
 #include <algorithm>
 #include <cassert>
+#include <charconv>
 #include <vector>
 
 #include "base/error.h"
@@ -10,6 +11,15 @@
 
 namespace halftone {
 namespace {
+
+constexpr int kLeastBits = 2, kMostBits = 8, kMostSearchedBits = 4;  // of a folder's matrices
+constexpr int64_t kGroupSize = 64;
+
+void require_one_matrix(bool tied, const std::string& embedding, const std::string& head) {
+  require(!tied || embedding.empty() || head.empty() || embedding == head,
+          "--embedding {}, --head {}: the model has one matrix for both", printable(embedding),
+          printable(head));
+}
 
 // A type that matrices can be written in, searched for or not.
 const GgufType& type_named(const std::string& option, const std::string& name) {
@@ -97,6 +107,25 @@ LinearRecipe rounding_to_nearest() {
   return recipe;
 }
 
+int width_of(const char* option, const std::string& text) {
+  int bits = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), bits);
+  require(error == std::errc() && end == text.data() + text.size() && bits >= kLeastBits &&
+              bits <= kMostBits,
+          "{} {}: expected {} to {} bits; types are of GGUF files", option, printable(text),
+          kLeastBits, kMostBits);
+  return bits;
+}
+
+GridOptions uniform_grid(int bits, const GridOptions& asked) {
+  const bool uniform = asked.kind == GridKind::kUniform;
+  return {.bits = bits,
+          .group_size = uniform ? asked.group_size : kGroupSize,
+          .symmetric = uniform && asked.symmetric,
+          .clip_search = bits <= kMostSearchedBits,
+          .zero_min = asked.zero_min};
+}
+
 // As of a linear whose inputs alone are known.
 LinearRecipe recipe_of_head(LinearRecipe linear, bool tied) {
   const ObjectiveOptions asked = linear.objective;
@@ -111,14 +140,36 @@ LinearRecipe recipe_of_head(LinearRecipe linear, bool tied) {
 
 }  // namespace
 
+MatrixTypes matrix_widths(const Recipe& recipe, const Family& family, const ModelConfig& config,
+                          const std::string& embedding, const std::string& head, bool measured) {
+  const bool tied = config.tied_embeddings;
+  require_one_matrix(tied, embedding, head);
+  const std::string of_head = tied ? family.embedding : family.head;
+  MatrixTypes result;
+  const auto ask = [&](const char* option, const std::string& name, const std::string& text) {
+    if (text.empty()) return;
+    const LinearRecipe asked = recipe.for_linear(name.substr(0, name.rfind('.')));
+    const bool swept = measured && name == of_head && asked.objective.kind != ObjectiveKind::kNone;
+    LinearRecipe& chosen = result.recipes[name] =
+        swept ? recipe_of_head(asked, tied) : rounding_to_nearest();
+    chosen.outliers = {};
+    chosen.grid = uniform_grid(width_of(option, text), asked.grid);
+    if (!swept) return;
+    result.head = name;
+    if (tied && chosen.grid.clip_search)  // nothing else weighs the columns
+      chosen.grid.clip_weights = ClipWeights::kFactor;
+  };
+  ask("--embedding", family.embedding, embedding);
+  ask("--head", of_head, head);
+  return result;
+}
+
 MatrixTypes matrix_types(const Family& family, const ModelConfig& config,
                          const std::string& embedding, const std::string& head,
                          const std::optional<Mix>& mix) {
   MatrixTypes result;
   const bool tied = config.tied_embeddings;
-  require(!tied || embedding.empty() || head.empty() || embedding == head,
-          "--embedding {}, --head {}: the model has one matrix for both", printable(embedding),
-          printable(head));
+  require_one_matrix(tied, embedding, head);
   const std::string of_embedding = family.embedding, of_head = tied ? of_embedding : family.head;
   Chooser chooser(tensors_of(family, config), result);
   if (!embedding.empty()) chooser.ask("--embedding", of_embedding, embedding);
@@ -148,17 +199,21 @@ void choose_recipes(const Recipe& recipe, const Family& family, const ModelConfi
 
 void plan_matrix_types(const MatrixTypes& types, OutputPlan& plan) {
   for (PlannedTensor& tensor : plan.others) {
-    const auto found = types.types.find(tensor.name);
-    if (found == types.types.end()) continue;
-    tensor.gguf_type = found->second->name;
-    tensor.quantized = types.recipes.contains(tensor.name);
+    const auto type = types.types.find(tensor.name);
+    if (type != types.types.end()) tensor.gguf_type = type->second->name;
+    const auto recipe = types.recipes.find(tensor.name);
+    if (recipe == types.recipes.end()) continue;
+    tensor.quantized = true;
     tensor.last = tensor.name == types.head;
+    if (!plan.gguf) tensor.grid = stored_grid(recipe->second);
   }
   std::ranges::stable_partition(plan.others, [](const PlannedTensor& each) { return !each.last; });
 }
 
 std::map<std::string, std::string> names_of(const MatrixTypes& types) {
   std::map<std::string, std::string> names;
+  for (const auto& [tensor, recipe] : types.recipes)
+    names[tensor] = fmt::format("{} bits", recipe.grid.bits);
   for (const auto& [tensor, type] : types.types) names[tensor] = type->name;
   return names;
 }

@@ -1,4 +1,5 @@
-// --embedding and --head: the types of a GGUF file's matrices outside the blocks.
+// --embedding and --head: what the matrices outside the blocks are stored as. In a GGUF file they
+// have its types, in a folder a number of bits on a uniform grid.
 #pragma once
 
 #include <map>
@@ -14,9 +15,10 @@
 namespace halftone {
 
 struct MatrixTypes {
-  std::map<std::string, const GgufType*> types;  // by name: "lm_head.weight"
-  std::string note;  // where a mix's type gives way to one whose blocks divide the rows
-  // How those are quantized that do not take ggml's plain rounding.
+  // Of a GGUF file, by name: "lm_head.weight".
+  std::map<std::string, const GgufType*> types = {};
+  std::string note = {};  // where a mix's type gives way to one whose blocks divide the rows
+  // How those are quantized that do not take ggml's plain rounding; of a folder all.
   std::map<std::string, LinearRecipe> recipes = {};
   // Of these the one that the model's outputs come from, quantized behind the final norm by an
   // objective; empty: it is rounded like an embedding, or not quantized.
@@ -30,18 +32,23 @@ MatrixTypes matrix_types(const Family& family, const ModelConfig& config,
                          const std::string& embedding, const std::string& head,
                          const std::optional<Mix>& mix);
 
-// Says how they are quantized: the head by the grid of its type and all else that the recipe says
-// of a linear called as it is, but by the inputs alone where the recipe's objective follows the end
-// loss. A head that is the embedding as well has no target. Rows of an embedding are rounded to
-// nearest: what a token counts changes nothing within its row.
+// Of a folder: what was asked for, on the recipe's grid where that is uniform, else in groups
+// of 64. Errors: no number of bits; two for one matrix. measured: as of choose_recipes
+MatrixTypes matrix_widths(const Recipe& recipe, const Family& family, const ModelConfig& config,
+                          const std::string& embedding, const std::string& head, bool measured);
+
+// Says how those of a GGUF file are quantized: the head by the grid of its type and all else that
+// the recipe says of a linear called as it is, but by the inputs alone where the recipe's objective
+// follows the end loss. A head that is the embedding as well has no target. Rows of an embedding
+// are rounded to nearest: what a token counts changes nothing within its row.
 // measured: whether the head's inputs are going to be known
 void choose_recipes(const Recipe& recipe, const Family& family, const ModelConfig& config,
                     bool measured, MatrixTypes& types);
 
-// Says of each tensor of the plan what it gets.
+// Says of each tensor of the plan what it gets; in a file the head comes last.
 void plan_matrix_types(const MatrixTypes& types, OutputPlan& plan);
 
-// Types by name, as they are reported.
+// What they become by name, as it is reported.
 std::map<std::string, std::string> names_of(const MatrixTypes& types);
 
 }  // namespace halftone
