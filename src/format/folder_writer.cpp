@@ -14,7 +14,7 @@
 namespace halftone {
 namespace {
 
-constexpr int64_t kWeightsAtOnce = int64_t{1} << 22;  // of a matrix that comes by rows
+constexpr int64_t kWeightsAtOnce = int64_t{1} << 20;  // of a matrix that comes by rows
 
 std::map<std::string, std::string> with_framework(std::map<std::string, std::string> metadata) {
   metadata["format"] = "pt";  // transformers wants it

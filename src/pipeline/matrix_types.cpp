@@ -110,10 +110,12 @@ LinearRecipe rounding_to_nearest() {
 int width_of(const char* option, const std::string& text) {
   int bits = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), bits);
-  require(error == std::errc() && end == text.data() + text.size() && bits >= kLeastBits &&
-              bits <= kMostBits,
-          "{} {}: expected {} to {} bits; types are of GGUF files", option, printable(text),
-          kLeastBits, kMostBits);
+  require(
+      error == std::errc() && end == text.data() + text.size() && bits >= kLeastBits &&
+          bits <= kMostBits,
+      "{} {}: expected {} to {} bits; types are of GGUF files: add --format gguf, or end --out in "
+      ".gguf",
+      option, printable(text), kLeastBits, kMostBits);
   return bits;
 }
 

@@ -168,7 +168,7 @@ TEST_P(GoldenGgufMix, IsReadBackWithItsEmbeddingAndResumed) {
 
 INSTANTIATE_TEST_SUITE_P(OfTypes, GoldenGgufMix, ::testing::Values("Q4_K_M"));
 
-TEST_F(GgufOutput, TypesOfEmbeddingAndHeadAreOfGgufFilesAlone) {
+TEST_F(GgufOutput, TypesAndMixesAreOfGgufFilesAlone) {
   QuantizeRequest typed = request(folder_ / "out.gguf");
   typed.embedding_type = "Q8_0";
   const json report = testing::run(typed);
@@ -178,7 +178,7 @@ TEST_F(GgufOutput, TypesOfEmbeddingAndHeadAreOfGgufFilesAlone) {
       "Q8_0");
   typed = request(folder_ / "folder");
   typed.head_type = "Q8_0";
-  EXPECT_NE(message_of([&] { testing::run(typed); }).find("--head Q8_0: is of GGUF files"),
+  EXPECT_NE(message_of([&] { testing::run(typed); }).find("types are of GGUF files"),
             std::string::npos);
   typed.head_type.clear();
   typed.mix = "Q8_0";

@@ -200,8 +200,11 @@ TEST_F(OuterMatrices, OfAFolderMustBeANumberOfBitsThatItHolds) {
         [&] { testing::run(folder_request("refused", "rtn", tied_, format, bits)); });
   };
   for (const std::string bits : {"Q4_0", "9", "1", "4.5", "-3", "4 "})
-    EXPECT_EQ(refusal("native", bits),
-              "--embedding " + bits + ": expected 2 to 8 bits; types are of GGUF files");
+    EXPECT_EQ(
+        refusal("native", bits),
+        "--embedding " + bits +
+            ": expected 2 to 8 bits; types are of GGUF files: add --format gguf, or end --out "
+            "in .gguf");
   EXPECT_NE(refusal("gptq_v2", "4")
                 .find("model.embed_tokens: an embedding; GPTQ files hold linears "
                       "alone"),
