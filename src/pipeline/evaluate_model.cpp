@@ -187,6 +187,8 @@ json evaluate_model(const EvaluateRequest& request, Progress& progress) {
 
 std::vector<json> compare_models(const std::vector<std::filesystem::path>& models,
                                  const EvaluateRequest& request, Progress& progress) {
+  // before the first one's minutes, so that none is lost to the last one's name
+  for (const std::filesystem::path& model : models) static_cast<void>(OpenedModel(model));
   std::vector<json> evaluations;
   KeptReference reference;
   EvaluateRequest one = request;

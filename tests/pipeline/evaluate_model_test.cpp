@@ -47,6 +47,16 @@ TEST(CompareModels, EveryStepNamesItsModel) {
   EXPECT_EQ(progress.names, (std::vector<std::string>{"evaluate stories260K", "evaluate copy"}));
 }
 
+TEST(CompareModels, EveryModelIsOpenedBeforeTheFirstIsScored) {
+  const TemporaryFolder folder;
+  StepNames progress;
+  EXPECT_NE(message_of([&] {
+              compare_models({example("stories260K"), folder / "absent"}, short_request(), progress);
+            }).find("absent: expected a model"),
+            std::string::npos);
+  EXPECT_EQ(progress.names, std::vector<std::string>());
+}
+
 TEST(EvaluateModel, ErrorsNameTheirFileOnce) {
   const TemporaryFolder folder;
   const fs::path model = folder / "model";
