@@ -6,6 +6,7 @@
 #   WERROR=1             warnings are errors
 #   JOBS=N  TEST_JOBS=N  compile, test with N processes
 #   ROOMS="kernels text" only the tests of these rooms (test, sanitize, debug)
+#   SECONDS=N READERS="gguf png"  how long each reader is fuzzed, and which
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -20,7 +21,7 @@ TEST_JOBS ?= 2
 OPTIONS := -DHALFTONE_SANITIZE=OFF -DHALFTONE_WERROR=$(if $(filter-out 0,$(WERROR)),ON,OFF) \
   $(if $(NINJA),-DCMAKE_MAKE_PROGRAM=$(NINJA)) \
   $(if $(LIBTORCH_ROOT),"-ULIBTORCH_*" "-DLIBTORCH_ROOT=$(abspath $(LIBTORCH_ROOT))")
-SOURCES = $(shell find src tests bench -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
+SOURCES = $(shell find src tests bench fuzz -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
 # $(call compile,PRESET,TARGETS,MORE OPTIONS)
 compile = $(CMAKE) --preset $(1) $(OPTIONS) $(3) --log-level=NOTICE && $(CMAKE) --build --preset $(1) --parallel $(JOBS) --target $(2)
@@ -28,7 +29,7 @@ run_tests = $(CTEST) --test-dir build/$(1) --output-on-failure --no-tests=error 
 tested_rooms = $(if $(ROOMS),"-DHALFTONE_TEST_ROOMS=$(subst $(space),;,$(strip $(ROOMS)))",-UHALFTONE_TEST_ROOMS)
 space := $(subst ,, )
 
-.PHONY: help setup build wheel deb demo test bench sanitize scalar debug chaos crosscheck crosscheck-llama format format-check check-includes check-references clean
+.PHONY: help setup build wheel deb demo test bench sanitize scalar debug chaos fuzz crosscheck crosscheck-llama format format-check check-includes check-references clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -77,6 +78,12 @@ debug: setup  ## the test suite without optimization
 
 chaos: build  ## kill runs at random moments, fill the disk, start two at once: KILLS=200
 	@python3 scripts/chaos.py build/halftone --kills $(or $(KILLS),200)
+
+fuzz: setup  ## hand damaged files to every reader under sanitizers: SECONDS=60 READERS="gguf png"
+	@command -v clang++-16 >/dev/null && [[ -n "$(wildcard /usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.fuzzer-*.a)" ]] \
+	  || { echo "fuzz: needs clang 16 with libFuzzer: sudo apt-get install clang-16 libclang-rt-16-dev libomp-16-dev" >&2; exit 1; }
+	@$(call compile,fuzz,$(if $(READERS),$(READERS:%=fuzz_%),halftone_fuzzers))
+	@python3 scripts/fuzz.py --seconds $(or $(SECONDS),60) $(READERS)
 
 crosscheck: build  ## compare written and read folders with the field's own libraries
 	@scripts/crosscheck.sh

@@ -56,7 +56,7 @@ void require_honest(const ShardIndex& index, const Files& files) {
   }
   for (const auto& [tensor, shard] : index.shard_of) {
     if (found == index.shard_of.size()) break;
-    const auto holds = [&](const auto& file) { return file->find(tensor) != nullptr; };
+    const auto holds = [&name = tensor](const auto& file) { return file->find(name) != nullptr; };
     require(std::any_of(files.begin(), files.end(), holds),
             "tensor \"{}\": expected in {}, which does not hold it", printable(tensor, 200),
             printable(shard));

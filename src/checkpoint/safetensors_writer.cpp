@@ -89,7 +89,8 @@ void write_safetensors(const std::filesystem::path& path,
                        const std::map<std::string, std::string>& metadata) {
   std::vector<OutgoingTensor> outgoing;
   for (const auto& [name, tensor] : tensors) {
-    with_context(printable(path.string(), 400), [&] { require_writable(name, tensor); });
+    with_context(printable(path.string(), 400),
+                 [&name = name, &tensor = tensor] { require_writable(name, tensor); });
     const auto* data = static_cast<const std::byte*>(tensor.const_data_ptr());
     const std::span<const std::byte> bytes(data, tensor.nbytes());
     outgoing.push_back({name, tensor.scalar_type(), tensor.sizes().vec(), tensor.nbytes(),
