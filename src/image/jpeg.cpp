@@ -17,9 +17,14 @@
 namespace halftone {
 namespace {
 
+// A progressive file's: encoders make some ten. Each costs as much as the whole image and may take
+// a few bytes.
+constexpr int kMostScans = 100;
+
 struct Decoder {
   jpeg_decompress_struct jpeg = {};
   jpeg_error_mgr errors = {};
+  jpeg_progress_mgr progress = {};
   std::jmp_buf out;
   std::array<char, JMSG_LENGTH_MAX> error = {};
   Image image;
@@ -44,6 +49,15 @@ void refuse_missing_data(j_common_ptr jpeg, int level) {
   if (level < 0 && missing) leave(jpeg);
 }
 
+void refuse_many_scans(j_common_ptr jpeg) {
+  auto* decoder = static_cast<Decoder*>(jpeg->client_data);
+  if (decoder->jpeg.input_scan_number <= kMostScans) return;
+  *fmt::format_to_n(decoder->error.data(), decoder->error.size() - 1, "more than {} scans",
+                    kMostScans)
+       .out = '\0';
+  std::longjmp(decoder->out, 1);
+}
+
 bool read_header(Decoder& decoder, std::span<const std::byte> file) {
   if (setjmp(decoder.out)) return false;
   jpeg_decompress_struct& jpeg = decoder.jpeg;
@@ -58,6 +72,8 @@ bool read_header(Decoder& decoder, std::span<const std::byte> file) {
 bool read_pixels(Decoder& decoder) {
   if (setjmp(decoder.out)) return false;
   jpeg_decompress_struct& jpeg = decoder.jpeg;
+  decoder.progress.progress_monitor = refuse_many_scans;
+  jpeg.progress = &decoder.progress;
   jpeg.out_color_space = JCS_RGB;  // of grey images too; of four inks an error
   (void)jpeg_start_decompress(&jpeg);
   while (jpeg.output_scanline < jpeg.output_height) {

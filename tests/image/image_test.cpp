@@ -90,6 +90,26 @@ TEST(Image, FourInksAreRefused) {
             std::string::npos);
 }
 
+// A few bytes ask for a pass over the whole image, however large: 8 x 8 pixels, one block, whose
+// scans say that nothing follows in 16384 blocks.
+std::string grey_of_scans(int scans) {
+  const auto segment = [](char kind, std::string body) {
+    const auto size = static_cast<char>(body.size() + 2);
+    return std::string({'\xff', kind, '\0', size}) + std::move(body);
+  };
+  std::string file = "\xff\xd8" + segment('\xdb', '\0' + std::string(64, '\1')) +
+                     segment('\xc2', {8, 0, 8, 0, 8, 1, 1, 0x11, 0}) +
+                     segment('\xc4', '\x10' + ('\1' + std::string(15, '\0')) + '\xe0');
+  for (int i = 0; i < scans; ++i) file += segment('\xda', {1, 1, 0, 1, 63, 0}) + std::string(2, 0);
+  return file + "\xff\xd9";
+}
+
+TEST(Image, ManyScansAreRefused) {
+  EXPECT_EQ(decoded(grey_of_scans(100)).width, 8);
+  EXPECT_NE(message_of([] { decoded(grey_of_scans(101)); }).find("more than 100 scans"),
+            std::string::npos);
+}
+
 TEST(Image, OtherFilesAreRefusedByWhatTheyAreNot) {
   EXPECT_EQ(message_of([] { (void)decoded("GIF89a"); }),
             "expected a PNG or JPEG image, found neither");
