@@ -294,6 +294,12 @@ TEST(Recipe, RulesAreCheckedWhenTheyAreRead) {
   EXPECT_TRUE(contains(complaint("[[rule]]\nmatch = \"*\"\nname = 3"), "unknown key name"));
 }
 
+// The library asserts what it checks behind that.
+TEST(Recipe, ATableWithoutANameIsNotToml) {
+  for (const char* text : {"[\n[a]\n", "[", "[ =1", "[[\n", "[#", "[[rule]\n"})
+    EXPECT_THROW(parse_recipe(text, "test"), Error) << text;
+}
+
 TEST(Recipe, WhatIsNotTomlIsRefusedWithItsLine) {
   EXPECT_TRUE(contains(complaint("\n\ngrid.bits = \n"), "line 3: not TOML"));
   EXPECT_TRUE(contains(complaint("grid.bits = 3\ngrid.bits = 4\n"), "not TOML"));
