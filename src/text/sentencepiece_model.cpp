@@ -100,11 +100,22 @@ std::string serialized(const SentencePieceModel& model) {
   return whole.bytes();
 }
 
+void load_sentencepiece(std::string_view model, sentencepiece::SentencePieceProcessor& processor) {
+  std::string refusal;
+  try {
+    const auto status = processor.LoadFromSerializedProto({model.data(), model.size()});
+    if (status.ok()) return;
+    refusal = status.ToString();
+  } catch (const std::exception& error) {  // of a piece without a text
+    refusal = error.what();
+  }
+  fail("not a sentencepiece model: {}", printable(refusal));
+}
+
 SentencePieceModel read_sentencepiece_model(const std::filesystem::path& path) {
   const std::string bytes = read_file(path);
   sentencepiece::SentencePieceProcessor processor;
-  const auto status = processor.LoadFromSerializedProto({bytes.data(), bytes.size()});
-  require(status.ok(), "not a sentencepiece model: {}", printable(status.ToString()));
+  load_sentencepiece(bytes, processor);
   const std::set<std::string> user_defined = user_defined_pieces(bytes);
   SentencePieceModel model;
   model.unknown = processor.unk_id();

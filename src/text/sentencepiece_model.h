@@ -8,6 +8,10 @@
 #include <string_view>
 #include <vector>
 
+namespace sentencepiece {
+class SentencePieceProcessor;
+}
+
 namespace halftone {
 
 struct SentencePiece {
@@ -25,6 +29,9 @@ struct SentencePieceModel {
 
 // For the library to read.
 std::string serialized(const SentencePieceModel& model);
+
+// Hands a model to the library. Error: it refuses it, by its status or by an exception.
+void load_sentencepiece(std::string_view model, sentencepiece::SentencePieceProcessor& processor);
 
 // What the library reads in a file. Error: it refuses the file.
 SentencePieceModel read_sentencepiece_model(const std::filesystem::path& path);

@@ -11,6 +11,7 @@
 #include "text/normalizer.h"
 #include "text/pattern.h"
 #include "text/sentencepiece_cuts.h"
+#include "text/sentencepiece_model.h"
 #include "text/vocabulary.h"
 
 namespace halftone {
@@ -27,11 +28,6 @@ constexpr std::string_view kNoPrefix("\x1a\x02\x18\x00", 4);
 
 void require_ok(const sentencepiece::util::Status& status, const char* place) {
   require(status.ok(), "{}: {}", place, printable(status.ToString()));
-}
-
-void load(std::string_view model, Processor& processor) {
-  require_ok(processor.LoadFromSerializedProto({model.data(), model.size()}),
-             "not a sentencepiece model");
 }
 
 Vocabulary vocabulary_of(const Processor& processor) {
@@ -74,8 +70,8 @@ class SentencePieceTokenizer final : public Tokenizer {
         legacy_(settings.legacy),
         prefix_(settings.add_prefix_space.value_or(true)),
         normalizers_(normalizers_of(legacy_, prefix_)) {
-    load(model, processor_);
-    load(std::string(model).append(kNoPrefix), bare_processor_);
+    load_sentencepiece(model, processor_);
+    load_sentencepiece(std::string(model).append(kNoPrefix), bare_processor_);
     const Vocabulary vocabulary = vocabulary_of(processor_);
     const Json own = tokens_of(processor_, model);
     added_.emplace(join_added_tokens(&own, settings, vocabulary), vocabulary, normalizers_);
