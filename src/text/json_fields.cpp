@@ -8,6 +8,8 @@
 namespace halftone {
 namespace {
 
+constexpr int kMostNested = 500;  // a copy calls itself for each
+
 [[noreturn]] void wrong_type(const char* name, const char* expected, const Json& found) {
   fail("\"{}\": expected {}, found {}", name, expected, found.type_name());
 }
@@ -15,8 +17,12 @@ namespace {
 }  // namespace
 
 Json parse_json(std::string_view text) {
+  const auto is_shallow = [](int depth, Json::parse_event_t, const Json&) {
+    require(depth <= kMostNested, "not valid JSON: nested deeper than {} levels", kMostNested);
+    return true;
+  };
   try {
-    return Json::parse(text);
+    return Json::parse(text, is_shallow);
   } catch (const Json::exception& error) {
     fail("not valid JSON: {}", printable(error.what(), 160));
   }

@@ -11,7 +11,7 @@ namespace halftone {
 
 using Json = nlohmann::json;
 
-// Error: not JSON (with the place).
+// Errors: not JSON (with the place), or nested deeper than anything that is meant.
 Json parse_json(std::string_view text);
 
 // The field, or null where it is absent or JSON null. Error: `object` is no JSON object.

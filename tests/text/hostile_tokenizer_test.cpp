@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "base/random.h"
 #include "text/library_texts.h"
+#include "text/sentencepiece_model.h"
 #include "text/tiny_tokenizer.h"
 
 namespace halftone::testing {
@@ -184,6 +185,27 @@ TEST(HostileTokenizer, TruncatedSentencePieceModelsNeverCrash) {
       EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
     }
   }
+}
+
+// The library throws an exception of its own.
+TEST(HostileTokenizer, SentencePieceModelsWithAnEmptyPieceAreErrors) {
+  const SentencePieceModel model{
+      .pieces = {{"<unk>", 0, 2}, {std::string("\0", 1), -1, 1}, {"a", -2, 1}}};
+  const TemporaryFolder folder;
+  write_text(folder / "tokenizer.model", serialized(model));
+  EXPECT_THROW(read_sentencepiece_model(folder / "tokenizer.model"), Error);
+  EXPECT_THROW(open_tokenizer(folder.path()), Error);
+}
+
+// A copy of such a value calls itself for each level.
+TEST(HostileTokenizer, SettingsNestedWithoutEndAreErrors) {
+  const std::string open(200'000, '['), close(200'000, ']');
+  const TemporaryFolder folder;
+  write_text(folder / "tokenizer.json", good_description().dump());
+  write_text(folder / "tokenizer_config.json",
+             R"({"bos_token": {"content": "a", "x": )" + open + close + "}}");
+  const std::string message = message_of([&] { open_tokenizer(folder.path()); });
+  EXPECT_NE(message.find("nested deeper"), std::string::npos) << message;
 }
 
 TEST(HostileTokenizer, BrokenSettingsAreErrorsThatNameTheFile) {
