@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/place.h"
+#include "base/utf8.h"
 #include "text/jinja/parser.h"
 #include "text/jinja/run.h"
 #include "text/json_fields.h"
@@ -44,8 +45,11 @@ ChatTemplate::ChatTemplate(std::string_view text, std::string bos, std::string e
 
 std::string ChatTemplate::render(const std::vector<ChatTurn>& turns) const {
   jinja::Value messages = jinja::Value::array();
-  for (const ChatTurn& turn : turns)
+  for (const ChatTurn& turn : turns) {
+    const size_t invalid = first_invalid_utf8(turn.content);
+    require(invalid == turn.content.size(), "the text is not UTF-8 at byte {}", invalid);
     messages.push_back({{"role", turn.role}, {"content", turn.content}});
+  }
   jinja::Value variables = {{"messages", std::move(messages)}, {"add_generation_prompt", true}};
   if (!bos_.empty()) variables["bos_token"] = bos_;
   if (!eos_.empty()) variables["eos_token"] = eos_;

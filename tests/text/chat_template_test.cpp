@@ -124,6 +124,38 @@ TEST(ChatTemplates, NumbersAndNestingHaveEnds) {
             "0 12 -2 2");
 }
 
+TEST(ChatTemplates, TextsThatAreNotUtf8AreErrors) {
+  for (const std::string text : {"a\n{{ 'x\xd5' | tojson }}", "a\n\xff", "\n{# \xc3"})
+    EXPECT_THROW(rendered(text), Error) << text;
+  EXPECT_NE(message_of([&] { rendered("a\n\xff"); }).find("line 2: not UTF-8 at byte 2"),
+            std::string::npos);
+  EXPECT_THROW(rendered("{{ messages | tojson }}", {{"user", "\xc3"}}), Error);
+}
+
+// Megabytes, of which a search or a list of all characters would be too much.
+TEST(ChatTemplates, LongTextsTakeNoMoreThanTheirLength) {
+  const std::string set =
+      "{% set ns = namespace(t='aaaaaaaaaaaaaaaa') %}{% for i in range(18) %}"
+      "{% set ns.t = ns.t ~ ns.t %}{% endfor %}";
+  EXPECT_EQ(rendered(set + "{{ (ns.t[2097152:] ~ 'b') in ns.t }} {{ ns.t | length }}"),
+            "False 4194304");
+  EXPECT_EQ(rendered(set + "{{ ns.t[4194303:] }}{{ ns.t[-1] }}{{ ns.t[:2] }}"), "aaaa");
+  EXPECT_NE(message_of([&] { rendered(set + "{{ ns.t | list }}"); }).find("to go through"),
+            std::string::npos);
+}
+
+TEST(ChatTemplates, CountCharacters) {
+  EXPECT_EQ(rendered("{% set t = 'é猫a' %}{{ t | length }} {{ t[1] }} {{ t[-1] }} {{ t[:2] }} "
+                     "{{ t[1:] }} {{ t[::-1] }} {{ t[2:1] }}"),
+            "3 猫 a é猫 猫a a猫é ");
+}
+
+TEST(ChatTemplates, StripWholeCharacters) {
+  EXPECT_EQ(rendered("{{ 'éaãé'.strip('é') | tojson }}"), "\"aã\"");
+  EXPECT_EQ(rendered("{{ 'éaã'.strip('ãè') | tojson }}"), "\"éa\"");
+  EXPECT_EQ(rendered("{{ 'xaxyx'.rstrip('xy') }} {{ 'xaxyx'.lstrip('xy') }}"), "xa axyx");
+}
+
 TEST(ChatTemplates, LieInAFileOfTheirOwnOrAmongTheTokenizersSettings) {
   const TemporaryFolder folder;
   EXPECT_NE(message_of([&] { open_chat_template(folder.path()); }).find("no chat template"),

@@ -4,9 +4,11 @@
 #include <charconv>
 #include <cmath>
 #include <functional>
+#include <set>
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "text/characters.h"
 #include "text/jinja/values.h"
 #include "text/white_space.h"
 
@@ -44,15 +46,35 @@ std::string titled(const std::string& words) {
   return all;
 }
 
+// Characters of valid UTF-8, each as its bytes.
+std::set<std::string_view> characters_of(std::string_view words) {
+  std::set<std::string_view> all;
+  for (size_t at = 0, size = 0; at < words.size(); at += size)
+    all.insert(words.substr(at, size = std::max<size_t>(utf8_length_at(words, at), 1)));
+  return all;
+}
+
+// Without those of the characters that stand at the start and the end as asked.
+std::string_view without(const std::set<std::string_view>& characters, std::string_view words,
+                         bool start, bool end) {
+  while (start && !words.empty()) {
+    const size_t size = std::max<size_t>(utf8_length_at(words, 0), 1);
+    if (!characters.contains(words.substr(0, size))) break;
+    words.remove_prefix(size);
+  }
+  while (end && !words.empty()) {
+    const size_t last = previous_character(words, words.size());
+    if (!characters.contains(words.substr(last))) break;
+    words = words.substr(0, last);
+  }
+  return words;
+}
+
 // Without white space, or the characters given, at the start and the end as asked.
 std::string trimmed(const std::string& words, const Value& characters, bool start, bool end) {
-  std::string_view left = words;
-  if (!is_undefined(characters) && !characters.is_null()) {
-    const std::string& set = text(characters);
-    if (start) left.remove_prefix(std::min(left.find_first_not_of(set), left.size()));
-    if (end) left = left.substr(0, left.find_last_not_of(set) + 1);
-    return std::string(left);
-  }
+  const std::string_view left = words;
+  if (!is_undefined(characters) && !characters.is_null())
+    return std::string(without(characters_of(text(characters)), left, start, end));
   const std::string_view no_end = without_trailing_space(left), both = stripped(left);
   if (start && end) return std::string(both);
   if (end) return std::string(no_end);
@@ -64,7 +86,8 @@ std::string replaced(const std::string& words, const std::string& from, const st
   require(!from.empty(), "expected a text to be replaced, found nothing");
   std::string out;
   size_t at = 0;
-  for (size_t next = 0; most != 0 && (next = words.find(from, at)) != std::string::npos; --most) {
+  for (size_t next = 0; most != 0 && (next = find_text(words, from, at)) != std::string::npos;
+       --most) {
     out.append(words, at, next - at).append(to);
     at = next + from.size();
     require(out.size() <= kMostBytes, "the text grew beyond {} bytes", kMostBytes);
@@ -87,7 +110,8 @@ Value pieces(const std::string& words, const Value& separator, int64_t most) {
   }
   const std::string& by = text(separator);
   require(!by.empty(), "split: expected a text to split at, found nothing");
-  for (size_t at = 0; most != 0 && (at = left.find(by)) != std::string_view::npos; --most) {
+  for (size_t at = 0; most != 0 && (at = find_text(left, by, 0)) != std::string_view::npos;
+       --most) {
     all.push_back(std::string(left.substr(0, at)));
     left.remove_prefix(at + by.size());
   }
@@ -122,7 +146,7 @@ Value values_of(const Value& dict) {
 }
 
 int64_t length_of(const Value& value) {
-  return is_undefined(value) ? 0 : static_cast<int64_t>(elements_of(value).size());
+  return is_undefined(value) ? 0 : static_cast<int64_t>(size_of(value));
 }
 
 Value end_of(const Value& value, bool last) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "base/error.h"
+#include "base/utf8.h"
 #include "text/jinja/expressions.h"
 #include "text/jinja/words.h"
 
@@ -145,6 +147,9 @@ class Parser {
 }  // namespace
 
 std::vector<Statement> parse_template(std::string_view text) {
+  const size_t invalid = first_invalid_utf8(text);
+  require(invalid == text.size(), "line {}: not UTF-8 at byte {}",
+          1 + std::ranges::count(text.substr(0, invalid), '\n'), invalid);
   return Parser(text).parse();
 }
 

@@ -1,6 +1,7 @@
 #include "text/jinja/values.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "base/error.h"
@@ -10,6 +11,19 @@ namespace halftone::jinja {
 namespace {
 
 constexpr int kMostNested = 64;
+constexpr size_t kMostCharacters = size_t{1} << 20;  // of a text, each as a value: some 50 bytes
+
+// Of the character there; a byte that begins none is one too.
+size_t bytes_at(std::string_view text, size_t at) {
+  return std::max<size_t>(utf8_length_at(text, at), 1);
+}
+
+// Where so many characters end, or the text.
+size_t bytes_of(std::string_view text, size_t characters) {
+  size_t at = 0;
+  for (; characters > 0 && at < text.size(); --characters) at += bytes_at(text, at);
+  return at;
+}
 
 // As repr() of Python writes it.
 std::string real_text(double value) {
@@ -74,7 +88,7 @@ Value arithmetic(std::string_view sign, const Value& left, const Value& right) {
 
 bool contains(const Value& whole, const Value& part) {
   if (whole.is_string() && part.is_string())
-    return whole.get_ref<const std::string&>().find(part.get_ref<const std::string&>()) !=
+    return find_text(whole.get_ref<const std::string&>(), part.get_ref<const std::string&>(), 0) !=
            std::string::npos;
   if (whole.is_object()) return part.is_string() && whole.contains(part.get<std::string>());
   if (whole.is_array()) return std::ranges::find(whole, part) != whole.end();
@@ -132,6 +146,12 @@ int64_t clamped(const Value& index, int64_t otherwise, int64_t size, int64_t lea
 }
 
 }  // namespace
+
+size_t find_text(std::string_view text, std::string_view part, size_t at) {
+  const void* found = ::memmem(text.data() + at, text.size() - at, part.data(), part.size());
+  return found == nullptr ? std::string_view::npos
+                          : static_cast<size_t>(static_cast<const char*>(found) - text.data());
+}
 
 size_t weight_of(const Value& value) {
   return weight_below(value, 0);
@@ -200,18 +220,20 @@ Value item_of(const Value& value, const Value& key) {
     return found == value.end() ? undefined() : *found;
   }
   if (!(value.is_array() || value.is_string()) || !key.is_number_integer()) return undefined();
-  const std::vector<Value> parts = elements_of(value);
-  const auto size = static_cast<int64_t>(parts.size());
+  const auto size = static_cast<int64_t>(size_of(value));
   int64_t at = key.get<int64_t>();
   if (at < 0) at += size;
-  return at >= 0 && at < size ? parts[static_cast<size_t>(at)] : undefined();
+  if (at < 0 || at >= size) return undefined();
+  if (value.is_array()) return value[static_cast<size_t>(at)];
+  const auto& text = value.get_ref<const std::string&>();
+  const size_t begin = bytes_of(text, static_cast<size_t>(at));
+  return text.substr(begin, bytes_at(text, begin));
 }
 
 Value slice_of(const Value& value, const Value& begin, const Value& end, const Value& step) {
   require(value.is_array() || value.is_string(),
           "expected a list or a text to take a slice of, found {}", kind_of(value));
-  const std::vector<Value> parts = elements_of(value);
-  const auto size = static_cast<int64_t>(parts.size());
+  const auto size = static_cast<int64_t>(size_of(value));
   require(step.is_null() || step.is_number_integer(), "expected whole numbers in a slice, found {}",
           kind_of(step));
   const int64_t by = step.is_null() ? 1 : step.get<int64_t>();
@@ -221,6 +243,13 @@ Value slice_of(const Value& value, const Value& begin, const Value& end, const V
   const int64_t least = forward ? 0 : -1, most = forward ? size : size - 1;
   const int64_t first = clamped(begin, forward ? 0 : size - 1, size, least, most);
   const int64_t last = clamped(end, forward ? size : -1, size, least, most);
+  if (value.is_string() && by == 1) {
+    const auto& whole = value.get_ref<const std::string&>();
+    const size_t start = bytes_of(whole, static_cast<size_t>(first));
+    const auto count = static_cast<size_t>(std::max<int64_t>(last - first, 0));
+    return whole.substr(start, bytes_of(std::string_view(whole).substr(start), count));
+  }
+  const std::vector<Value> parts = elements_of(value);
   Value taken = Value::array();
   std::string text;
   for (int64_t at = first; forward ? at < last : at > last; at += by) {
@@ -248,6 +277,14 @@ Value combined(std::string_view sign, const Value& left, const Value& right) {
   return arithmetic(sign, left, right);
 }
 
+size_t size_of(const Value& value) {
+  if (!value.is_string()) return value.is_structured() ? value.size() : elements_of(value).size();
+  const auto& text = value.get_ref<const std::string&>();
+  size_t count = 0;
+  for (size_t at = 0; at < text.size(); at += bytes_at(text, at)) ++count;
+  return count;
+}
+
 std::vector<Value> elements_of(const Value& value) {
   std::vector<Value> parts;
   if (value.is_array()) {
@@ -256,8 +293,10 @@ std::vector<Value> elements_of(const Value& value) {
     for (const auto& [key, part] : value.items()) parts.emplace_back(key);
   } else if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();
+    require(text.size() <= kMostCharacters, "expected a text of at most {} bytes to go through",
+            kMostCharacters);
     for (size_t at = 0, size = 0; at < text.size(); at += size) {
-      size = std::max<size_t>(utf8_length_at(text, at), 1);
+      size = bytes_at(text, at);
       parts.emplace_back(text.substr(at, size));
     }
   } else {

@@ -42,8 +42,13 @@ Value slice_of(const Value& value, const Value& begin, const Value& end, const V
 // sign: + - * / // % ~ == != < > <= >= in, "not in".   Errors: of values that it is not for.
 Value combined(std::string_view sign, const Value& left, const Value& right);
 
-// What `for` goes through: a list's values, a dict's keys, a text's characters. Error: of anything
-// else.
+// What `for` goes through: a list's values, a dict's keys, a text's characters. Errors: of anything
+// else; more characters than any template goes through one by one.
 std::vector<Value> elements_of(const Value& value);
+// How many those are, of texts of any length.
+size_t size_of(const Value& value);
+
+// As std::string_view::find, in time that grows with the text and not with the part as well.
+size_t find_text(std::string_view text, std::string_view part, size_t at);
 
 }  // namespace halftone::jinja
