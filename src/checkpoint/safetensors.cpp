@@ -80,7 +80,7 @@ at::Tensor SafetensorsFile::view(const StoredTensor& tensor) const {
   const at::TensorOptions options(*scalar);
   if (reinterpret_cast<uintptr_t>(data.data()) % c10::elementSize(*scalar) != 0) {
     at::Tensor copy = at::empty(tensor.shape, options);
-    std::memcpy(copy.mutable_data_ptr(), data.data(), data.size());
+    if (!data.empty()) std::memcpy(copy.mutable_data_ptr(), data.data(), data.size());
     return copy;
   }
   auto* begin = const_cast<std::byte*>(data.data());

@@ -50,10 +50,11 @@ TEST(CompareModels, EveryStepNamesItsModel) {
 TEST(CompareModels, EveryModelIsOpenedBeforeTheFirstIsScored) {
   const TemporaryFolder folder;
   StepNames progress;
-  EXPECT_NE(message_of([&] {
-              compare_models({example("stories260K"), folder / "absent"}, short_request(), progress);
-            }).find("absent: expected a model"),
-            std::string::npos);
+  EXPECT_NE(
+      message_of([&] {
+        compare_models({example("stories260K"), folder / "absent"}, short_request(), progress);
+      }).find("absent: expected a model"),
+      std::string::npos);
   EXPECT_EQ(progress.names, std::vector<std::string>());
 }
 
