@@ -221,6 +221,7 @@ LinearStatistics Calibration::measure_head() {
   require(!inside_ && index_ + 1 == model_.config().layers,
           "the head is measured: expected the last block to be left");
   if (!options_.head || !stream_) return {};
+  return_free_memory();  // of the last block's solver
   return stream_->measure_head(input_weights_);
 }
 

@@ -20,6 +20,8 @@ constexpr double kSolveMatrices = 3.5;             // (in, in), beside the stati
 constexpr double kLinearCopies = 6;                // (out, in) float32 while one is solved
 constexpr double kBatchCopies = 2;                 // of a batch's numbers in a stage
 constexpr double kGraphStages = 4;                 // of them, kept for the way back
+constexpr double kHashedAtOnce = 16 * kMebibyte;   // weights of a matrix in few bits, read back
+constexpr double kHashCopies = 2;                  // of these, while their grid is undone
 
 double number_bytes(const QuantizeJob& job) {
   return number(static_cast<int64_t>(c10::elementSize(job.execution().dtype)));
@@ -107,14 +109,20 @@ Shares memory_of_solving(const QuantizeJob& job) {
   return {{"a factor", is_calibrated(job) ? matrices : 0}, {"a linear", linear}};
 }
 
-// An embedding or a head on its way into the output: mapped, and a copy.
+// An embedding or a head on its way into the output: mapped, and a copy; in few bits mapped, its
+// codes by rows and joined, and some weights of it read back.
 Shares memory_of_outer(const QuantizeJob& job) {
+  const double mapped = number(static_cast<int64_t>(c10::elementSize(job.model().dtype())));
   double most = 0;
-  for (const PlannedTensor& tensor : job.output_plan().others)
-    most = std::max(most, number(c10::multiply_integers(tensor.shape)));
+  for (const PlannedTensor& tensor : job.output_plan().others) {
+    const double count = number(c10::multiply_integers(tensor.shape));
+    const double codes = 2 * count + kHashCopies * kFloatBytes * std::min(count, kHashedAtOnce);
+    most = std::max(most, tensor.grid ? mapped * count + codes : 2 * mapped * count);
+  }
   return {{"the program", kProgramBytes},
-          {"the embedding",
-           2 * most * number(static_cast<int64_t>(c10::elementSize(job.model().dtype())))}};
+          {"activations", number(calibration_tokens(job)) * waiting_width(job.model()) *
+                              kStoredBytes * streams(job)},
+          {"the embedding", most}};
 }
 
 // All weights at once, to write a line, where the limit lets them be.
