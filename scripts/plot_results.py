@@ -10,7 +10,8 @@ DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 # A row is called SERIES, WHICH: what is drawn as one line, who loads it.
 SERIES = {"gptq": ("#b35806", "gptq (GPTQModel)"), "halftone": ("#2166ac", "halftone (transformers)"),
           "halftone-tied": ("#67a9cf", "halftone-tied (GPTQModel)"), "GGUF": ("#1b7837", "halftone-tied as GGUF (llama.cpp)"), "qep-spqr": ("#e08214", "qep-spqr (Halftone)"),
-          "trellis": ("#762a83", "trellis (Halftone)")}
+          "trellis": ("#762a83", "trellis (Halftone)"),
+          "trellis with its embedding": ("#9970ab", "trellis, embedding too (Halftone)")}
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 56, 24, 34, 44
 FONT = 'font-family="sans-serif" font-size="12" fill="#333"'
