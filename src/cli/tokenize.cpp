@@ -46,10 +46,11 @@ Json tokens_json(const Tokenizer& tokenizer, std::string_view text) {
           {"decoded", tokenizer.decode(ids, false)}};
 }
 
-std::string tokenized_rows(const Tokenizer& tokenizer, const std::string& path, TextFileKind kind) {
-  return with_context(path, [&] {
+std::string tokenized_rows(const Tokenizer& tokenizer, const Options& options, TextFileKind kind) {
+  return with_context(options.text, [&] {
     std::string out;
-    for (const std::string& text : parse_text_rows(read_file(path), kind))
+    for (const std::string& text :
+         parse_text_rows(read_file(options.text), kind, model_chat_writer(options.model)))
       out += dumped(tokens_json(tokenizer, text));
     return out;
   });
@@ -92,7 +93,7 @@ int tokenize(const Options& options) {
   const TextTarget target(options.json.empty() ? "-" : options.json, inputs);
   const auto tokenizer = open_model_tokenizer(options.model);
   if (holds_rows(kind)) {
-    target.write(tokenized_rows(*tokenizer, options.text, kind));
+    target.write(tokenized_rows(*tokenizer, options, kind));
     return kDone;
   }
   const std::string text = read_text(options.text);

@@ -95,6 +95,14 @@ ChatTemplate open_model_chat(const fs::path& path) {
   });
 }
 
+WriteChat model_chat_writer(const fs::path& path) {
+  return [path, chat = std::shared_ptr<const ChatTemplate>()](
+             const std::vector<ChatTurn>& turns) mutable {
+    if (!chat) chat = std::make_shared<const ChatTemplate>(open_model_chat(path));
+    return chat->render_whole(turns);
+  };
+}
+
 GgufExport model_vocabulary(const fs::path& path, int64_t rows) {
   return with_path(path, [&]() -> GgufExport {
     if (!is_gguf(path)) return gguf_export_of(path, rows);

@@ -6,6 +6,7 @@
 
 #include "text/chat_template.h"
 #include "text/gguf_export.h"
+#include "text/text_rows.h"
 #include "text/tokenizer.h"
 
 namespace halftone {
@@ -17,6 +18,10 @@ std::unique_ptr<const Tokenizer> open_model_tokenizer(const std::filesystem::pat
 // The chat template of a folder, or of a GGUF file's metadata. Errors: theirs, behind the path;
 // there is none.
 ChatTemplate open_model_chat(const std::filesystem::path& path);
+
+// Writes whole conversations in the model's own chat template, which the first of them opens.
+// Errors: those of open_model_chat and of the template, as the conversation is written.
+WriteChat model_chat_writer(const std::filesystem::path& path);
 
 // The tokenizer as the metadata of a GGUF file: of a folder as gguf_export_of says it, of a GGUF
 // file as it is.   rows: of the model's embedding

@@ -71,7 +71,7 @@ Corpus read_corpus_for(const OpenedModel& opened, const std::filesystem::path& t
   const int64_t vocab = opened.model.config().vocab;
   if (holds_tokens(text)) return read_corpus(text, nullptr, vocab);
   const auto tokenizer = open_model_tokenizer(opened.path);
-  return read_corpus(text, tokenizer.get(), vocab);
+  return read_corpus(text, tokenizer.get(), vocab, model_chat_writer(opened.path));
 }
 
 Corpus builtin_corpus_for(const OpenedModel& opened) {

@@ -43,14 +43,15 @@ ChatTemplate::ChatTemplate(std::string_view text, std::string bos, std::string e
       bos_(std::move(bos)),
       eos_(std::move(eos)) {}
 
-std::string ChatTemplate::render(const std::vector<ChatTurn>& turns) const {
+std::string ChatTemplate::written(const std::vector<ChatTurn>& turns, bool to_be_answered) const {
   jinja::Value messages = jinja::Value::array();
   for (const ChatTurn& turn : turns) {
     const size_t invalid = first_invalid_utf8(turn.content);
     require(invalid == turn.content.size(), "the text is not UTF-8 at byte {}", invalid);
     messages.push_back({{"role", turn.role}, {"content", turn.content}});
   }
-  jinja::Value variables = {{"messages", std::move(messages)}, {"add_generation_prompt", true}};
+  jinja::Value variables = {{"messages", std::move(messages)},
+                            {"add_generation_prompt", to_be_answered}};
   if (!bos_.empty()) variables["bos_token"] = bos_;
   if (!eos_.empty()) variables["eos_token"] = eos_;
   return with_context("chat template", [&] { return jinja::run_template(statements_, variables); });

@@ -25,9 +25,15 @@ class ChatTemplate {
 
   // With the marks that begin the model's own turn. Templates that do without the date get none, so
   // that the same turns give the same text on every day. Errors: those of run_template.
-  std::string render(const std::vector<ChatTurn>& turns) const;
+  std::string render(const std::vector<ChatTurn>& turns) const { return written(turns, true); }
+  // A conversation that has been held, without these marks.
+  std::string render_whole(const std::vector<ChatTurn>& turns) const {
+    return written(turns, false);
+  }
 
  private:
+  std::string written(const std::vector<ChatTurn>& turns, bool to_be_answered) const;
+
   std::vector<jinja::Statement> statements_;
   std::string bos_, eos_;
 };

@@ -12,7 +12,6 @@
 #include "base/sha256.h"
 #include "base/utf8.h"
 #include "text/builtin_text.h"
-#include "text/text_rows.h"
 #include "text/tokens_around.h"
 
 namespace halftone {
@@ -27,8 +26,8 @@ void require_utf8(std::string_view text) {
   require(invalid == text.size(), "not UTF-8 at byte {}", invalid);
 }
 
-std::string join_rows(std::string_view content, TextFileKind kind) {
-  return fmt::format("{}", fmt::join(parse_text_rows(content, kind), kBlankLine));
+std::string join_rows(std::string_view content, TextFileKind kind, const WriteChat& write_chat) {
+  return fmt::format("{}", fmt::join(parse_text_rows(content, kind, write_chat), kBlankLine));
 }
 
 void tokenize(const std::string& text, const Tokenizer& tokenizer, Corpus& corpus) {
@@ -86,12 +85,13 @@ TokenWindows windows_at(const Corpus& corpus, const std::vector<int64_t>& offset
 
 }  // namespace
 
-std::string read_text(const std::filesystem::path& path) {
+std::string read_text(const std::filesystem::path& path, const WriteChat& write_chat) {
   const TextFileKind kind = text_file_kind(path);
   return with_path(path, [&] {
     const MappedFile file(path);
     require_utf8(file.text());
-    std::string text = holds_rows(kind) ? join_rows(file.text(), kind) : std::string(file.text());
+    std::string text =
+        holds_rows(kind) ? join_rows(file.text(), kind, write_chat) : std::string(file.text());
     require(!text.empty(), "there is no text in this file");
     return text;
   });
@@ -111,11 +111,11 @@ Corpus builtin_corpus(const Tokenizer& tokenizer, int64_t vocabulary_size) {
 }
 
 Corpus read_corpus(const std::filesystem::path& path, const Tokenizer* tokenizer,
-                   int64_t vocabulary_size) {
+                   int64_t vocabulary_size, const WriteChat& write_chat) {
   Corpus corpus;
   corpus.name = path.filename().string();
   const bool tokens = holds_tokens(path);
-  const std::string text = tokens ? "" : read_text(path);
+  const std::string text = tokens ? "" : read_text(path, write_chat);
   with_path(path, [&] {
     if (tokens) {
       corpus.ids = read_token_file(path);

@@ -7,14 +7,15 @@
 #include <string>
 #include <vector>
 
+#include "text/text_rows.h"
 #include "text/tokenizer.h"
 
 namespace halftone {
 
 // A text file as one string: UTF-8 text as it is, or the texts of a file of rows (text_rows.h)
-// joined by a blank line. Errors: empty, not UTF-8 (with the offset), a row that is not JSON or has
-// no `text`, a kind of file that holds no text.
-std::string read_text(const std::filesystem::path& path);
+// joined by a blank line. Errors: empty, not UTF-8 (with the offset), those of parse_text_rows, a
+// kind of file that holds no text.
+std::string read_text(const std::filesystem::path& path, const WriteChat& write_chat = {});
 
 // The file is one of token ids (.tokens). Error: a kind of file that holds neither text nor ids.
 bool holds_tokens(const std::filesystem::path& path);
@@ -33,7 +34,7 @@ struct Corpus {
 // those of read_text.
 // `tokenizer` may be null for .tokens.
 Corpus read_corpus(const std::filesystem::path& path, const Tokenizer* tokenizer,
-                   int64_t vocabulary_size);
+                   int64_t vocabulary_size, const WriteChat& write_chat = {});
 
 // The text that comes with the program (builtin_text.h), called kBuiltinText. Errors: ids outside
 // [0, vocabulary_size).

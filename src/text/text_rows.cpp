@@ -18,16 +18,29 @@ bool is_one_of(const std::string& ending, const std::string_view (&endings)[n]) 
   return std::find(std::begin(endings), std::end(endings), ending) != std::end(endings);
 }
 
-std::string text_of_row(const Json& row) {
-  const bool is_chat = row.is_object() && find_field(row, "text") == nullptr &&
-                       (row.contains("messages") || row.contains("conversations"));
-  require(!is_chat,
-          "expected a \"text\", found a conversation: apply the model's chat template first "
-          "(apply_chat_template of transformers, tokenize=False) and write the result as \"text\"");
+std::vector<ChatTurn> turns_of(const Json& row) {
+  const Json& messages = array_field(row, "messages");
+  require(!messages.empty(), "\"messages\": expected one or more, found none");
+  std::vector<ChatTurn> turns;
+  for (const Json& message : messages)
+    with_context(fmt::format("message {}", turns.size()), [&] {
+      turns.push_back({string_field(message, "role"), string_field(message, "content")});
+    });
+  return turns;
+}
+
+std::string text_of_row(const Json& row, const WriteChat& write_chat) {
+  if (find_field(row, "text") != nullptr) return string_field(row, "text");
+  if (write_chat && find_field(row, "messages") != nullptr) return write_chat(turns_of(row));
+  require(!row.contains("messages") && !row.contains("conversations"),
+          "expected a \"text\", found a conversation: {}",
+          write_chat ? "write it as \"messages\", a list of {\"role\", \"content\"}"
+                     : "apply the model's chat template first (apply_chat_template of "
+                       "transformers, tokenize=False) and write the result as \"text\"");
   return string_field(row, "text");
 }
 
-std::vector<std::string> parse_lines(std::string_view content) {
+std::vector<std::string> parse_lines(std::string_view content, const WriteChat& write_chat) {
   std::vector<std::string> texts;
   for (size_t number = 1; !content.empty(); ++number) {
     const size_t end = std::min(content.find('\n'), content.size());
@@ -35,7 +48,7 @@ std::vector<std::string> parse_lines(std::string_view content) {
     content.remove_prefix(std::min(end + 1, content.size()));
     if (line.find_first_not_of(kWhiteSpace) == line.npos) continue;
     with_context(fmt::format("line {}", number),
-                 [&] { texts.push_back(text_of_row(parse_json(line))); });
+                 [&] { texts.push_back(text_of_row(parse_json(line), write_chat)); });
   }
   return texts;
 }
@@ -49,12 +62,13 @@ bool is_one_document(std::string_view content) {
   return content[first] == '[' || (!Json::accept(line) && Json::accept(content));
 }
 
-std::vector<std::string> parse_document(std::string_view content) {
+std::vector<std::string> parse_document(std::string_view content, const WriteChat& write_chat) {
   const Json document = parse_json(content);
-  if (!document.is_array()) return {text_of_row(document)};
+  if (!document.is_array()) return {text_of_row(document, write_chat)};
   std::vector<std::string> texts;
   for (const Json& row : document)
-    with_context(fmt::format("row {}", texts.size()), [&] { texts.push_back(text_of_row(row)); });
+    with_context(fmt::format("row {}", texts.size()),
+                 [&] { texts.push_back(text_of_row(row, write_chat)); });
   return texts;
 }
 
@@ -80,9 +94,10 @@ TextFileKind text_file_kind(const std::filesystem::path& path) {
   return lines ? TextFileKind::kJsonLines : TextFileKind::kPlain;
 }
 
-std::vector<std::string> parse_text_rows(std::string_view content, TextFileKind kind) {
+std::vector<std::string> parse_text_rows(std::string_view content, TextFileKind kind,
+                                         const WriteChat& write_chat) {
   const bool whole = kind == TextFileKind::kJson && is_one_document(content);
-  return whole ? parse_document(content) : parse_lines(content);
+  return whole ? parse_document(content, write_chat) : parse_lines(content, write_chat);
 }
 
 bool holds_rows(TextFileKind kind) {

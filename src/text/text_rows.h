@@ -2,9 +2,12 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "text/chat_template.h"
 
 namespace halftone {
 
@@ -14,9 +17,14 @@ enum class TextFileKind { kPlain, kJsonLines, kJson, kTokens };
 // the message says what to make of it.
 TextFileKind text_file_kind(const std::filesystem::path& path);
 
-// The "text" of every row. Errors (with the line or the row): not JSON, no "text"; rows of
-// "messages", which are no text before the model's chat template has been applied.
-std::vector<std::string> parse_text_rows(std::string_view content, TextFileKind kind);
+// What makes a conversation a text: the model's chat template. None: there is no model.
+using WriteChat = std::function<std::string(const std::vector<ChatTurn>&)>;
+
+// The "text" of every row; of one that has "messages" instead, a list of {"role", "content"}, what
+// `write_chat` makes of them. Errors (with the line or the row): not JSON, neither of both,
+// messages that are none, a conversation where there is no model; those of write_chat.
+std::vector<std::string> parse_text_rows(std::string_view content, TextFileKind kind,
+                                         const WriteChat& write_chat = {});
 
 bool holds_rows(TextFileKind kind);
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/gguf_bytes.h"
+#include "pipeline/opened_model.h"
 #include "support/fixtures.h"
 
 namespace halftone::testing {
@@ -107,6 +108,44 @@ TEST(GoldenModelTokenizer, StoriesAsGgufHasTheIdsOfItsFolder) {
         << row["text"];
   }
   EXPECT_EQ(count, 426);
+}
+
+// The demo model with a chat template of one line a turn.
+std::filesystem::path chat_model(const TemporaryFolder& folder, bool with_template) {
+  const std::filesystem::path model = folder / (with_template ? "chat" : "plain");
+  std::filesystem::copy(std::filesystem::path(HALFTONE_SOURCE_DIR) / "examples" / "stories260K",
+                        model, std::filesystem::copy_options::recursive);
+  if (with_template)
+    std::ofstream(model / "chat_template.jinja")
+        << "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+           "{% if add_generation_prompt %}assistant:{% endif %}";
+  return model;
+}
+
+TEST(ReadCorpusFor, ConversationsComeAsTheModelsOwnTemplateWritesThem) {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "rows.jsonl")
+      << R"({"text": "Once upon a time"})"
+      << "\n"
+      << R"({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes"}]})"
+      << "\n";
+  std::ofstream(folder / "same.txt") << "Once upon a time\n\nuser: Hi\nassistant: Yes\n";
+  const OpenedModel model(chat_model(folder, true));
+  EXPECT_EQ(read_corpus_for(model, folder / "rows.jsonl").ids,
+            read_corpus_for(model, folder / "same.txt").ids);
+}
+
+TEST(ReadCorpusFor, ConversationsWithoutATemplateAreRefusedByTheirLine) {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "rows.jsonl") << R"({"text": "Once upon a time"})"
+                                       << "\n"
+                                       << R"({"messages": [{"role": "user", "content": "Hi"}]})"
+                                       << "\n";
+  const OpenedModel model(chat_model(folder, false));
+  const std::string message = message_of([&] { read_corpus_for(model, folder / "rows.jsonl"); });
+  EXPECT_EQ(message.rfind((folder / "rows.jsonl").string() + ": line 2: ", 0), 0U) << message;
+  EXPECT_NE(message.find("no chat template"), std::string::npos) << message;
+  EXPECT_EQ(message.find('\n'), std::string::npos);
 }
 
 }  // namespace

@@ -48,6 +48,15 @@ TEST(ChatTemplates, WriteWhatJinjaWrites) {
   EXPECT_GE(compared, 24U);
 }
 
+TEST(ChatTemplates, OfWholeConversationsBeginNoFurtherTurn) {
+  const ChatTemplate chat(
+      "{% for m in messages %}{{ m.role }}:{{ m.content }} {% endfor %}"
+      "{% if add_generation_prompt %}assistant:{% endif %}");
+  const std::vector<ChatTurn> turns = {{"user", "Hi"}, {"assistant", "Yes"}};
+  EXPECT_EQ(chat.render(turns), "user:Hi assistant:Yes assistant:");
+  EXPECT_EQ(chat.render_whole(turns), "user:Hi assistant:Yes ");
+}
+
 TEST(ChatTemplates, WhatIsNotKnownIsRefusedByItsNameAndLine) {
   for (const auto& [text, expected] : std::vector<std::pair<std::string, std::string>>{
            {"a\n{% import 'x' %}", "line 2: expected set, if, for"},

@@ -80,6 +80,55 @@ TEST(ReadText, ConversationsAreRefusedWithWhatToDo) {
   EXPECT_EQ(read_text(folder / "a.jsonl"), "one");
 }
 
+// "user>Hi|assistant>Yes|"
+std::string write_plainly(const std::vector<ChatTurn>& turns) {
+  std::string text;
+  for (const ChatTurn& turn : turns) text += turn.role + ">" + turn.content + "|";
+  return text;
+}
+
+TEST(ReadText, ConversationsAreWrittenAsTheModelWritesThem) {
+  const TemporaryFolder folder;
+  const std::string chat =
+      R"({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Y\né"}]})";
+  for (const auto& [name, content] :
+       {std::pair<const char*, std::string>{"a.jsonl", chat + "\n{\"text\": \"one\"}\n" + chat},
+        {"a.json", "[" + chat + ", {\"text\": \"one\"},\n" + chat + "]"}}) {
+    write_text(folder / name, content);
+    EXPECT_EQ(read_text(folder / name, write_plainly),
+              "user>Hi|assistant>Y\né|\n\none\n\nuser>Hi|assistant>Y\né|");
+  }
+  write_text(folder / "a.jsonl", R"({"text": "one", "messages": 3})");
+  EXPECT_EQ(read_text(folder / "a.jsonl", write_plainly), "one");
+}
+
+TEST(ReadText, ConversationsThatAreNoneAreRefusedByTheirLine) {
+  const TemporaryFolder folder;
+  const auto expect = [&](const std::string& row, const std::string& part) {
+    write_text(folder / "a.jsonl", "{\"text\": \"one\"}\n" + row);
+    const std::string message = message_of([&] { read_text(folder / "a.jsonl", write_plainly); });
+    EXPECT_NE(message.find("a.jsonl: line 2: " + part), std::string::npos) << message;
+    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  };
+  expect(R"({"messages": "Hi"})", "\"messages\": expected");
+  expect(R"({"messages": {}})", "\"messages\": expected");
+  expect(R"({"messages": []})", "\"messages\": expected one or more, found none");
+  expect(R"({"messages": ["Hi"]})", "message 0: expected a JSON object");
+  expect(R"({"messages": [{"role": "user"}]})", "message 0: \"content\" is missing");
+  expect(R"({"messages": [{"content": "Hi"}]})", "message 0: \"role\" is missing");
+  expect(R"({"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": []}]})",
+         "message 1: \"content\": expected a string");
+  expect(R"({"messages": [{"role": 1, "content": "a"}]})",
+         "message 0: \"role\": expected a string");
+  expect(R"({"messages": [{"role": "user", "content": null}]})",
+         "message 0: \"content\" is missing");
+  expect(R"({"messages": [)", "not valid JSON");
+  expect(R"({"messages": null})", "expected a \"text\"");
+  expect(R"({"conversations": []})",
+         "expected a \"text\", found a conversation: write it as \"messages\"");
+  expect("{}", "\"text\" is missing");
+}
+
 TEST(ReadText, FilesThatHoldNoTextAreRefusedByTheirEnding) {
   const TemporaryFolder folder;
   for (const char* name : {"a.csv", "a.TSV", "a.parquet", "a.txt.gz", "a.zst", "a.npy", "a.pt"}) {
