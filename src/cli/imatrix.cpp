@@ -24,7 +24,8 @@ constexpr const char* kFooter =
     "  halftone imatrix models/llama --out imatrix.gguf --calibration c4.txt";
 
 struct Options {
-  std::string model, out, recipe = "gptq", calibration;
+  std::string model, out, recipe = "gptq";
+  std::vector<WeighedText> calibration;
   std::vector<std::string> settings;
   int64_t sequences = 128, length = 0;
   uint64_t seed = 0;
@@ -39,7 +40,7 @@ QuantizeRequest make_request(const Options& options) {
   for (const std::string& setting : options.settings)
     as_usage_error("--set", [&] { apply_setting(request.recipe, setting); });
   request.recipe_file = recipe_file(options.recipe);
-  request.calibration = text_of(options.calibration);
+  request.calibration = options.calibration;
   request.sequences = options.sequences;
   request.length = options.length;
   request.seed = options.seed;

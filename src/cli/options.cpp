@@ -15,7 +15,8 @@ constexpr int64_t kMostTokens = int64_t{1} << 24;
 constexpr int64_t kMostWindows = int64_t{1} << 32;
 constexpr int64_t kMostThreads = 1024;
 constexpr int64_t kMostShardUnits = 1'000'000;
-constexpr const char* kTexts = "UTF-8 text, .jsonl or .json with a text field, or .tokens";
+constexpr const char* kTexts =
+    "UTF-8 text, .jsonl or .json with text or messages fields, or .tokens";
 
 template <class Number>
 Number parse_integer(const std::string& name, const std::string& text, Number least, Number most) {
@@ -139,18 +140,22 @@ void add_model(CLI::App& command, std::string& target) {
   command.add_option("MODEL", target, "model folder, or .gguf file")->required();
 }
 
-void add_calibration(CLI::App& command, std::string& target) {
+void add_calibration(CLI::App& command, std::vector<WeighedText>& target) {
+  const auto set = [&target](const std::vector<std::string>& texts) {
+    target.clear();
+    for (const std::string& text : texts)
+      target.push_back(as_usage_error("--calibration", [&] { return weighed_text(text); }));
+    if (target.size() == 1 && target.front().file.empty()) target.clear();
+  };
   command
-      .add_option("--calibration", target,
-                  fmt::format("{}; of a vision transformer images (.bin, or a folder of "
-                              "class folders); {}: the text that comes with the program ({})",
-                              kTexts, kBuiltinText, kBuiltinText))
-      ->type_name("FILE");
-}
-
-std::optional<std::filesystem::path> text_of(const std::string& calibration) {
-  if (calibration.empty() || calibration == kBuiltinText) return std::nullopt;
-  return calibration;
+      .add_option_function<std::vector<std::string>>(
+          "--calibration", set,
+          fmt::format("{}; of a vision transformer images (.bin, or a folder of class folders); "
+                      "{}: the text that comes with the program ({}). Several share the windows, "
+                      "FILE:WEIGHT by weight (1)",
+                      kTexts, kBuiltinText, kBuiltinText))
+      ->allow_extra_args(false)
+      ->type_name("FILE[:WEIGHT]");
 }
 
 void add_sequences(CLI::App& command, int64_t& target) {

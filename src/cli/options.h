@@ -11,6 +11,7 @@
 
 #include "model/compute.h"
 #include "pipeline/text_scores.h"
+#include "text/text_mixture.h"
 
 namespace CLI {
 class App;
@@ -55,9 +56,9 @@ void add_windows(CLI::App& command, int64_t& target);
 // --protocol: how a text is cut and scored.
 void add_protocol(CLI::App& command, Protocol& target);
 
-// --calibration: a text, or none for the one that comes with the program. --sequences: windows.
-void add_calibration(CLI::App& command, std::string& target);
-std::optional<std::filesystem::path> text_of(const std::string& calibration);
+// --calibration: texts and their weights, as often as it is given; none: the one that comes with
+// the program, which may also be named. --sequences: windows.
+void add_calibration(CLI::App& command, std::vector<WeighedText>& target);
 void add_sequences(CLI::App& command, int64_t& target);
 
 // --set KEY=VALUE, of a recipe.

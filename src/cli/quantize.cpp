@@ -29,6 +29,8 @@ constexpr const char* kFooter =
     "  halftone quantize models/llama --out llama-w4 --calibration c4.txt\n"
     "  halftone quantize models/llama --out llama-w3 --recipe gptq --bits 3 --group-size 64 \\\n"
     "      --calibration c4.txt --sequences 256 --report llama-w3.html\n"
+    "  halftone quantize models/llama --out llama-chat --calibration chat.jsonl:3 \\\n"
+    "      --calibration c4.txt\n"
     "  halftone quantize models/llama --out llama-q4.gguf --mix Q4_K_M --calibration c4.txt\n"
     "  halftone quantize models/llama --out llama-rtn --recipe rtn --set grid.symmetric=true";
 

@@ -68,9 +68,9 @@ QuantizeRequest make_request(const QuantizeOptions& options) {
   request.out = options.out;
   request.recipe = chosen_recipe(options);
   request.recipe_file = recipe_file(options.recipe);
-  request.calibration = text_of(options.calibration);
+  request.calibration = options.calibration;
   if (!options.imatrix.empty()) request.imatrix = options.imatrix;
-  if (request.imatrix && request.calibration)
+  if (request.imatrix && !request.calibration.empty())
     throw UsageError("--imatrix with --calibration: one of them says what counts");
   request.sequences = options.sequences;
   request.length = options.length;

@@ -16,7 +16,8 @@ class App;
 namespace halftone {
 
 struct QuantizeOptions {
-  std::string model, out, recipe = "halftone", calibration, format;
+  std::string model, out, recipe = "halftone", format;
+  std::vector<WeighedText> calibration;
   std::string type, mix, embedding, head;  // of a GGUF file
   std::string imatrix;
   std::optional<int64_t> shard_bytes;  // of a GGUF file

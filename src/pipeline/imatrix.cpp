@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <array>
-
 #include "base/error.h"
 #include "calibrate/calibration.h"
 #include "checkpoint/gguf_architecture.h"
@@ -67,8 +65,8 @@ std::vector<Importance> measured(const QuantizeJob& job, Progress& progress) {
 
 void write_file(const std::filesystem::path& path, const QuantizeRequest& request,
                 const std::vector<Importance>& all, const at::Tensor& items) {
-  const std::array datasets = {request.calibration ? request.calibration->filename().string()
-                                                   : kBuiltinText};
+  std::vector<std::string> datasets;
+  for (const WeighedText& text : texts_of(request)) datasets.push_back(text.name());
   GgufPlan plan;
   plan.metadata = {{"general.type", gguf_value("imatrix")},
                    {"imatrix.datasets", gguf_value(std::span<const std::string>(datasets))},

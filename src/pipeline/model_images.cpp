@@ -76,11 +76,12 @@ ImageBatches ModelImages::batches(std::span<const int64_t> which) const {
 
 CalibrationIdentity ModelImages::identity(std::span<const int64_t> which, uint64_t seed,
                                           int64_t held_out) const {
-  return {.text = name_,
-          .ids_sha256 = set_->sha256(),
-          .tokenizer = preprocessing(),
-          .round_trip = true,
-          .bos = false,
+  return {.texts = {{.text = name_,
+                     .ids_sha256 = set_->sha256(),
+                     .tokenizer = preprocessing(),
+                     .round_trip = true,
+                     .bos = false,
+                     .sequences = static_cast<int64_t>(which.size())}},
           .sequences = static_cast<int64_t>(which.size()),
           .length = model_.model.config().context,
           .seed = seed,

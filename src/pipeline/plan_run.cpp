@@ -122,7 +122,7 @@ void find_problems(const QuantizeJob& job, PlanReport& report) {
         report.format));
   if (job.recipe().any(
           [](const LinearRecipe& linear) { return linear.objective.needs_sequences(); }) &&
-      !job.request().calibration && !job.request().imatrix)
+      job.request().calibration.empty() && !job.request().imatrix)
     report.notes.emplace_back(
         job.model().config().reads_images()
             ? "calibrates on images: the run needs --calibration IMAGES"

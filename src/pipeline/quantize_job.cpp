@@ -21,16 +21,6 @@
 namespace halftone {
 namespace {
 
-TokenWindows draw_windows(const QuantizeRequest& request, const Corpus& corpus,
-                          const ModelConfig& config) {
-  require(request.sequences > 0 && request.sequences <= kMostSequences,
-          "--sequences {}: expected a number from 1 to {}", request.sequences, kMostSequences);
-  const int64_t length = checked_length(request.length, config);
-  return with_context(request.calibration ? shown(*request.calibration) : kBuiltinText, [&] {
-    return random_windows(corpus, request.sequences, length, request.seed);
-  });
-}
-
 PendingOutput::Kind kind_of(const std::string& format) {
   return format.empty() ? PendingOutput::Kind::kFolder : find_format(format).kind;
 }
@@ -93,6 +83,7 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request, Look look)
       "{}: weights of fewer than 8 bits already ({}); quantizing again adds its error to theirs: "
       "take a finer source, or add --requantize",
       request.model.string(), coarse);
+  require_sources(request, opened_.model.config());
   if (request_.imatrix) request_.recipe = weighed_by_imatrix(std::move(request_.recipe));
   choose_types();
   recipe_ = request_.recipe.resolve(names_of(opened_.model.linears()));
@@ -109,35 +100,19 @@ QuantizeJob::QuantizeJob(const QuantizeRequest& request, Look look)
   if (kind_of(request_.format) == PendingOutput::Kind::kFile) describe_file();
   choose_matrices();
   fit_scales_to_format();
-  if (look == Look::kNumbers) read_text();
+  if (look == Look::kNumbers) read_texts();
 }
 
-void QuantizeJob::read_text() {
+void QuantizeJob::read_texts() {
   const bool calibrated = request_.recipe.needs_calibration();
-  if (!calibrated && !(request_.calibration && request_.check)) return;
+  if (!calibrated && (request_.calibration.empty() || !request_.check)) return;
   if (model().config().reads_images()) {
     open_images(calibrated);
     return;
   }
-  corpus_ = request_.calibration ? read_corpus_for(opened_, *request_.calibration)
-                                 : builtin_corpus_for(opened_);
-  if (!request_.calibration) fit_sequences_to_text();
-  if (calibrated) windows_ = draw_windows(request_, *corpus_, model().config());
-}
-
-void QuantizeJob::fit_sequences_to_text() {
-  const int64_t length = checked_length(request_.length, model().config());
-  const int64_t most = static_cast<int64_t>(corpus_->ids.size()) / length;  // leaves some to check
-  require(most > 0,
-          "--length {}: the text that comes with the program holds {} tokens: a shorter "
-          "one, or --calibration FILE",
-          length, corpus_->ids.size());
-  if (request_.sequences <= most) return;
-  text_note_ = fmt::format(
-      "calibrated on {} windows in place of {}: the text that comes with the "
-      "program holds no more of {} tokens (--calibration FILE: one that does)",
-      most, request_.sequences, length);
-  request_.sequences = most;
+  texts_.emplace(opened_, request_);
+  request_ = texts_->fitted(std::move(request_), model().config(), text_note_);
+  if (calibrated) texts_->draw(request_, model().config());
 }
 
 void QuantizeJob::open_images(bool calibrated) {
@@ -148,20 +123,22 @@ void QuantizeJob::open_images(bool calibrated) {
           "objective.first_token = {}: is of language models; the first position of an image is "
           "what its class is read from",
           recipe_.model.first_token);
-  require(request.calibration.has_value(),
+  require(!request.calibration.empty(),
           "recipe {} needs calibration data: {} reads images, so add --calibration IMAGES",
           request.recipe.name, model().config().architecture);
-  images_.emplace(opened_, *request.calibration);
+  const WeighedText& images = request.calibration.front();
+  images_.emplace(opened_, images.file);
   image_order_ = drawn_images(images_->count(), request.seed);
   require(!calibrated || request.sequences <= images_->count(),
-          "--sequences {}: {} holds {} images", request.sequences, shown(*request.calibration),
+          "--sequences {}: {} holds {} images", request.sequences, images.place(),
           images_->count());
   if (calibrated) drawn_ = static_cast<size_t>(request.sequences);
 }
 
 void QuantizeJob::read_importances() {
   if (!request_.imatrix) return;
-  require(!request_.calibration, "--imatrix with --calibration: one of them says what counts");
+  require(request_.calibration.empty(),
+          "--imatrix with --calibration: one of them says what counts");
   require(!request_.recipe.needs_calibration(),
           "--imatrix: a [[rule]] of recipe {} sets an objective of its own", request_.recipe.name);
   importances_.emplace(*request_.imatrix, model());
@@ -231,17 +208,9 @@ std::span<const int64_t> QuantizeJob::images_apart(size_t count) const {
 
 ModelInputs QuantizeJob::calibration_inputs() const {
   if (drawn_ > 0) return images_->read(std::span(image_order_).first(drawn_));
-  if (!windows_) return {};
-  return at::tensor(windows_->ids, at::kInt).view({windows_->count, windows_->length});
-}
-
-TokenWindows QuantizeJob::windows_apart(int64_t count, int64_t length) const {
-  std::vector<int64_t> drawn;
-  if (windows_)
-    drawn = random_offsets(static_cast<int64_t>(corpus_->ids.size()), windows_->count,
-                           windows_->length, request_.seed);
-  return halftone::windows_apart(*corpus_, std::move(drawn), windows_ ? windows_->length : 0, count,
-                                 length);
+  if (!calibrated()) return {};
+  const TokenWindows& windows = *texts_->windows();
+  return at::tensor(windows.ids, at::kInt).view({windows.count, windows.length});
 }
 
 OutputPlan QuantizeJob::output_plan() const {
@@ -333,8 +302,8 @@ at::Tensor QuantizeJob::other_tensor(const std::string& name) const {
 const RunIdentity& QuantizeJob::identity() const {
   if (!identity_) {
     std::optional<CalibrationIdentity> calibration;
-    if (windows_)
-      calibration = calibration_identity(*corpus_, *windows_, request_.seed, held_out_sequences());
+    if (texts_ && texts_->windows())
+      calibration = texts_->identity(request_.seed, held_out_sequences());
     if (drawn_ > 0)
       calibration = images_->identity(std::span(image_order_).first(drawn_), request_.seed,
                                       held_out_sequences());

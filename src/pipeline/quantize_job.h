@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "calibrate/calibration.h"
+#include "pipeline/calibration_texts.h"
 #include "pipeline/importances.h"
 #include "pipeline/matrix_types.h"
 #include "pipeline/model_images.h"
@@ -34,11 +35,10 @@ class QuantizeJob {
   const OpenedModel& source() const { return opened_; }
   const Model& model() const { return transformed_ ? *transformed_ : opened_.model; }
   const Execution& execution() const { return execution_; }
-  bool calibrated() const { return windows_.has_value() || drawn_ > 0; }
+  bool calibrated() const { return (texts_ && texts_->windows()) || drawn_ > 0; }
   ModelInputs calibration_inputs() const;  // none: not calibrated
-  bool has_text() const { return corpus_.has_value(); }
-  // At most so many windows of the text that share no token with the calibration's (has_text).
-  TokenWindows windows_apart(int64_t count, int64_t length) const;
+  // Of a model of text, where the run reads any.
+  const CalibrationTexts* texts() const { return texts_ ? &*texts_ : nullptr; }
   // Of a model of images, those that --calibration names; and at most so many of them that the
   // calibration does not take.
   const ModelImages* images() const { return images_ ? &*images_ : nullptr; }
@@ -56,8 +56,7 @@ class QuantizeJob {
   const RunIdentity& identity() const;
 
  private:
-  void read_text();  // and draw windows of it
-  void fit_sequences_to_text();
+  void read_texts();       // and draw windows of them
   void choose_types();     // of --type and --mix
   void describe_file();    // that is to be written, where it is a GGUF file
   void choose_matrices();  // what becomes of those outside the blocks
@@ -79,8 +78,7 @@ class QuantizeJob {
   std::string type_note_;  // where some linears cannot have the type that was asked for
   std::string text_note_;  // where the program's own text holds fewer windows than asked for
   std::optional<Importances> importances_;
-  std::optional<Corpus> corpus_;
-  std::optional<TokenWindows> windows_;
+  std::optional<CalibrationTexts> texts_;
   std::optional<ModelImages> images_;
   std::vector<int64_t> image_order_;  // the calibration's first, drawn_ of them
   size_t drawn_ = 0;

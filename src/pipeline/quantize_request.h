@@ -9,6 +9,7 @@
 
 #include "model/compute.h"
 #include "recipe/recipe.h"
+#include "text/text_mixture.h"
 
 namespace halftone {
 
@@ -18,8 +19,9 @@ struct QuantizeRequest {
   std::filesystem::path model, out;
   Recipe recipe;
   std::optional<std::filesystem::path> recipe_file;  // where `recipe` came from, if from a file
-  // The text that a recipe calibrates on; absent: the program's own (text/builtin_text.h).
-  std::optional<std::filesystem::path> calibration;
+  // The texts that a recipe calibrates on; none: the program's own (text/builtin_text.h). Of a
+  // model of images the one place where they lie.
+  std::vector<WeighedText> calibration;
   // Importances of columns in place of calibration data (checkpoint/imatrix_file.h).
   std::optional<std::filesystem::path> imatrix;
   int64_t sequences = 128;

@@ -42,20 +42,6 @@ std::string difference(const json& then, const json& now) {
 
 }  // namespace
 
-CalibrationIdentity calibration_identity(const Corpus& corpus, const TokenWindows& windows,
-                                         uint64_t seed, int64_t held_out) {
-  return {.text = corpus.name,
-          .ids_sha256 = corpus.ids_sha256,
-          .tokenizer = corpus.description,
-          .round_trip = corpus.round_trip,
-          .bos = corpus.bos,
-          .sequences = windows.count,
-          .length = windows.length,
-          .seed = seed,
-          .windows_sha256 = sha256_hex(std::as_bytes(std::span(windows.ids))),
-          .held_out_sequences = held_out};
-}
-
 RunIdentity run_identity(const QuantizeRequest& request, const OpenedModel& model,
                          const std::optional<CalibrationIdentity>& calibration,
                          const Execution& execution, double least_scale) {
@@ -82,7 +68,12 @@ RunIdentity run_identity(const QuantizeRequest& request, const OpenedModel& mode
 
 json comparable(json identity) {
   if (!identity.is_object()) return json::object();
-  if (identity["calibration"].is_object()) identity["calibration"].erase("text");
+  if (json& calibration = identity["calibration"]; calibration.is_object()) {
+    calibration.erase("text");
+    if (calibration.contains("texts"))
+      for (json& text : calibration["texts"])
+        if (text.is_object()) text.erase("text");
+  }
   if (identity["recipe"].is_object()) identity["recipe"] = identity["recipe"]["toml"];
   return identity;
 }

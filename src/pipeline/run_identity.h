@@ -11,17 +11,13 @@
 
 namespace halftone {
 
-// Corpus, sampling rule and hashes.   held_out: sequences for target.auto
-CalibrationIdentity calibration_identity(const Corpus& corpus, const TokenWindows& windows,
-                                         uint64_t seed, int64_t held_out);
-
 // Two runs of the same identity give the same bytes on one
 // machine, as far as a sample of the weights tells models apart. It costs a look at every tensor.
 RunIdentity run_identity(const QuantizeRequest& request, const OpenedModel& model,
                          const std::optional<CalibrationIdentity>& calibration,
                          const Execution& execution, double least_scale);
 
-// Of an identity, or a report, what decides the result: where the text lies and what the recipe is
+// Of an identity, or a report, what decides the result: where the texts lie and what the recipe is
 // called change nothing.
 nlohmann::json comparable(nlohmann::json identity);
 

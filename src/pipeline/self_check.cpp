@@ -134,7 +134,7 @@ void go_on(const Checked& checked, SelfCheck& check) {
 
 // Why nothing can be scored; empty: something can.
 std::string reason_to_skip(const QuantizeJob& job, const TokenWindows& windows) {
-  if (!job.has_text()) return "no --calibration text to score the output on";
+  if (!job.texts()) return "no --calibration text to score the output on";
   if (windows.count == 0)
     return fmt::format("the calibration's windows leave no {} tokens of the text", windows.length);
   return "";
@@ -146,15 +146,15 @@ SelfCheck check_written(const QuantizeJob& job, const std::filesystem::path& pat
                         Progress& progress) {
   const auto start = std::chrono::steady_clock::now();
   SelfCheck check;
-  TokenWindows windows{0, std::min(kLength, job.model().config().context), {}};
-  if (job.has_text()) windows = job.windows_apart(kWindows, windows.length);
-  check.skipped = reason_to_skip(job, windows);
+  CalibrationTexts::Apart apart{{0, std::min(kLength, job.model().config().context), {}}, {}};
+  if (job.texts()) apart = job.texts()->windows_apart(kWindows, apart.windows.length);
+  check.skipped = reason_to_skip(job, apart.windows);
   if (!check.skipped.empty()) return check;
   const OpenedModel written(path);
   const QuantizeRequest& request = job.request();
   const Checked checked{job, written,
                         choose_execution(request.device, Compute::kAuto, request.threads, false),
-                        std::move(windows), progress};
+                        std::move(apart.windows), progress};
   add_scores(checked, check);
   if (check.collapsed()) check.blame = find_blame(checked);
   try {

@@ -123,14 +123,23 @@ std::string fallback_text(const RunReport& report) {
              : fmt::format("{} of {} linears, the first {}", count, report.linears.size(), first);
 }
 
+// "wiki.txt", or of several texts "chat.jsonl (96), code.txt (32)".
+std::string names_of(const std::vector<CalibrationText>& texts) {
+  if (texts.size() == 1) return texts.front().text;
+  std::string names;
+  for (const CalibrationText& text : texts)
+    names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", text.text, text.sequences);
+  return names;
+}
+
 std::string calibration_text(const RunReport& report) {
   if (const std::string& file = report.identity.imatrix_sha256; !file.empty())
     return fmt::format("none, importances of a file (SHA-256 {})", file.substr(0, 12));
   if (!report.identity.calibration) return "none";
   const CalibrationIdentity& calibration = *report.identity.calibration;
-  return fmt::format("{}, {} sequences of {} tokens, seed {}, compute {}", calibration.text,
-                     calibration.sequences, calibration.length, calibration.seed,
-                     report.identity.compute.value_or(""));
+  return fmt::format("{}, {} sequences of {} tokens, seed {}, compute {}",
+                     names_of(calibration.texts), calibration.sequences, calibration.length,
+                     calibration.seed, report.identity.compute.value_or(""));
 }
 
 std::string time_text(const RunReport& report) {

@@ -42,12 +42,27 @@ std::optional<std::string> text_or_null(const Json& json, const char* key) {
   return value.get<std::string>();
 }
 
-CalibrationIdentity calibration_of(const Json& json) {
+CalibrationText text_of(const Json& json) {
   return {.text = member<std::string>(json, "text"),
           .ids_sha256 = member<std::string>(json, "ids_sha256"),
           .tokenizer = member<std::string>(json, "tokenizer"),
           .round_trip = member<bool>(json, "round_trip"),
           .bos = member<bool>(json, "bos"),
+          .weight = member_or<double>(json, "weight", 1),
+          .sequences = member<int64_t>(json, "sequences")};
+}
+
+// One text stands in the calibration itself.
+std::vector<CalibrationText> texts_of(const Json& json) {
+  const auto several = json.find("texts");
+  if (several == json.end()) return {text_of(json)};
+  std::vector<CalibrationText> texts;
+  for (const Json& text : *several) texts.push_back(text_of(text));
+  return texts;
+}
+
+CalibrationIdentity calibration_of(const Json& json) {
+  return {.texts = texts_of(json),
           .sequences = member<int64_t>(json, "sequences"),
           .length = member<int64_t>(json, "length"),
           .seed = member<uint64_t>(json, "seed"),
@@ -137,16 +152,25 @@ auto parsed(const std::string& place, Parse&& parse) {
 
 }  // namespace
 
+void to_json(Json& json, const CalibrationText& text) {
+  json = {{"text", text.text},
+          {"ids_sha256", text.ids_sha256},
+          {"tokenizer", text.tokenizer},
+          {"round_trip", text.round_trip},
+          {"bos", text.bos}};
+}
+
 void to_json(Json& json, const CalibrationIdentity& calibration) {
-  json = {{"text", calibration.text},
-          {"ids_sha256", calibration.ids_sha256},
-          {"tokenizer", calibration.tokenizer},
-          {"round_trip", calibration.round_trip},
-          {"bos", calibration.bos},
-          {"sequences", calibration.sequences},
-          {"length", calibration.length},
-          {"seed", calibration.seed},
-          {"windows_sha256", calibration.windows_sha256}};
+  const std::vector<CalibrationText>& texts = calibration.texts;
+  json = texts.size() == 1 ? Json(texts.front()) : Json::object();
+  for (size_t i = 0; texts.size() > 1 && i < texts.size(); ++i) {
+    json["texts"][i] = texts[i];
+    json["texts"][i].update({{"weight", texts[i].weight}, {"sequences", texts[i].sequences}});
+  }
+  json.update({{"sequences", calibration.sequences},
+               {"length", calibration.length},
+               {"seed", calibration.seed},
+               {"windows_sha256", calibration.windows_sha256}});
   if (calibration.held_out_sequences > 0)
     json["held_out_sequences"] = calibration.held_out_sequences;
 }

@@ -16,11 +16,18 @@
 
 namespace halftone {
 
+// A text of a calibration, or its images.
+struct CalibrationText {
+  std::string text;  // where it lies
+  std::string ids_sha256 = {}, tokenizer = {};
+  bool round_trip = false, bos = false;
+  double weight = 1;      // against the other texts
+  int64_t sequences = 0;  // of it
+};
+
 // Which sequences a run learns from.
 struct CalibrationIdentity {
-  std::string text;  // where it lies
-  std::string ids_sha256, tokenizer;
-  bool round_trip = false, bos = false;
+  std::vector<CalibrationText> texts;  // at least one
   int64_t sequences = 0, length = 0;
   uint64_t seed = 0;
   std::string windows_sha256;
@@ -83,6 +90,7 @@ struct RunReport {
   bool verified() const { return written.has_value(); }
 };
 
+void to_json(nlohmann::json& json, const CalibrationText& text);
 void to_json(nlohmann::json& json, const CalibrationIdentity& calibration);
 void to_json(nlohmann::json& json, const RunIdentity& identity);
 void to_json(nlohmann::json& json, const LinearRow& row);

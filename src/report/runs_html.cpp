@@ -101,7 +101,8 @@ std::vector<std::pair<std::string, std::string>> hashes_of(const RunReport& run)
       {"model", run.identity.model_fingerprint},
       {"recipe", run.identity.recipe_sha256}};
   if (run.identity.calibration) {
-    rows.emplace_back("calibration ids", run.identity.calibration->ids_sha256);
+    for (const CalibrationText& text : run.identity.calibration->texts)
+      rows.emplace_back("calibration ids", text.ids_sha256);
     rows.emplace_back("its windows", run.identity.calibration->windows_sha256);
   }
   return rows;

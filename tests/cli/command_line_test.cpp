@@ -113,6 +113,24 @@ TEST(CommandLine, TasksAreNamesOrFilesOfData) {
   expect_failure(tasks("piqa", {"--limit", "0"}), 2, "--limit: expected a whole number from 1");
 }
 
+TEST(CommandLine, TextsOfACalibrationHavePositiveWeights) {
+  const TemporaryFolder folder;
+  const std::string file = (folder / "a.txt").string();
+  std::ofstream(file) << "text";
+  for (const char* weight : {"0", "-1", "nan", "x", ""})
+    for (const char* command : {"quantize", "plan", "imatrix"})
+      expect_failure({command, "no-such-model", "--out", "no-such-out.gguf", "--calibration",
+                      "b.txt:2", "--calibration", file + ":" + weight},
+                     2, "expected a positive number behind the colon, found ");
+  expect_failure(kQuantize + Arguments{"--calibration", ""}, 2,
+                 "--calibration: expected FILE or FILE:WEIGHT, found nothing");
+  expect_failure(kQuantize + Arguments{"--calibration", "a.txt:3", "--calibration", "b.txt"}, 1,
+                 "no-such-model");
+  expect_failure(kQuantize + Arguments{"--calibration", "a.txt", "b.txt"}, 2, "b.txt");
+  expect_failure(kQuantize + Arguments{"--imatrix", "i.gguf", "--calibration", "a.txt:2"}, 2,
+                 "--imatrix with --calibration");
+}
+
 TEST(CommandLine, ASizeToMeetIsOneNumberAndSaysWhatElseWouldSayIt) {
   const Arguments text = kQuantize + Arguments{"--calibration", "none.txt"};
   for (const char* value : {"0", "-1", "nan", "inf", "33", "", "3.5x", "three"})

@@ -34,7 +34,7 @@ inline QuantizeRequest request_for(const std::filesystem::path& out, const std::
   request.model = example("stories260K");
   request.out = out;
   request.recipe = recipe_named(recipe, bits);
-  request.calibration = example("tinystories-calibration.txt");
+  request.calibration = {{.file = example("tinystories-calibration.txt")}};
   request.sequences = 8;
   request.length = 256;
   request.format = "native";

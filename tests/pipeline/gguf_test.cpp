@@ -130,7 +130,7 @@ TEST(Gguf, FineWeightsAreQuantized) {
   const TemporaryFolder folder;
   QuantizeRequest request = testing::request_for(folder / "out", "rtn", 4);
   request.model = kFile;
-  request.calibration.reset();
+  request.calibration.clear();
   const json report = testing::run(request);
   EXPECT_EQ(report["verified"], true);
   EXPECT_EQ(open_model(folder / "out")->linears().size(), 35U);
@@ -142,7 +142,7 @@ TEST(Gguf, CoarseWeightsAreQuantizedOnlyIfAskedFor) {
   const TemporaryFolder folder;
   QuantizeRequest request = testing::request_for(folder / "out", "rtn", 4);
   request.model = in_blocks_of("Q4_0", folder / "coarse.gguf");
-  request.calibration.reset();
+  request.calibration.clear();
   const std::string message = message_of([&] { testing::run(request); });
   EXPECT_NE(message.find("fewer than 8 bits already (31 in Q4_0)"), std::string::npos) << message;
   EXPECT_NE(message.find("--requantize"), std::string::npos);
@@ -159,7 +159,7 @@ TEST(Gguf, NoOutputTakesThePlaceOfTheFile) {
   fs::copy(kFile, folder / "m" / "x.gguf");
   QuantizeRequest request = testing::request_for(folder / "m", "rtn", 4);
   request.model = folder / "m" / "x.gguf";
-  request.calibration.reset();
+  request.calibration.clear();
   request.overwrite = true;
   EXPECT_NE(message_of([&] { testing::run(request); }), "");
   EXPECT_TRUE(fs::exists(folder / "m" / "x.gguf"));

@@ -84,7 +84,7 @@ TEST(Imatrix, OfAFileWeighsErrorsWithoutAText) {
   QuantizeRequest weighed = testing::request_for(folder / "weighed", "gptq", 2);
   apply_setting(weighed.recipe, "grid.clip_weights=factor");
   apply_setting(weighed.recipe, "grid.clip_search=true");
-  weighed.calibration.reset();
+  weighed.calibration.clear();
   weighed.imatrix = folder / "i.gguf";
   const nlohmann::json report = testing::run(weighed);
   EXPECT_EQ(report["verified"], true);
@@ -114,7 +114,7 @@ TEST(Imatrix, OfAFileIsRefusedWhereItDoesNotFit) {
   QuantizeRequest asked = testing::request_for(folder / "out", "gptq", 4);
   asked.imatrix = folder / "i.gguf";
   EXPECT_NE(refusal(asked).find("--imatrix with --calibration"), std::string::npos);
-  asked.calibration.reset();
+  asked.calibration.clear();
   asked.recipe.rules = {{.match = "*.q_proj", .settings = {{"objective.kind", "input"}}}};
   EXPECT_NE(refusal(asked).find("sets an objective of its own"), std::string::npos);
   asked.recipe.rules.clear();

@@ -31,7 +31,7 @@ QuantizeRequest request_for(const fs::path& out, const std::string& format) {
       "grid.bits = 3\ngrid.group_size = 43\n"
       "transform.rotation = \"quarot\"\ntransform.online = true",
       "online");
-  request.calibration = example("tinystories-calibration.txt");
+  request.calibration = {{.file = example("tinystories-calibration.txt")}};
   request.sequences = 8;
   request.length = 256;
   request.format = format;

@@ -99,7 +99,7 @@ TEST(OutputPlace, IsNeverAnInputNorAroundNorInsideOne) {
   fs::create_directory_symlink("models", folder / "link");
   QuantizeRequest request = request_for("", "rtn", 4);
   request.model = model;
-  request.calibration = folder / "texts/calibration.txt";
+  request.calibration = {{.file = folder / "texts/calibration.txt"}};
   request.recipe_file = folder / "recipes/mine.toml";
   const auto before = tree(folder.path());
   for (const char* out :
@@ -112,8 +112,8 @@ TEST(OutputPlace, IsNeverAnInputNorAroundNorInsideOne) {
   for (const char* out : {"models/llama", "link/llama/", "models", "models/llama/w4", "cache"})
     EXPECT_TRUE(contains(convert_onto(model, folder / out), "which this command works with"))
         << out;
-  request.calibration = folder / "w4.journal/calibration.txt";
-  make_file(*request.calibration);
+  request.calibration = {{.file = folder / "w4.journal/calibration.txt"}};
+  make_file(request.calibration.front().file);
   request.out = folder / "w4";
   EXPECT_TRUE(contains(quantize_onto(request), "w4.journal: holds")) << "the journal would go";
   fs::remove_all(folder / "w4.journal");

@@ -127,7 +127,7 @@ TEST_F(PlanRun, SaysWhatWouldMendARunThatDoesNotFit) {
 
 TEST_F(PlanRun, NeedsNeitherATextNorAPlace) {
   QuantizeRequest request = request_of({"gptq", 3, "native", {"grid.group_size=16"}}, "");
-  request.calibration.reset();
+  request.calibration.clear();
   const json plan = plan_run(request);
   EXPECT_FALSE(plan.contains("disk"));
   EXPECT_GT(plan.at("seconds").get<double>(), 0);

@@ -57,7 +57,7 @@ TEST(QuantizeModel, GptqBeatsRoundToNearestAtThreeBits) {
 TEST(QuantizeModel, AdpqNeedsNoTextAndReportsItsOutliers) {
   const TemporaryFolder folder;
   QuantizeRequest request = request_for(folder / "out", "adpq", 3);
-  request.calibration.reset();
+  request.calibration.clear();
   const json report = run(request);
   EXPECT_TRUE(report["verified"].get<bool>());
   for (const json& linear : report["linears"]) {
@@ -392,7 +392,7 @@ TEST(QuantizeModel, AQuantizedModelIsNotQuantizedAgain) {
 TEST(QuantizeModel, WithoutATextItCalibratesOnItsOwn) {
   const TemporaryFolder folder;
   QuantizeRequest request = request_for(folder / "out", "gptq", 4);
-  request.calibration.reset();
+  request.calibration.clear();
   request.length = 512;
   request.sequences = 8;
   request.check = true;
@@ -418,7 +418,7 @@ TEST(QuantizeModel, CalibrationIsChecked) {
   EXPECT_NE(message_of([&] { run(request); }).find("windows"), std::string::npos);
   request = request_for(folder / "out", "gptq", 4);
   std::ofstream(folder / "empty.txt");
-  request.calibration = folder / "empty.txt";
+  request.calibration = {{.file = folder / "empty.txt"}};
   EXPECT_NE(message_of([&] { run(request); }).find("empty"), std::string::npos);
   EXPECT_FALSE(fs::exists(folder / "out"));
 }
@@ -440,7 +440,7 @@ TEST(QuantizeModel, ATextShorterThanTheRequestIsRefused) {
   std::ofstream(folder / "short.txt") << "Once upon a time there was a cat.";
   for (const char* recipe : {"gptq", "oac-gptq", "guided"}) {
     QuantizeRequest request = request_for(folder / "out", recipe, 4);
-    request.calibration = folder / "short.txt";
+    request.calibration = {{.file = folder / "short.txt"}};
     InterruptingProgress progress;  // work would throw Interrupted instead
     const std::string message = message_of([&] { quantize_model(request, progress); });
     EXPECT_NE(message.find("short.txt"), std::string::npos) << message;
@@ -506,7 +506,7 @@ TEST(QuantizeModel, SequencesWhoseGradientsAreNotNumbersAreSkippedAndReported) {
       .write(reinterpret_cast<const char*>(bytes.data()),
              static_cast<std::streamsize>(bytes.size()));
   request.model = model_with_a_bad_token(folder, kBadToken);
-  request.calibration = folder / "text.tokens";
+  request.calibration = {{.file = folder / "text.tokens"}};
   for (const char* recipe : {"oac-gptq", "guided", "gptq"}) {
     request.recipe = recipe_named(recipe, 4);
     request.out = folder / recipe;

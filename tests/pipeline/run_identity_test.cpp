@@ -51,7 +51,7 @@ TEST(RunIdentity, OfAnotherRequestIsRefusedByWhatDiffers) {
   expect(complaint([](auto& request) { request.seed = 7; }), "seed: then 0, now 7");
   expect(complaint([](auto& request) { request.sequences = 9; }), "then 8, now 9");
   expect(complaint([](auto& request) {
-           request.calibration = testing::example("tinystories-evaluation.txt");
+           request.calibration = {{.file = testing::example("tinystories-evaluation.txt")}};
          }),
          "calibration/ids_sha256: then ");
   EXPECT_TRUE(fs::exists(folder / "out.journal" / "block-00001"));

@@ -133,12 +133,12 @@ TEST(SelfCheck, IsRepeatedWhereResumeFindsAFinishedOutput) {
 TEST(SelfCheck, IsSkippedWithItsReason) {
   const TemporaryFolder folder;
   QuantizeRequest request = checked_request(folder / "a", "rtn", 4);
-  request.calibration.reset();
+  request.calibration.clear();
   EXPECT_EQ(run(request).at("check"),
             json({{"skipped", "no --calibration text to score the output on"}}));
   request = checked_request(folder / "b", "gptq", 4);
-  request.calibration = folder / "short.txt";
-  write_file_atomically(*request.calibration,
+  request.calibration = {{.file = folder / "short.txt"}};
+  write_file_atomically(request.calibration.front().file,
                         read_file(example("tinystories-calibration.txt")).substr(0, 2000));
   request.sequences = 2;  // of 512 of its tokens, which are fewer than twice as many
   request.length = 512;

@@ -34,7 +34,7 @@ class GoldenVisionRun : public ::testing::TestWithParam<VisionModel> {
     QuantizeRequest request = testing::request_for(out, recipe, bits);
     request.model = GetParam().folder();
     apply_setting(request.recipe, "grid.group_size=0");
-    request.calibration = folder_ / "calibration.bin";
+    request.calibration = {{.file = folder_ / "calibration.bin"}};
     request.sequences = 200;
     request.length = 0;
     return request;
@@ -165,7 +165,7 @@ TEST(VisionRun, FoldersOfImagesCalibrateAndEvaluate) {
   QuantizeRequest asked = testing::request_for(folder / "out", "gptaq", 4);
   asked.model = testing::test_data("forward/vision/deit_teacher");
   apply_setting(asked.recipe, "grid.group_size=0");
-  asked.calibration = folder / "images";
+  asked.calibration = {{.file = folder / "images"}};
   asked.sequences = 8;
   asked.length = 0;
   asked.check = true;

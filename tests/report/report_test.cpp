@@ -196,7 +196,7 @@ RunReport quantization() {
   report.identity.recipe_name = "gptq";
   report.identity.recipe_toml = "summary = \"<b>\"";
   report.identity.calibration.emplace();
-  report.identity.calibration->text = "c4.txt";
+  report.identity.calibration->texts = {{.text = "c4.txt"}};
   report.identity.calibration->sequences = 128;
   report.identity.calibration->length = 2048;
   report.identity.compute = "float32";
@@ -223,6 +223,14 @@ fallbacks        1 of 2 linears, the first l.0.<k>: damping 0.1
 read back        ok: every weight in the files is bit for bit what was calibrated
 took             3 min 20 s, peak memory 812 MiB (planned 800 MiB)
 )");
+}
+
+TEST(QuantizeText, NamesEveryTextWithItsWindows) {
+  RunReport report = quantization();
+  report.identity.calibration->texts = {{.text = "chat.jsonl", .sequences = 96},
+                                        {.text = "c4.txt", .sequences = 32}};
+  EXPECT_TRUE(contains(quantize_text(report),
+                       "calibration      chat.jsonl (96), c4.txt (32), 128 sequences of 2048 "));
 }
 
 TEST(QuantizeText, SetsLossesAgainstThoseOfRoundingToNearest) {

@@ -21,11 +21,12 @@ RunReport full_report() {
                      .recipe_name = "gptq",
                      .recipe_toml = "bits = 3\n",
                      .recipe_sha256 = "bb",
-                     .calibration = CalibrationIdentity{.text = "c4.txt",
-                                                        .ids_sha256 = "cc",
-                                                        .tokenizer = "bpe",
-                                                        .round_trip = true,
-                                                        .bos = true,
+                     .calibration = CalibrationIdentity{.texts = {{.text = "c4.txt",
+                                                                   .ids_sha256 = "cc",
+                                                                   .tokenizer = "bpe",
+                                                                   .round_trip = true,
+                                                                   .bos = true,
+                                                                   .sequences = 8}},
                                                         .sequences = 8,
                                                         .length = 256,
                                                         .seed = 7,
@@ -124,6 +125,31 @@ TEST(RunReport, ComesBackFromTextToTheSameText) {
     EXPECT_EQ(json(back).dump(2), text);
     EXPECT_TRUE(std::isnan(back.linears[0].relative_error));
   }
+}
+
+TEST(RunReport, OfSeveralTextsListsThemInThePlaceOfTheOne) {
+  RunReport report = full_report();
+  report.linears.clear();
+  report.written.reset();
+  report.resumed_linears = 0;
+  report.seconds.reset();
+  EXPECT_EQ(json(report)["calibration"].dump(),
+            R"({"bos":true,"dropped_sequences":0,"held_out_sequences":1,"ids_sha256":"cc",)"
+            R"("length":256,"round_trip":true,"seed":7,"sequences":8,"text":"c4.txt",)"
+            R"("tokenizer":"bpe","windows_sha256":"dd"})");
+  std::vector<CalibrationText>& texts = report.identity.calibration->texts;
+  texts.push_back({.text = "chat.jsonl", .ids_sha256 = "ff", .weight = 0.5, .sequences = 3});
+  texts.front().sequences = 5;
+  const json calibration = json(report)["calibration"];
+  EXPECT_FALSE(calibration.contains("text"));
+  EXPECT_FALSE(calibration.contains("ids_sha256"));
+  EXPECT_EQ(calibration["sequences"], 8);
+  EXPECT_EQ(calibration["texts"][1].dump(),
+            R"({"bos":false,"ids_sha256":"ff","round_trip":false,"sequences":3,)"
+            R"("text":"chat.jsonl","tokenizer":"","weight":0.5})");
+  const RunReport back = parse_run_report(json(report), "halftone.json");
+  EXPECT_EQ(json(back).dump(), json(report).dump());
+  EXPECT_EQ(back.identity.calibration->texts[0].sequences, 5);
 }
 
 TEST(RunReport, ThatIsNoneIsRefusedWithItsPlace) {
