@@ -25,6 +25,7 @@ namespace {
 constexpr int64_t kWindows = 4, kLength = 512;          // enough to see a collapse
 constexpr int64_t kPromptTokens = 32, kNewTokens = 32;  // of the line it writes
 constexpr double kStandsOut = 4;                        // times the other blocks' error
+constexpr double kFarFromTraining = 0.6;                // of the loss of a guess among all tokens
 
 SelfCheck::Number number(const Estimate& estimate) {
   return {estimate.value, estimate.standard_error};
@@ -41,10 +42,27 @@ struct Checked {
   const OpenedModel& written;
   Execution execution;
   TokenWindows windows;
+  std::vector<std::string> texts;  // of each window
   Progress& progress;
 
   const Model& source() const { return job.source().model; }
 };
+
+// Texts on which the full-precision model is little better than a guess that knows nothing.
+void note_far_texts(const Checked& checked, const std::vector<double>& losses, SelfCheck& check) {
+  const auto vocabulary = static_cast<double>(checked.source().config().vocab);
+  for (size_t first = 0, end = 0; first < losses.size(); first = end) {
+    double sum = 0;
+    for (; end < losses.size() && checked.texts[end] == checked.texts[first]; ++end)
+      sum += losses[end];
+    const double loss = sum / static_cast<double>(end - first);
+    if (!(loss > kFarFromTraining * std::log(vocabulary))) continue;
+    check.notes.push_back(fmt::format(
+        "{} is far from what the model was trained on: the full-precision model loses {:.3g} nats "
+        "a token on it, a guess among its {} tokens {:.3g}; calibrate on a text that it knows",
+        checked.texts[first], loss, vocabulary, std::log(vocabulary)));
+  }
+}
 
 void add_scores(const Checked& checked, SelfCheck& check) {
   ReferenceStates states;
@@ -56,6 +74,7 @@ void add_scores(const Checked& checked, SelfCheck& check) {
   check.top1 = number(mean_over_windows(scores.same_top, windows));
   check.perplexity = number(perplexity(scores.nll, windows));
   check.reference_perplexity = number(perplexity(scores.reference_nll, windows));
+  note_far_texts(checked, window_means(scores.reference_nll, windows), check);
   const at::Tensor scored = states.hidden.slice(1, 0, -1);  // those of the last tokens are not
   check.context_free_kl =
       context_free_divergence(checked.source(), checked.execution, scored.flatten(0, 1));
@@ -152,9 +171,12 @@ SelfCheck check_written(const QuantizeJob& job, const std::filesystem::path& pat
   if (!check.skipped.empty()) return check;
   const OpenedModel written(path);
   const QuantizeRequest& request = job.request();
-  const Checked checked{job, written,
+  const Checked checked{job,
+                        written,
                         choose_execution(request.device, Compute::kAuto, request.threads, false),
-                        std::move(apart.windows), progress};
+                        std::move(apart.windows),
+                        std::move(apart.texts),
+                        progress};
   add_scores(checked, check);
   if (check.collapsed()) check.blame = find_blame(checked);
   try {
@@ -170,6 +192,7 @@ RunReport with_self_check(RunReport report, const QuantizeJob& job, Progress& pr
   if (!job.request().check) return report;
   const auto check = job.images() ? check_images : check_written;
   report.check = check(job, file_to_open(job.request().out), progress);
+  for (const std::string& note : report.check->notes) report.notes.push_back(note);
   if (!report.seconds) return report;  // nothing else was done
   *report.seconds += report.check->seconds;
   report.peak_rss_bytes = static_cast<size_t>(peak_resident_bytes());

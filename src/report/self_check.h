@@ -40,6 +40,7 @@ struct SelfCheck {
   bool loops = false;
   std::string no_text;  // why there is no text; empty: there is
   double seconds = 0;
+  std::vector<std::string> notes;  // for the run's report, not in JSON of this
 
   // A KL that is no number is beyond any limit.
   bool collapsed() const { return skipped.empty() && !(kl.value <= limit); }

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "base/random.h"
 #include "pipeline/demo_request.h"
 #include "pipeline/evaluate_model.h"
 #include "support/fixtures.h"
@@ -128,6 +129,29 @@ TEST(SelfCheck, IsRepeatedWhereResumeFindsAFinishedOutput) {
   const json again = run(request);
   EXPECT_FALSE(again.contains("seconds"));
   EXPECT_EQ(again.at("check").at("kl"), first.at("check").at("kl"));
+}
+
+TEST(SelfCheck, NamesATextThatTheModelDoesNotKnow) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = checked_request(folder / "known", "gptq", 4);
+  EXPECT_FALSE(run(request).contains("notes"));
+  std::vector<TokenId> noise;
+  Random random(1);
+  for (int i = 0; i < 8000; ++i) noise.push_back(static_cast<TokenId>(random.below(512)));
+  write_file_atomically(folder / "noise.tokens",
+                        std::string_view(reinterpret_cast<const char*>(noise.data()),
+                                         noise.size() * sizeof(TokenId)));
+  request.calibration.push_back({.file = folder / "noise.tokens"});
+  request.out = folder / "mixed";
+  const json report = run(request);
+  ASSERT_TRUE(report.contains("notes"));
+  ASSERT_EQ(report.at("notes").size(), 1U);
+  EXPECT_EQ(report.at("notes")[0].get<std::string>().rfind(
+                "noise.tokens is far from what the model was trained on: ", 0),
+            0U)
+      << report.at("notes");
+  const json kept = json::parse(contents(folder / "mixed").at("halftone.json"));
+  EXPECT_FALSE(kept.contains("notes"));  // the same work, the same bytes
 }
 
 TEST(SelfCheck, IsSkippedWithItsReason) {
