@@ -72,9 +72,12 @@ def _text(value):
     return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
 
 
+_REPEATED = ("calibration", "text", "stop")  # whose values may hold commas
+
+
 def arguments(options):
     """Keyword arguments as options: `group_size=64` is --group-size=64; True a flag; a dict one option a key, as `set`
-    wants it; a list its parts with commas between."""
+    wants it; a list its parts with commas between, or one option each."""
     found = []
     for name, value in options.items():
         option = "--" + name.rstrip("_").replace("_", "-")
@@ -84,6 +87,8 @@ def arguments(options):
             found.append(option)
         elif isinstance(value, dict):
             found += [f"{option}={key}={_text(part)}" for key, part in value.items()]
+        elif isinstance(value, (list, tuple)) and name in _REPEATED:
+            found += [f"{option}={_text(part)}" for part in value]
         elif isinstance(value, (list, tuple)):
             found.append(f"{option}={','.join(_text(part) for part in value)}")
         else:

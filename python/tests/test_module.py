@@ -68,6 +68,7 @@ class Options(unittest.TestCase):
             _program.arguments({"set": {"grid.symmetric": True, "grid.bits": 3}, "tasks": ["piqa", "arc_easy"],
                                 "overwrite": True, "resume": False, "seed": None}),
             ["--set=grid.symmetric=true", "--set=grid.bits=3", "--tasks=piqa,arc_easy", "--overwrite"])
+        self.assertEqual(_program.arguments({"calibration": ["a,b.txt:2", "c.txt"]}), ["--calibration=a,b.txt:2", "--calibration=c.txt"])
 
 
 class Commands(unittest.TestCase):
