@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,7 +36,7 @@ inline std::string float_text(double value) {
 // `field` maps settings to the member (const or not).
 template <class Settings = LinearSettings, class Field>
 RecipeKey integer_key(std::string name, std::string help, std::string expected,
-                      bool (*allowed)(int64_t), Field field) {
+                      std::function<bool(int64_t)> allowed, Field field) {
   return {std::move(name), std::move(help), std::move(expected), false,
           KeyAccess<Settings>{
               [=](Settings& settings, std::string_view text) {
@@ -49,7 +50,7 @@ RecipeKey integer_key(std::string name, std::string help, std::string expected,
 
 template <class Settings = LinearSettings, class Field>
 RecipeKey number_key(std::string name, std::string help, std::string expected,
-                     bool (*allowed)(double), Field field) {
+                     std::function<bool(double)> allowed, Field field) {
   return {
       std::move(name), std::move(help), std::move(expected), false,
       KeyAccess<Settings>{[=](Settings& settings, std::string_view text) {
@@ -59,6 +60,22 @@ RecipeKey number_key(std::string name, std::string help, std::string expected,
                             return true;
                           },
                           [=](const Settings& settings) { return float_text(field(settings)); }}};
+}
+
+template <class Settings = LinearSettings, class Field>
+RecipeKey integer_key(std::string name, std::string help, Range range, Field field) {
+  return integer_key<Settings>(
+      std::move(name), std::move(help),
+      fmt::format("an integer in {:g} .. {:g}", range.least, range.most),
+      [=](int64_t value) { return range.holds(static_cast<double>(value)); }, field);
+}
+
+template <class Settings = LinearSettings, class Field>
+RecipeKey number_key(std::string name, std::string help, Range range, Field field) {
+  return number_key<Settings>(
+      std::move(name), std::move(help),
+      fmt::format("a number in {:g} .. {:g}", range.least, range.most),
+      [=](double value) { return range.holds(value); }, field);
 }
 
 template <class Settings = LinearSettings, class Field>

@@ -10,6 +10,12 @@
 
 namespace halftone {
 
+// What a number may be, both ends included.
+struct Range {
+  double least, most;
+  constexpr bool holds(double value) const { return value >= least && value <= most; }
+};
+
 enum class ObjectiveKind { kNone, kInput, kOac, kGuided, kDiagonal, kImatrix };
 enum class DampingReference { kMean, kMedian };
 enum class TargetParity { kNone, kOrg, kAllw };
@@ -130,6 +136,7 @@ constexpr std::string_view word_of(TrellisCode code) {
   }
   return {};
 }
+constexpr Range kTrellisBits{1, 4}, kTrellisStateBits{8, 16};
 constexpr int64_t kTrellisSide = 16;  // a tile is so many rows of as many columns
 
 // Rows of a linear in `groups` runs, as even as can be: run g is [first(g), first(g + 1)).

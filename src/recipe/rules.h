@@ -1,6 +1,6 @@
 // What a recipe may ask for: which numbers make sense at all, what excludes what and what needs
-// what. One table (rules.cpp), looked at once when a run's recipe has been resolved; the rooms
-// behind it take a recipe that holds these for granted.
+// what. Tables (rules.cpp, grid_rules.cpp), looked at once when a run's recipe has been resolved;
+// the rooms behind it take a recipe that holds these for granted.
 #pragma once
 
 #include <cstdint>

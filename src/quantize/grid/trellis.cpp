@@ -22,6 +22,8 @@ namespace halftone {
 namespace {
 
 static_assert(kTrellisSide == kLanes && kTrellisSide * kTrellisSide == kTrellisTile);
+static_assert(kTrellisStateBits.least == kLeastStateBits &&
+              kTrellisStateBits.most == kMostStateBits);
 
 constexpr int64_t kSampledTiles = 12;
 // Scales that are tried, times the one that gives states the weights' root mean square.
