@@ -37,6 +37,9 @@ enum class PlaceKind {
 PlaceKind kind_at(const std::filesystem::path& path);
 const char* name_of(PlaceKind kind);  // "a folder"
 
+// What is done about what is at the place of an output: go on with it, where a run has left it.
+enum class Existing { kRefuse, kReplace, kResume };
+
 // Whether `inner` is `outer` or lies inside it, whatever names lead there; they need not exist.
 bool lies_within(const std::filesystem::path& inner, const std::filesystem::path& outer);
 

@@ -182,7 +182,7 @@ GgufWriter::~GgufWriter() {
 void GgufWriter::open_part() {
   const size_t number = files_.size(), count = parts_.size(), begin = parts_[number];
   const size_t end = number + 1 < count ? parts_[number + 1] : plan_.tensors.size();
-  auto metadata = number == 0 ? plan_.metadata : decltype(plan_.metadata){};
+  auto metadata = number == 0 ? plan_.metadata : plan_.metadata_of_parts;
   if (count > 1) {
     metadata.emplace_back("split.no", gguf_value(static_cast<uint16_t>(number)));
     metadata.emplace_back("split.count", gguf_value(static_cast<uint16_t>(count)));

@@ -47,8 +47,9 @@ struct GgufPlan {
   };
 
   std::vector<std::pair<std::string, std::string>> metadata;  // key, gguf_value(...); in file order
-  std::vector<Tensor> tensors;                                // in file order
-  size_t part_bytes = std::numeric_limits<size_t>::max();     // of data in a part, at most
+  std::vector<std::pair<std::string, std::string>> metadata_of_parts = {};  // behind the first one
+  std::vector<Tensor> tensors;                                              // in file order
+  size_t part_bytes = std::numeric_limits<size_t>::max();  // of data in a part, at most
 
   // Where each part's tensors begin; a tensor larger than `part_bytes` is a part of its own.
   std::vector<size_t> parts() const;

@@ -70,6 +70,7 @@ GgufPlan file_plan(const OutputPlan& plan, const std::string& report) {
   file.metadata.emplace_back("general.file_type", gguf_value(file_type(plan)));
   file.metadata.emplace_back("general.quantization_version", gguf_value(kQuantizationVersion));
   file.metadata.emplace_back(kGgufReportKey, gguf_value(report));
+  file.metadata_of_parts = {{kGgufVersionKey, gguf_value(HALFTONE_VERSION)}};
   if (const auto count = static_cast<int64_t>(plan.gguf->rope_factors.size()); count > 0)
     file.tensors.push_back({kRopeFactorsName, {count}, find_gguf_type("F32")});
   const auto add_others = [&](bool last) {

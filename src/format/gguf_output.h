@@ -13,6 +13,8 @@ namespace halftone {
 
 // Where the report of a run is kept, as JSON behind which spaces may follow.
 inline constexpr const char* kGgufReportKey = "halftone.report";
+// Of each part behind the first, which has the report: the version that wrote it.
+inline constexpr const char* kGgufVersionKey = "halftone.version";
 
 std::string gguf_refusal(const OutputPlan& plan);
 

@@ -122,14 +122,14 @@ void require_convertible(const OpenedModel& source, const ConvertRequest& reques
 
 nlohmann::json convert_model(const ConvertRequest& request, Progress& progress) {
   require_type(request);
-  require_output(request.out, find_format(request.format).kind,
-                 request.overwrite ? Existing::kReplace : Existing::kRefuse,
+  const Existing existing = request.overwrite ? Existing::kReplace : Existing::kRefuse;
+  require_output(request.out, find_format(request.format).kind, existing,
                  files_of_model(request.model));
   const OpenedModel source(request.model);
   require_convertible(source, request);
   require_finite(source);
   const OutputPlan plan = plan_for(source, request);
-  Output output(request.out, request.overwrite, request.format, plan);
+  Output output(request.out, existing, request.format, plan);
   require_unrotated(source, output.format());
   nlohmann::json report = {{"halftone_version", HALFTONE_VERSION},
                            {"from", source.weights->format()},

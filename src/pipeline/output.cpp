@@ -49,9 +49,9 @@ size_t bytes_of_result(const OutputPlan& plan, bool dense) {
   return bytes_on_disk(dense ? bytes : bytes + code_bytes(plan.linears));
 }
 
-bool comes_in_parts(const OutputPlan& plan, const std::filesystem::path& path, bool overwrite) {
+bool comes_in_parts(const OutputPlan& plan, const std::filesystem::path& path, Existing existing) {
   if (!plan.gguf || plan.gguf->part_bytes == GgufHead().part_bytes) return false;
-  require_no_parts(path, overwrite);
+  require_no_parts(path, existing);
   return true;
 }
 
@@ -79,13 +79,14 @@ WrittenTotals written_totals(const std::filesystem::path& path) {
           .caution = ""};
 }
 
-Output::Output(const std::filesystem::path& path, bool overwrite, const std::string& format,
+Output::Output(const std::filesystem::path& path, Existing existing, const std::string& format,
                const OutputPlan& plan, size_t bytes_beside)
     : path_(path),
       format_(choose_format(format, plan)),
-      overwrite_(overwrite),
-      in_parts_(comes_in_parts(plan, path, overwrite)),
-      pending_(path, in_parts_ ? PendingOutput::Kind::kFolder : format_.kind, overwrite) {
+      existing_(existing),
+      in_parts_(comes_in_parts(plan, path, existing)),
+      pending_(path, in_parts_ ? PendingOutput::Kind::kFolder : format_.kind,
+               existing == Existing::kReplace) {
   require_apart(path, plan.source->files());
   const size_t free = free_disk_bytes(path);
   const size_t needed = bytes_while_written(plan, format_.name == "dense") + bytes_beside;
@@ -127,7 +128,7 @@ WrittenTotals Output::verify_and_commit(const nlohmann::json& report) {
   totals.caution = caution_;
   // still, after the hours that this may have taken
   if (in_parts_) {
-    require_no_parts(path_, overwrite_);
+    require_no_parts(path_, existing_);
     commit_parts(pending_.staging(), path_);
     return totals;
   }

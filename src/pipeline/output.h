@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/place.h"
 #include "format/format.h"
 #include "pipeline/opened_model.h"
 #include "report/written_totals.h"
@@ -36,7 +37,7 @@ class Output {
   // Errors, before anything is written: no such format; a linear that the format cannot hold (the
   // message names the formats that can); an existing output; too little room on the disk; a file
   // beside the weights that cannot be read.
-  Output(const std::filesystem::path& path, bool overwrite, const std::string& format,
+  Output(const std::filesystem::path& path, Existing existing, const std::string& format,
          const OutputPlan& plan, size_t bytes_beside = 0);
 
   const std::string& format() const { return format_.name; }
@@ -54,7 +55,7 @@ class Output {
 
   std::filesystem::path path_;
   const Format& format_;
-  bool overwrite_;
+  Existing existing_;
   bool in_parts_;  // of a file: in as many as it takes, in a folder until they are committed
   PendingOutput pending_;
   std::unique_ptr<ModelWriter> writer_;

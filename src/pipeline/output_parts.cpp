@@ -8,7 +8,8 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/place.h"
+#include "checkpoint/gguf_file.h"
+#include "format/gguf_output.h"
 #include "pipeline/output_place.h"
 
 namespace halftone {
@@ -31,6 +32,15 @@ bool is_part(std::string_view name, const std::string& base) {
   const std::string_view numbers = name.substr(base.size() + 1);
   return are_digits(numbers.substr(0, kDigits)) && numbers.substr(kDigits, of.size()) == of &&
          are_digits(numbers.substr(kDigits + of.size(), kDigits));
+}
+
+// One behind the first, written by this program.
+bool is_own_part(const fs::path& file) {
+  try {
+    return GgufFile(file).metadata().contains(kGgufVersionKey);
+  } catch (const Error&) {
+    return false;  // whatever it is, it is not ours
+  }
 }
 
 std::vector<fs::path> files_in(const fs::path& folder) {
@@ -99,17 +109,21 @@ fs::path file_to_open(const fs::path& out) {
   return whole ? parts.front() : out;
 }
 
-void require_no_parts(const fs::path& out, bool overwrite) {
+void require_no_parts(const fs::path& out, Existing existing) {
   require(!is_there(out),
           "{}: is there: parts beside it would be taken for another output; move it away",
           shown(out));
   const std::vector<fs::path> parts = parts_beside(out);
   if (parts.empty()) return;
-  require(overwrite, "{}: already exists; --overwrite replaces it", shown(parts.front()));
-  require(parts.front() == file_to_open(out),
-          "{}: expected the first part of an output, found none: move the others away",
-          shown(parts.front()));
-  require_replaceable(parts.front());
+  const bool whole = parts.front() == file_to_open(out);
+  const bool replaced = existing == Existing::kReplace || (existing == Existing::kResume && !whole);
+  require(replaced, "{}: already exists; --overwrite replaces it", shown(parts.front()));
+  if (whole) return require_replaceable(parts.front());
+  for (const fs::path& part : parts)
+    require(is_own_part(part),
+            "{}: expected the first part of an output of this program, found none: move this one "
+            "away",
+            shown(part));
 }
 
 void commit_parts(const fs::path& staging, const fs::path& out) {

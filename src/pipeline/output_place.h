@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/place.h"
 
 namespace halftone {
 
@@ -33,8 +34,6 @@ void require_apart(const std::filesystem::path& output,
 // Error: something is at `out` that is neither an output of this program (a folder without other
 // models in it, a GGUF file) nor an empty folder; or it cannot be moved aside.
 void require_replaceable(const std::filesystem::path& out);
-
-enum class Existing { kRefuse, kReplace, kResume };  // what is at the place of an output
 
 // Before any work; nothing is changed. Errors: a name that is none ("", "/"), the folder that the
 // command runs in, or one above it; those of the functions above; what exists and is not to be

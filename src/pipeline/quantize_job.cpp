@@ -29,12 +29,9 @@ PendingOutput::Kind kind_of(const std::string& format) {
 // one.
 QuantizeRequest placed(QuantizeRequest request, Look look) {
   if (request.format.empty() && request.out.extension() == ".gguf") request.format = "gguf";
-  const Existing existing = request.overwrite ? Existing::kReplace
-                            : request.resume  ? Existing::kResume
-                                              : Existing::kRefuse;
   if (look == Look::kHeaders && request.out.empty()) return request;
   const std::vector<std::filesystem::path> inputs = inputs_of(request);
-  require_output(request.out, kind_of(request.format), existing, inputs);
+  require_output(request.out, kind_of(request.format), request.existing(), inputs);
   require_apart(journal_folder(request.out), inputs);
   return request;
 }

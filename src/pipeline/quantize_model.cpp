@@ -18,7 +18,7 @@ RunReport quantize_model(const QuantizeRequest& request, Progress& progress) {
   const QuantizeJob job(with_choices_of_the_run_before(request));
   if (const auto finished = finished_report(job)) return with_self_check(*finished, job, progress);
   Journal journal(job);
-  Output output(request.out, request.overwrite, job.request().format, job.output_plan(),
+  Output output(request.out, request.existing(), job.request().format, job.output_plan(),
                 journal.expected_bytes());
   RunRecord report(job, output.format());
 

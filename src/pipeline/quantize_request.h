@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/place.h"
 #include "model/compute.h"
 #include "recipe/recipe.h"
 #include "text/text_mixture.h"
@@ -48,6 +49,10 @@ struct QuantizeRequest {
   bool check = false;
   std::optional<double> check_kl;
   bool resume = false;  // go on with what an interrupted run has left beside `out`, if anything
+
+  Existing existing() const {
+    return overwrite ? Existing::kReplace : resume ? Existing::kResume : Existing::kRefuse;
+  }
 };
 
 // What a run reads.

@@ -118,6 +118,34 @@ TEST_F(OutputParts, OfOthersAreNotReplaced) {
   EXPECT_EQ(read_file(folder_ / "m-00001-of-00002.gguf"), "x");
 }
 
+// What is left where a process is killed between the moving of two of them.
+TEST_F(OutputParts, WithoutTheirFirstAreReplacedWhereTheRunIsResumed) {
+  const QuantizeRequest asked = request("gptq");
+  testing::interrupt(asked, 17);
+  QuantizeRequest whole = asked;
+  whole.out = folder_ / "whole.gguf";
+  testing::run(whole);
+  const auto leave_remains = [&] {
+    for (const fs::path& part : parts_beside(folder_ / "m.gguf")) fs::remove(part);
+    const fs::path last = parts_beside(whole.out).back();
+    fs::copy_file(last, folder_ / ("m" + last.filename().string().substr(5)));  // of "whole"
+  };
+  leave_remains();
+  EXPECT_NE(message_of([&] { testing::run(asked); }), "");
+  testing::resume_run(asked, 35 - 2 * testing::kLinearsOfBlock);
+  const std::vector<fs::path> parts = parts_beside(folder_ / "m.gguf"),
+                              expected = parts_beside(whole.out);
+  ASSERT_EQ(parts.size(), expected.size());
+  for (size_t i = 0; i < parts.size(); ++i)
+    EXPECT_EQ(read_file(parts[i]), read_file(expected[i])) << i;
+  leave_remains();
+  EXPECT_NE(message_of([&] { testing::run(asked); }).find("already exists"), std::string::npos);
+  QuantizeRequest again = asked;
+  again.overwrite = true;
+  testing::run(again);
+  EXPECT_EQ(parts_beside(folder_ / "m.gguf").size(), expected.size());
+}
+
 TEST_F(OutputParts, ThatCannotAllBeMovedLeaveWhatWasThere) {
   const fs::path staging = folder_ / "staging";
   fs::create_directory(staging);

@@ -38,7 +38,7 @@ SelfCheck check(QuantizeRequest request, const fs::path& written) {
 void write_broken(const QuantizeRequest& request, const fs::path& good, const std::string& prefix) {
   const QuantizeJob job(request);
   const auto model = open_model(good);
-  Output output(request.out, false, request.format, job.output_plan());
+  Output output(request.out, Existing::kRefuse, request.format, job.output_plan());
   for (const std::string& name : job.model().other_tensors())
     output.add_tensor(name, job.other_tensor(name));
   for (const LinearSlot& slot : job.model().linears()) {
