@@ -19,6 +19,8 @@ namespace halftone {
 namespace {
 
 constexpr double kLeastBits = 0.1, kMostBits = 32, kMostBytes = 1e15;
+constexpr double kLeastKl = 1e-6, kMostKl = 100;
+constexpr std::string_view kTargets = "--target-bits, --target-size or --target-kl";
 
 // "300MiB", "4G", "1500000000"
 int64_t parse_size(const std::string& text) {
@@ -38,6 +40,16 @@ int64_t parse_size(const std::string& text) {
   return static_cast<int64_t>(bytes);
 }
 
+double parse_number(std::string_view option, const std::string& text, double least, double most) {
+  double number = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stop != end || !(number >= least && number <= most))
+    throw UsageError(fmt::format("{}: expected a number from {} to {}, found {}", option, least,
+                                 most, text.empty() ? "nothing" : printable(text)));
+  return number;
+}
+
 std::vector<std::string> names_in(const std::string& list) {
   std::vector<std::string> names = {""};
   for (const char c : list)
@@ -52,8 +64,7 @@ std::vector<std::string> names_in(const std::string& list) {
 std::string shares_text(const Allocation& allocation) {
   std::string text;
   for (const auto& [candidate, share] : allocation.shares)
-    text += fmt::format("{}{}{} {:.0f} %", text.empty() ? "" : ", ", candidate,
-                        candidate.size() == 1 ? " bits" : "", 100 * share);
+    text += fmt::format("{}{} {:.0f} %", text.empty() ? "" : ", ", candidate, 100 * share);
   return text;
 }
 
@@ -61,9 +72,8 @@ void print_allocation(const Allocation& allocation) {
   print_note(fmt::format("chosen: {:.4f} bits a weight ({} of the weights), estimated KL {:.3g}",
                          allocation.bits, shares_text(allocation), allocation.kl));
   if (const auto& alike = allocation.alike)
-    print_note(fmt::format("all alike: {}{} at {:.4f} bits a weight, estimated KL {:.3g}",
-                           alike->candidate, alike->candidate.size() == 1 ? " bits" : "",
-                           alike->bits, alike->kl));
+    print_note(fmt::format("all alike: {} at {:.4f} bits a weight, estimated KL {:.3g}",
+                           alike->candidate, alike->bits, alike->kl));
   print_note(fmt::format("the same again: --recipe {} --format {}",
                          shown(*allocation.request.recipe_file), allocation.request.format));
 }
@@ -72,19 +82,12 @@ void print_allocation(const Allocation& allocation) {
 
 void add_bit_target_options(CLI::App& command, BitTargetOptions& options) {
   BitTarget& target = options.target;
-  const auto set_bits = [&target](const std::string& text) {
-    double bits = 0;
-    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), bits);
-    if (error != std::errc() || stop != text.data() + text.size() ||
-        !(bits >= kLeastBits && bits <= kMostBits))
-      throw UsageError(fmt::format("--target-bits: expected a number from {} to {}, found {}",
-                                   kLeastBits, kMostBits,
-                                   text.empty() ? "nothing" : printable(text)));
-    target.bits = bits;
-  };
   command
       .add_option_function<std::string>(
-          "--target-bits", set_bits,
+          "--target-bits",
+          [&target](const std::string& text) {
+            target.bits = parse_number("--target-bits", text, kLeastBits, kMostBits);
+          },
           "bits a weight of the linears, all that is stored counted: what each one gets is chosen "
           "by what it costs, measured on the calibration text")
       ->type_name("X");
@@ -93,6 +96,14 @@ void add_bit_target_options(CLI::App& command, BitTargetOptions& options) {
           "--target-size", [&target](const std::string& text) { target.bytes = parse_size(text); },
           "the same for the size of all tensors: 300MiB, 4G")
       ->type_name("SIZE");
+  command
+      .add_option_function<std::string>(
+          "--target-kl",
+          [&target](const std::string& text) {
+            target.kl = parse_number("--target-kl", text, kLeastKl, kMostKl);
+          },
+          "the fewest bits whose estimated KL (nats a token) is no more than that")
+      ->type_name("X");
   command
       .add_option_function<std::string>(
           "--candidates",
@@ -126,26 +137,26 @@ void add_bit_target_options(CLI::App& command, BitTargetOptions& options) {
 
 void require_bit_target(const BitTargetOptions& options, const QuantizeOptions& beside) {
   const BitTarget& target = options.target;
-  if (target.bits && target.bytes)
-    throw UsageError("--target-bits with --target-size: expected one of them");
+  if (int{target.bits.has_value()} + int{target.bytes.has_value()} + int{target.kl.has_value()} > 1)
+    throw UsageError(fmt::format("{}: expected one of them, found several", kTargets));
   const auto refuse = [](bool given, std::string_view option, std::string_view why) {
     if (given) throw UsageError(fmt::format("{}{}", option, why));
   };
   if (!options.is_asked()) {
-    constexpr std::string_view kAlone = ": only with --target-bits or --target-size";
-    refuse(!target.candidates.empty(), "--candidates", kAlone);
-    refuse(!target.recipe.empty(), "--recipe-out", kAlone);
-    refuse(!target.sensitivities.empty(), "--sensitivities", kAlone);
+    const std::string alone = fmt::format(": only with {}", kTargets);
+    refuse(!target.candidates.empty(), "--candidates", alone);
+    refuse(!target.recipe.empty(), "--recipe-out", alone);
+    refuse(!target.sensitivities.empty(), "--sensitivities", alone);
     return;
   }
-  constexpr std::string_view kChosen = " with --target-bits or --target-size: these choose it";
-  refuse(beside.bits.has_value(), "--bits", kChosen);
-  refuse(!beside.type.empty(), "--type", kChosen);
-  refuse(!beside.mix.empty(), "--mix", kChosen);
+  const std::string chosen = fmt::format(" with {}: these choose it", kTargets);
+  refuse(beside.bits.has_value(), "--bits", chosen);
+  refuse(!beside.type.empty(), "--type", chosen);
+  refuse(!beside.mix.empty(), "--mix", chosen);
   for (const std::string& setting : beside.settings)
-    refuse(setting.starts_with("grid.bits="), "--set grid.bits", kChosen);
+    refuse(setting.starts_with("grid.bits="), "--set grid.bits", chosen);
   refuse(!beside.imatrix.empty(), "--imatrix",
-         " with --target-bits or --target-size: these measure on a text");
+         fmt::format(" with {}: these measure on a text", kTargets));
 }
 
 QuantizeRequest with_chosen_bits(const QuantizeRequest& request, const BitTargetOptions& options) {

@@ -1,4 +1,4 @@
-// --target-bits, --target-size and what goes with them: bits chosen by measurement.
+// --target-bits, --target-size, --target-kl and what goes with them: bits chosen by measurement.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,7 @@ namespace halftone {
 
 struct BitTargetOptions {
   BitTarget target;
-  bool is_asked() const { return target.bits || target.bytes; }
+  bool is_asked() const { return target.bits || target.bytes || target.kl; }
 };
 
 void add_bit_target_options(CLI::App& command, BitTargetOptions& options);

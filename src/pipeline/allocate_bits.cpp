@@ -71,7 +71,7 @@ Sensitivities sensitivities_of(const BitMenu& menu, const QuantizeRequest& reque
   if (auto kept = kept_sensitivities(target.sensitivities, identity, request.overwrite))
     return std::move(*kept);
   // before the work: a target that cannot be met
-  if (const auto sizes = choices_of(tied_linears(menu, nullptr)); !sizes.empty())
+  if (const auto sizes = choices_of(tied_linears(menu, nullptr)); !sizes.empty() && !target.kl)
     (void)bit_budget(target, menu, sizes);
   Sensitivities measured = measure_sensitivities(menu, request.recipe, progress);
   allocation.measured = true;
@@ -79,28 +79,37 @@ Sensitivities sensitivities_of(const BitMenu& menu, const QuantizeRequest& reque
   return measured;
 }
 
-// One candidate of all linears, the one that loses least.
-void set_alike(const BitMenu& menu, const std::vector<TiedLinears>& all, double budget,
+// What one candidate of all linears comes to; none: some cannot have it.
+std::optional<Choice> total_of(size_t candidate, const std::vector<TiedLinears>& all) {
+  Choice sum;
+  for (const TiedLinears& tied : all) {
+    const auto at = std::find(tied.candidates.begin(), tied.candidates.end(), candidate);
+    if (at == tied.candidates.end()) return std::nullopt;
+    const Choice& own = tied.choices[static_cast<size_t>(at - tied.candidates.begin())];
+    sum = {sum.size + own.size, sum.loss + own.loss};
+  }
+  return sum;
+}
+
+// One candidate of all linears, the best within the budget.
+void set_alike(const BitMenu& menu, const std::vector<TiedLinears>& all, const Budget& budget,
                Allocation& allocation) {
+  std::optional<Choice> best;
   for (size_t candidate = 0; candidate < menu.candidates.size(); ++candidate) {
-    Choice sum;
-    for (const TiedLinears& tied : all) {
-      const auto at = std::find(tied.candidates.begin(), tied.candidates.end(), candidate);
-      if (at == tied.candidates.end()) sum.size = 2 * budget;
-      if (at == tied.candidates.end()) break;
-      const Choice& own = tied.choices[static_cast<size_t>(at - tied.candidates.begin())];
-      sum = {sum.size + own.size, sum.loss + own.loss};
-    }
-    if (sum.size > budget || (allocation.alike && sum.loss >= allocation.alike->kl)) continue;
-    allocation.alike = {menu.candidates[candidate].name, sum.size / weight_count(menu), sum.loss};
+    const std::optional<Choice> sum = total_of(candidate, all);
+    if (!sum || budget.spent(*sum) > budget.most) continue;
+    if (best && budget.cost(*sum) >= budget.cost(*best)) continue;
+    best = sum;
+    allocation.alike = {menu.candidates[candidate].label(), sum->size / weight_count(menu),
+                        sum->loss};
   }
 }
 
 // By linear: which of the menu's candidates.
 using Chosen = std::vector<std::pair<const LinearSlot*, size_t>>;
 
-Chosen choose_candidates(const BitMenu& menu, const std::vector<TiedLinears>& all, double budget,
-                         Allocation& allocation) {
+Chosen choose_candidates(const BitMenu& menu, const std::vector<TiedLinears>& all,
+                         const Budget& budget, Allocation& allocation) {
   const std::vector<Choices> choices = choices_of(all);
   const std::vector<size_t> chosen = choose(choices, budget);
   const Choice sum = total(choices, chosen);
@@ -112,7 +121,7 @@ Chosen choose_candidates(const BitMenu& menu, const std::vector<TiedLinears>& al
     for (const LinearSlot* linear : all[i].linears) {
       const size_t candidate = all[i].candidates[chosen[i]];
       of_linears.emplace_back(linear, candidate);
-      allocation.shares[menu.candidates[candidate].name] +=
+      allocation.shares[menu.candidates[candidate].label()] +=
           static_cast<double>(linear->out * linear->in) / weights;
     }
   return of_linears;
@@ -172,7 +181,7 @@ Allocation allocate_bits(const QuantizeRequest& asked, const BitTarget& with, Pr
   const BitMenu menu = menu_of(job, request, target);
   const Sensitivities measured = sensitivities_of(menu, request, target, progress, allocation);
   const std::vector<TiedLinears> tied = tied_linears(menu, &measured);
-  const double budget = bit_budget(target, menu, choices_of(tied));
+  const Budget budget = bit_budget(target, menu, choices_of(tied));
   const Chosen chosen = choose_candidates(menu, tied, budget, allocation);
   set_alike(menu, tied, budget, allocation);
 

@@ -18,11 +18,11 @@ struct Allocation {
   QuantizeRequest request;
   double bits = 0;                       // stored, a weight of the quantized linears
   double kl = 0;                         // estimated, nats a token
-  std::map<std::string, double> shares;  // of the weights, by candidate
+  std::map<std::string, double> shares;  // of the weights, by the candidate's label
   bool measured = false;                 // false: by the file of a measurement before
-  // The candidate that loses least if all linears get it, of those that are no larger.
+  // The candidate that is best if all linears get it, of those within the target.
   struct Alike {
-    std::string candidate;
+    std::string candidate;  // its label
     double bits = 0, kl = 0;
   };
   std::optional<Alike> alike;
@@ -34,7 +34,8 @@ BitTarget with_files(BitTarget target, const std::filesystem::path& out);
 // Measures what each candidate of each linear costs, or reads what was measured before for this
 // model, recipe and text, chooses, and writes both files. A file that says something else is left
 // alone, unless the request overwrites.
-// Errors: an imatrix; a target that cannot be met, with what can; those of QuantizeJob.
+// Errors: an imatrix; a target that cannot be met, with what can (a size before any work);
+// those of QuantizeJob.
 Allocation allocate_bits(const QuantizeRequest& request, const BitTarget& target,
                          Progress& progress);
 

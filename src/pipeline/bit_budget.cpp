@@ -38,9 +38,17 @@ double bytes_of_others(const BitMenu& menu) {
   return bytes;
 }
 
-double bit_budget(const BitTarget& target, const BitMenu& menu,
+Budget bit_budget(const BitTarget& target, const BitMenu& menu,
                   const std::vector<Choices>& choices) {
-  const double smallest = smallest_size(choices), largest = largest_size(choices);
+  if (target.kl) {
+    const double least = least_spent(choices, Budget::Of::kLoss);
+    require(*target.kl >= least,
+            "--target-kl {:g}: the candidates come to an estimated {:.3g} at least", *target.kl,
+            least);
+    return {Budget::Of::kLoss, *target.kl};
+  }
+  const double smallest = least_spent(choices, Budget::Of::kSize);
+  const double largest = largest_size(choices);
   const double weights = weight_count(menu);
   if (target.bits) {
     const double budget = *target.bits * weights;
@@ -49,7 +57,7 @@ double bit_budget(const BitTarget& target, const BitMenu& menu,
             "at most",
             *target.bits, std::ceil(smallest / weights * kDecimals) / kDecimals,
             std::floor(largest / weights * kDecimals) / kDecimals);
-    return budget;
+    return {Budget::Of::kSize, budget};
   }
   const double others = bytes_of_others(menu), asked = static_cast<double>(*target.bytes);
   const double budget = (asked - others) * 8;
@@ -58,7 +66,7 @@ double bit_budget(const BitTarget& target, const BitMenu& menu,
       "--target-size: {:.0f} bytes: the candidates come to {:.0f} at least, {:.0f} of these for "
       "what is not quantized",
       asked, others + std::ceil(smallest / 8), others);
-  return budget;
+  return {Budget::Of::kSize, budget};
 }
 
 std::vector<Choices> choices_of(const std::vector<TiedLinears>& all) {

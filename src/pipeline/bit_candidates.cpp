@@ -20,7 +20,7 @@ BitCandidate width(const std::string& name) {
   require(name.size() == 1 && name[0] >= '1' && name[0] <= '8',
           "--candidates: expected bits from 1 to 8 or, of a GGUF file, types, found {}",
           name.empty() ? "nothing" : printable(name));
-  return {.name = name, .settings = {{"grid.bits", name}}};
+  return {.name = name, .settings = {{"grid.bits", name}}, .is_width = true};
 }
 
 BitCandidate type(const std::string& name, bool compensated, bool substitute = false) {

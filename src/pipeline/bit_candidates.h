@@ -16,6 +16,9 @@ struct BitCandidate {
   std::string name;                                           // "3", "Q3_K"
   std::vector<std::pair<std::string, std::string>> settings;  // keys of a recipe and their values
   bool substitute = false;  // only of linears whose rows are no whole number of super-blocks
+  bool is_width = false;    // bits of the recipe's own grid
+
+  std::string label() const { return is_width ? name + " bits" : name; }
 };
 
 // asked: their names; empty: 2, 3, 4, 5, 6 and 8 bits, or Q2_K to Q6_K and Q8_0, and where these do

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <optional>
+#include <utility>
 
 namespace halftone {
 namespace {
@@ -155,6 +156,25 @@ std::optional<std::vector<size_t>> alike(const std::vector<Choices>& items, doub
   return best;
 }
 
+// The choices that lose least within a size.
+std::vector<size_t> choose_within(const std::vector<Choices>& items, double size) {
+  if (items.empty()) return {};
+  assert(size >= least_spent(items, Budget::Of::kSize));
+  std::vector<size_t> chosen = at_one_price(items, size);
+  if (const auto same = alike(items, size);
+      same && total(items, *same).loss < total(items, chosen).loss)
+    chosen = *same;
+  exchange(items, size, chosen);
+  return chosen;
+}
+
+// Sizes for losses and the reverse: what is smallest within a loss is the same question.
+std::vector<Choices> exchanged(std::vector<Choices> items) {
+  for (Choices& choices : items)
+    for (Choice& choice : choices) std::swap(choice.size, choice.loss);
+  return items;
+}
+
 }  // namespace
 
 Choice total(const std::vector<Choices>& items, const std::vector<size_t>& chosen) {
@@ -166,24 +186,19 @@ Choice total(const std::vector<Choices>& items, const std::vector<size_t>& chose
   return sum;
 }
 
-double smallest_size(const std::vector<Choices>& items) {
-  double size = 0;
+double least_spent(const std::vector<Choices>& items, Budget::Of of) {
+  const Budget budget{.of = of};
+  double least = 0;
   for (const Choices& choices : items)
-    size += std::min_element(choices.begin(), choices.end(), [](const Choice& a, const Choice& b) {
-              return a.size < b.size;
-            })->size;
-  return size;
+    least += budget.spent(*std::min_element(
+        choices.begin(), choices.end(),
+        [&](const Choice& a, const Choice& b) { return budget.spent(a) < budget.spent(b); }));
+  return least;
 }
 
-std::vector<size_t> choose(const std::vector<Choices>& items, double budget) {
-  if (items.empty()) return {};
-  assert(budget >= smallest_size(items));
-  std::vector<size_t> chosen = at_one_price(items, budget);
-  if (const auto same = alike(items, budget);
-      same && total(items, *same).loss < total(items, chosen).loss)
-    chosen = *same;
-  exchange(items, budget, chosen);
-  return chosen;
+std::vector<size_t> choose(const std::vector<Choices>& items, Budget budget) {
+  return budget.of == Budget::Of::kSize ? choose_within(items, budget.most)
+                                        : choose_within(exchanged(items), budget.most);
 }
 
 }  // namespace halftone

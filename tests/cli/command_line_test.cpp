@@ -139,17 +139,23 @@ TEST(CommandLine, ASizeToMeetIsOneNumberAndSaysWhatElseWouldSayIt) {
   for (const char* value : {"0", "-1M", "nan", "nanG", "", "M", "3 M", "3K", "1e99", "3m"})
     expect_failure(text + Arguments{"--target-size", value}, 2,
                    "--target-size: expected a size such as 300MiB or 4G, found ");
+  for (const char* value : {"0", "-1", "nan", "101", "", "0.05x"})
+    expect_failure(text + Arguments{"--target-kl", value}, 2,
+                   "--target-kl: expected a number from 1e-06 to 100, found ");
   const Arguments target = text + Arguments{"--target-bits", "3"};
-  expect_failure(target + Arguments{"--target-size", "3G"}, 2, "expected one of them");
-  for (const Arguments& more : {Arguments{"--bits", "3"}, {"--set", "grid.bits=3"}})
-    expect_failure(target + more, 2, " with --target-bits or --target-size: these choose it");
+  for (const Arguments& other : {Arguments{"--target-size", "3G"}, {"--target-kl", "0.1"}})
+    expect_failure(target + other, 2,
+                   "--target-bits, --target-size or --target-kl: expected one of them");
+  for (const Arguments& asked : {target, text + Arguments{"--target-kl", "0.1"}})
+    for (const Arguments& more : {Arguments{"--bits", "3"}, {"--set", "grid.bits=3"}})
+      expect_failure(asked + more, 2, " with --target-bits, --target-size or --target-kl: these ");
   expect_failure(target + Arguments{"--type", "Q4_K"}, 2, "--type with --target-bits");
   expect_failure(target + Arguments{"--mix", "Q4_K_M"}, 2, "--mix with --target-bits");
   expect_failure(kQuantize + Arguments{"--imatrix", "i.gguf", "--target-bits", "3"}, 2,
-                 "--imatrix with --target-bits or --target-size: these measure on a text");
+                 "--imatrix with --target-bits, --target-size or --target-kl: these measure on a ");
   for (const char* option : {"--candidates", "--recipe-out", "--sensitivities"}) {
     expect_failure(text + Arguments{option, "x"}, 2,
-                   std::string(option) + ": only with --target-bits or --target-size");
+                   std::string(option) + ": only with --target-bits, --target-size or ");
     expect_failure(target + Arguments{option, ""}, 2, std::string(option) + ": expected ");
   }
 }

@@ -35,11 +35,15 @@ Allocation allocate(const QuantizeRequest& request, const BitTarget& target) {
 }
 
 BitTarget bits(double number) {
-  return {.bits = number, .bytes = {}};
+  return {.bits = number, .bytes = {}, .kl = {}};
 }
 
 BitTarget bytes(double number) {
-  return {.bits = {}, .bytes = static_cast<int64_t>(number)};
+  return {.bits = {}, .bytes = static_cast<int64_t>(number), .kl = {}};
+}
+
+BitTarget kl(double number) {
+  return {.bits = {}, .bytes = {}, .kl = number};
 }
 
 // Work is a failure.
@@ -112,6 +116,34 @@ TEST(AllocateBits, SizesOfAllTensorsAreMetToo) {
     EXPECT_LE(report["bytes"].get<double>(), wanted) << recipe;
     EXPECT_GT(report["bytes"].get<double>(), 0.98 * wanted) << recipe;
   }
+}
+
+TEST(AllocateBits, OfADivergenceAreTheFewestWithIt) {
+  const TemporaryFolder folder;
+  QuantizeRequest request = request_for(folder / "out", "gptq", 4);
+  BitTarget target = kl(0.1);
+  target.sensitivities = folder / "kept.json";
+  const Allocation allocation = allocate(request, target);
+  EXPECT_LE(allocation.kl, 0.1);
+  EXPECT_GT(allocation.kl, 0.095);
+  ASSERT_TRUE(allocation.alike);
+  EXPECT_LE(allocation.alike->kl, 0.1);
+  EXPECT_LT(allocation.bits, allocation.alike->bits);
+  EXPECT_NEAR(run(allocation.request)["bits_per_weight"]["quantized"].get<double>(),
+              allocation.bits, 1e-9);
+
+  request.out = folder / "same";  // of that size nothing loses clearly less
+  target = bits(allocation.bits + 1e-9);
+  target.sensitivities = folder / "kept.json";
+  EXPECT_GT(allocate(request, target).kl, 0.98 * allocation.kl);
+
+  request.out = folder / "none";
+  target = kl(1e-6);
+  target.sensitivities = folder / "kept.json";
+  const std::string refusal = message_of([&] { allocate(request, target); });
+  EXPECT_EQ(refusal.rfind("--target-kl 1e-06: the candidates come to an estimated ", 0), 0U)
+      << refusal;
+  EXPECT_FALSE(fs::exists(folder / "none.recipe.toml"));
 }
 
 TEST(AllocateBits, OfAFileChooseTypesThatItsRowsDivideInto) {

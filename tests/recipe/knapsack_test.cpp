@@ -36,8 +36,12 @@ Items random_items(std::mt19937& random, size_t count) {
   return items;
 }
 
+Budget within(double size) {
+  return {Budget::Of::kSize, size};
+}
+
 double loss_of(const Items& items, double budget) {
-  return total(items, choose(items, budget)).loss;
+  return total(items, choose(items, within(budget))).loss;
 }
 
 TEST(Knapsack, NeverExceedsItsBudgetAndComesNearTheBestThereIs) {
@@ -46,9 +50,9 @@ TEST(Knapsack, NeverExceedsItsBudgetAndComesNearTheBestThereIs) {
   constexpr int kCases = 400;
   for (int i = 0; i < kCases; ++i) {
     const Items items = random_items(random, 2 + random() % 5);
-    const double least = smallest_size(items);
+    const double least = least_spent(items, Budget::Of::kSize);
     const double budget = least * (1 + static_cast<double>(random() % 1000) / 500);
-    const Choice found = total(items, choose(items, budget));
+    const Choice found = total(items, choose(items, within(budget)));
     EXPECT_LE(found.size, budget);
     const double best = least_loss(items, budget);
     EXPECT_GE(found.loss, best * (1 - 1e-12));
@@ -93,16 +97,41 @@ TEST(Knapsack, IsNoWorseThanOneChoiceForAll) {
 
 TEST(Knapsack, TakesTheSmallestAtTheLeastBudgetAndTheBestAtAnyLargeOne) {
   const Items items = {{{2, 8}, {3, 2}, {4, 3}}, {{1, 5}, {2, 5}}};
-  EXPECT_EQ(smallest_size(items), 3);
-  EXPECT_EQ(choose(items, 3), (std::vector<size_t>{0, 0}));
-  EXPECT_EQ(choose(items, 4), (std::vector<size_t>{1, 0}));
-  EXPECT_EQ(choose(items, 1000), (std::vector<size_t>{1, 0}));  // more buys nothing
-  EXPECT_TRUE(choose({}, 1).empty());
+  EXPECT_EQ(least_spent(items, Budget::Of::kSize), 3);
+  EXPECT_EQ(choose(items, within(3)), (std::vector<size_t>{0, 0}));
+  EXPECT_EQ(choose(items, within(4)), (std::vector<size_t>{1, 0}));
+  EXPECT_EQ(choose(items, within(1000)), (std::vector<size_t>{1, 0}));  // more buys nothing
+  EXPECT_TRUE(choose({}, within(1)).empty());
+}
+
+TEST(Knapsack, IsSmallestWithinALossAsItLosesLeastWithinASize) {
+  std::mt19937 random(4);
+  double worst = 1;
+  for (int i = 0; i < 200; ++i) {
+    const Items items = random_items(random, 2 + random() % 5);
+    const double least = least_spent(items, Budget::Of::kLoss);
+    const double most = least * (1 + static_cast<double>(random() % 1000) / 10);
+    const Choice found = total(items, choose(items, {Budget::Of::kLoss, most}));
+    EXPECT_LE(found.loss, most * (1 + 1e-12));
+    double best = 0;  // the smallest size at which it can be had
+    while (least_loss(items, best) > most) ++best;
+    EXPECT_GE(found.size, best);
+    worst = std::max(worst, found.size / best);
+  }
+  EXPECT_LT(worst, 1.3);
+}
+
+TEST(Knapsack, TakesTheSmallestOfAllAtALossThatAllKeep) {
+  const Items items = {{{2, 8}, {3, 2}, {4, 3}}, {{1, 5}, {2, 5}}};
+  EXPECT_EQ(least_spent(items, Budget::Of::kLoss), 7);
+  EXPECT_EQ(choose(items, {Budget::Of::kLoss, 7}), (std::vector<size_t>{1, 0}));
+  EXPECT_EQ(choose(items, {Budget::Of::kLoss, 13}), (std::vector<size_t>{0, 0}));
+  EXPECT_EQ(choose(items, {Budget::Of::kLoss, 1000}), (std::vector<size_t>{0, 0}));
 }
 
 // The second step gains more a size and leaves no room for the first, which gains more.
 TEST(Knapsack, ExchangesWhatOnePriceHasTaken) {
-  EXPECT_EQ(choose({{{0, 10}, {4, 0}}, {{0, 9}, {3, 0}}}, 4), (std::vector<size_t>{1, 0}));
+  EXPECT_EQ(choose({{{0, 10}, {4, 0}}, {{0, 9}, {3, 0}}}, within(4)), (std::vector<size_t>{1, 0}));
 }
 
 }  // namespace
