@@ -250,6 +250,7 @@ Format compressed_tensors_format() {
   return {.name = "compressed-tensors",
           .summary = "vLLM, transformers: pack-quantized, 2 .. 8 bits (3, 5, 6, 7 on request)",
           .least_zero = 0,
+          .fuses_linears = true,
           .refusal = refusal,
           .on_request = any_dense,
           .open_writer = open_writer,

@@ -98,6 +98,8 @@ struct Format {
   PendingOutput::Kind kind = PendingOutput::Kind::kFolder;  // what an output is
   // The least zero point of an asymmetric grid that it holds; a run starts its zeros there.
   int least_zero = 0;
+  // Its engines run linears of one input (q, k, v; gate, up; experts) as one, which needs one grid.
+  bool fuses_linears = false;
   bool only_on_request(const OutputPlan& plan) const { return on_request && on_request(plan); }
 
   // Why this format cannot hold the plan: one line that names the linear, empty if it can.

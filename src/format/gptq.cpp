@@ -208,6 +208,7 @@ Format entry(std::string name, std::string summary) {
   return {.name = std::move(name),
           .summary = std::move(summary),
           .least_zero = v2 ? 0 : kLeastZeroOfV1,
+          .fuses_linears = true,
           .refusal = [](const OutputPlan& plan) { return refusal(plan, v2); },
           .on_request = nullptr,
           .open_writer = [](const std::filesystem::path& folder,

@@ -16,8 +16,8 @@ std::string module_of(const std::string& linear) {
   return dot == std::string::npos ? "" : linear.substr(0, dot);
 }
 
-std::string tie_of(const LinearSlot& linear, const std::string& format) {
-  if (format == "gguf" || format == "native" || format == "dense") return linear.name;
+std::string tie_of(const LinearSlot& linear, bool fused) {
+  if (!fused) return linear.name;
   const std::string block = linear.name.substr(0, linear.name.size() - linear.relative.size());
   if (linear.expert >= 0) return block + "experts";
   return fmt::format("{}{}, stage {}, input {}", block, module_of(linear.relative), linear.stage,
@@ -27,8 +27,9 @@ std::string tie_of(const LinearSlot& linear, const std::string& format) {
 std::vector<TiedLinears> by_ties(const BitMenu& menu) {
   std::vector<TiedLinears> all;
   std::map<std::string, size_t> known;
+  const bool fused = find_format(menu.format).fuses_linears;
   for (const LinearSlot& linear : menu.job.model().linears()) {
-    const auto [at, is_new] = known.emplace(tie_of(linear, menu.format), all.size());
+    const auto [at, is_new] = known.emplace(tie_of(linear, fused), all.size());
     if (is_new) all.emplace_back();
     TiedLinears& tied = all[at->second];
     if (is_new)

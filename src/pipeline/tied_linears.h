@@ -17,11 +17,10 @@ struct TiedLinears {
   Choices choices = {};                    // of these: bits, nats
 };
 
-// In the order of their first ones. Of folders that engines read: linears that read one input in
-// one module (q, k, v; gate, up), which engines fuse, and all experts of a block. llama.cpp and
-// this program run each linear by itself. measured: null: choices are sizes alone, and none where
-// only solving tells the size. Candidates whose numbers refused are left out. Errors: linears that
-// have no candidate in common.
+// In the order of their first ones. Of formats whose engines fuse linears: those that read one
+// input in one module (q, k, v; gate, up), and all experts of a block. Of others each by itself.
+// measured: null: choices are sizes alone, and none where only solving tells the size. Candidates
+// whose numbers refused are left out. Errors: linears that have no candidate in common.
 std::vector<TiedLinears> tied_linears(const BitMenu& menu, const Sensitivities* measured);
 
 }  // namespace halftone
