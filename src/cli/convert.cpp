@@ -31,7 +31,6 @@ struct Options {
 };
 
 int convert(const Options& options) {
-  require_built_format(options.format);
   const ConvertRequest request{.model = options.model,
                                .out = options.out,
                                .format = options.format,
@@ -64,7 +63,7 @@ void add_convert(CLI::App& program, Action& action) {
       ->type_name("PATH");
   command
       .add_option("--format", options->format,
-                  "compressed-tensors, gptq, gptq_v2, gguf, native or dense")
+                  "compressed-tensors, gptq, gptq_v2, awq, mlx, gguf, native or dense")
       ->required()
       ->type_name("FORMAT");
   command

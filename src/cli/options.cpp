@@ -186,9 +186,4 @@ void add_texts(CLI::App& command, std::vector<std::string>& target, bool require
       ->type_name("FILE");
 }
 
-void require_built_format(const std::string& format) {
-  for (const std::string_view name : {"awq", "mlx"})
-    if (format == name) fail("--format {}: not built yet", name);
-}
-
 }  // namespace halftone

@@ -69,7 +69,4 @@ void add_model(CLI::App& command, std::string& target);
 void add_text(CLI::App& command, std::string& target, bool required = true);
 void add_texts(CLI::App& command, std::vector<std::string>& target, bool required = true);
 
-// Error for formats of the interface that cannot be written yet.
-void require_built_format(const std::string& format);
-
 }  // namespace halftone

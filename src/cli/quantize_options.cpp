@@ -61,7 +61,6 @@ void require_type(const QuantizeOptions& options) {
 }  // namespace
 
 QuantizeRequest make_request(const QuantizeOptions& options) {
-  require_built_format(options.format);
   require_type(options);
   QuantizeRequest request;
   request.model = options.model;
@@ -134,7 +133,8 @@ void add_calibration_options(CLI::App& command, QuantizeOptions& options) {
 void add_format_options(CLI::App& command, QuantizeOptions& options) {
   command
       .add_option("--format", options.format,
-                  "compressed-tensors, gptq, gptq_v2, gguf, native or dense (the first that fits)")
+                  "compressed-tensors, gptq, gptq_v2, awq, mlx, gguf, native or dense (the first "
+                  "that fits)")
       ->type_name("FORMAT");
   command
       .add_option("--type", options.type,

@@ -49,7 +49,9 @@ class PlainModel final : public PackedModel {
   std::string format() const override { return "dense"; }
   std::vector<std::string> linears() const override { return {}; }
   QuantizedLinear read_linear(const std::string& name) const override { refuse(name); }
-  size_t linear_bytes(const std::string& name) const override { refuse(name); }
+  size_t linear_bytes(const std::string& name) const override {
+    return source_->stored_info(name + ".weight").bytes;
+  }
   const ModelSource& source() const override { return *source_; }
 
  private:

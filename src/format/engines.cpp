@@ -50,11 +50,21 @@ std::string gptqmodel(const Format& format, const OutputPlan& plan) {
   return format.name.starts_with("gptq") ? caution_of(format, plan) : reads_none(format);
 }
 
+std::string mlx_lm(const Format& format, const OutputPlan& plan) {
+  if (format.name == "dense" || format.name == "mlx") return "";
+  if (format.name != "awq") return reads_none(format);
+  const int64_t size = plan.linears.empty() ? 64 : plan.linears.front().grid.group_size;
+  return size == 32 || size == 64 || size == 128
+             ? ""
+             : "takes groups of 32, 64 or 128 alone: --group-size 64";
+}
+
 constexpr std::array kEngines = {
     Engine{"llama.cpp", "of llama-cpp-python 0.3.36", llama_cpp},
     Engine{"transformers", "5.24, compressed-tensors 0.20", transformers},
     Engine{"vLLM", "0.32", vllm},
     Engine{"GPTQModel", "7.7", gptqmodel},
+    Engine{"mlx-lm", "0.32", mlx_lm},
 };
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace {
 constexpr int64_t kWeightsAtOnce = int64_t{1} << 20;  // of a matrix that comes by rows
 
 std::map<std::string, std::string> with_framework(std::map<std::string, std::string> metadata) {
-  metadata["format"] = "pt";  // transformers wants it
+  metadata.emplace("format", "pt");  // transformers wants it
   return metadata;
 }
 
@@ -72,8 +72,8 @@ void FolderWriter::finish(const nlohmann::json& report) {
   written_.require_all();
   shards_.finish();
   nlohmann::json config = without_quantization(config_of(plan_, folder_));
-  if (nlohmann::json quantization = quantization_config(); !quantization.is_null())
-    config["quantization_config"] = std::move(quantization);
+  if (const nlohmann::json quantization = quantization_config(); !quantization.is_null())
+    for (const std::string& key : quantization_keys()) config[key] = quantization;
   write_json("config.json", config);
   write_files();
   write_json("halftone.json", report);

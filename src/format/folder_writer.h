@@ -24,16 +24,17 @@ class FolderWriter : public ModelWriter {
   }
 
  protected:
-  // metadata: what the safetensors files say besides "format": "pt".
+  // metadata: what the safetensors files say besides "format", which is "pt" unless it is there.
   FolderWriter(std::filesystem::path folder, const OutputPlan& plan,
                std::map<std::string, std::string> metadata = {});
 
   // Stores the tensors of one linear that is as planned; of a matrix that came by rows `weights` is
   // undefined. Returns the fingerprint of the weights that they give back.
   virtual std::string pack(const LinearPlan& planned, const FinishedLinear& linear) = 0;
-  // `quantization_config` of config.json, null for none; `write_files` may put more files into the
-  // folder.
+  // What config.json says of the quantization, null: nothing, and under which keys; `write_files`
+  // may put more files into the folder.
   virtual nlohmann::json quantization_config() const = 0;
+  virtual std::vector<std::string> quantization_keys() const { return {"quantization_config"}; }
   virtual void write_files() const {}
 
   // In the layout of the model's architecture.

@@ -37,6 +37,8 @@ const std::vector<Format>& formats() {
   static const std::vector<Format> list = {compressed_tensors_format(),
                                            gptq_format(),
                                            gptq_v2_format(),
+                                           awq_format(),
+                                           mlx_format(),
                                            gguf_format(),
                                            native_format(),
                                            dense_format()};

@@ -8,6 +8,8 @@ namespace halftone {
 Format compressed_tensors_format();
 Format gptq_format();
 Format gptq_v2_format();
+Format awq_format();
+Format mlx_format();
 Format native_format();
 Format dense_format();
 Format gguf_format();

@@ -30,7 +30,9 @@ class GgufPacked final : public PackedModel {
   std::string format() const override { return "gguf"; }
   std::vector<std::string> linears() const override { return {}; }
   QuantizedLinear read_linear(const std::string& name) const override { refuse(name); }
-  size_t linear_bytes(const std::string& name) const override { refuse(name); }
+  size_t linear_bytes(const std::string& name) const override {
+    return model_.stored_info(name + ".weight").bytes;
+  }
   const ModelSource& source() const override { return model_; }
   std::string coarse_weights() const override;
 

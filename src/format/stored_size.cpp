@@ -42,6 +42,16 @@ int64_t gptq_bytes(const Counts& is) {
          is.out * is.groups * kHalf + is.in * kWord;
 }
 
+int64_t awq_bytes(const Counts& is) {
+  return is.streams(is.in, is.out, kWord) + is.streams(is.groups, is.out, kWord) +
+         is.out * is.groups * kHalf;
+}
+
+int64_t mlx_bytes(const Counts& is, at::ScalarType dtype) {
+  return is.streams(is.out, is.in, kWord) +
+         2 * is.out * is.groups * static_cast<int64_t>(c10::elementSize(dtype));
+}
+
 std::optional<int64_t> gguf_bytes(const LinearPlan& linear) {
   const GgufType* type = gguf_type_of(linear);
   if (type == nullptr) return std::nullopt;
@@ -62,6 +72,8 @@ std::optional<int64_t> stored_linear_bytes(std::string_view format, at::ScalarTy
                   group_count(linear.in, grid.columns_per_group(linear.in)), !grid.symmetric};
   if (format == "compressed-tensors") return compressed_bytes(is, dtype);
   if (format == "gptq" || format == "gptq_v2") return gptq_bytes(is);
+  if (format == "awq") return awq_bytes(is);
+  if (format == "mlx") return mlx_bytes(is, dtype);
   return format == "native" ? std::optional(native_bytes(is, grid)) : std::nullopt;
 }
 

@@ -17,9 +17,9 @@ BitsPerWeight bits_of(const PackedModel& weights, const Model& model) {
     quoted += bits_per_weight(weights.read_linear(slot.name)) * weights_here;
     count += weights_here;
   }
-  if (count == 0) {  // nothing quantized: what the dtype of the linears takes
+  if (count == 0) {  // nothing on a grid of ours: what the linears take
     for (const LinearSlot& slot : model.linears()) {
-      stored += static_cast<double>(weights.source().stored_info(slot.name + ".weight").bytes) * 8;
+      stored += static_cast<double>(weights.linear_bytes(slot.name)) * 8;
       count += static_cast<double>(slot.out * slot.in);
     }
     quoted = stored;

@@ -114,7 +114,7 @@ void require_convertible(const OpenedModel& source, const ConvertRequest& reques
           "{}: is not quantized: there is no grid to convert; --format gguf takes it as it is",
           request.model.string());
   require(request.format == "dense",
-          "{}: expected --format dense: blocks of {} are no grid of another format",
+          "{}: expected --format dense: weights of {} are on no grid of another format",
           request.model.string(), format);
 }
 

@@ -303,10 +303,7 @@ TEST(CommandLine, TheMemoryLimitIsAWholeNumberOfGibibytes) {
     expect_failure(kRtn + Arguments{"--memory-limit=" + std::string(limit)}, 2, "--memory-limit");
 }
 
-TEST(CommandLine, WhatIsNotBuiltYetSaysSo) {
-  expect_failure({"convert", "m", "--out", "x", "--format", "awq"}, 1, "not built yet");
-  for (const char* format : {"awq", "mlx"})
-    expect_failure(kRtn + Arguments{"--format", format}, 1, "not built yet");
+TEST(CommandLine, FilesThatAreNotThereAreNamed) {
   expect_failure({"inspect", "m.gguf"}, 1, "m.gguf: does not exist");
 }
 
