@@ -2,7 +2,7 @@
 #include "text/gpt2_files.h"
 
 #include "fuzz_entry.h"
-#include "text/bpe_tokenizer.h"
+#include "text/hf_tokenizer.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace halftone;
@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return fuzz::check([&] {
     const auto folder = vocabulary.holding(text.substr(0, cut)).parent_path();
     merges.holding(text.substr(std::min(cut + 1, size)));
-    const BpeTokenizer tokenizer(read_gpt2_files(folder, {}), gpt2_settings({}));
+    const HfTokenizer tokenizer(read_gpt2_files(folder, {}), gpt2_settings({}));
     (void)tokenizer.encode("Once upon a time", true);
   });
 }

@@ -22,7 +22,7 @@ uint64_t pair_key(TokenId left, TokenId right) {
 // Refuses settings that change the result and that no supported model uses.
 void refuse_unsupported(const Json& model) {
   const auto type = optional_string_field(model, "type").value_or("BPE");
-  require(type == "BPE", "\"{}\" is not supported (known: BPE)", printable(type));
+  require(type == "BPE", "\"{}\" is not supported (known: BPE, Unigram)", printable(type));
   const Json* dropout = find_field(model, "dropout");
   require(dropout == nullptr || (dropout->is_number() && dropout->get<double>() == 0.0),
           "\"dropout\" is not supported: it makes the tokens random");
@@ -54,13 +54,6 @@ TokenId require_token(const Vocabulary& vocabulary, const std::string& text) {
   return *id;
 }
 
-std::array<std::optional<TokenId>, 256> find_byte_tokens(const Vocabulary& vocabulary) {
-  std::array<std::optional<TokenId>, 256> tokens;
-  for (size_t byte = 0; byte < 256; ++byte)
-    tokens[byte] = vocabulary.find(fmt::format("<0x{:02X}>", byte));
-  return tokens;
-}
-
 // Calls visit(rank, merge) for each; an Error out of it names the rank.
 template <class Merges, class Visit>
 void for_each_merge(const Merges& merges, Visit&& visit) {
@@ -85,7 +78,7 @@ Bpe::Bpe(const Json& description, bool spell_bytes) : spell_bytes_(spell_bytes) 
   byte_fallback_ = bool_field(description, "byte_fallback", false);
   ignore_merges_ = bool_field(description, "ignore_merges", false);
   vocabulary_ = Vocabulary(require_field(description, "vocab"));
-  byte_tokens_ = find_byte_tokens(vocabulary_);
+  byte_tokens_ = ByteTokens(vocabulary_);
   if (const auto unknown = optional_string_field(description, "unk_token"))
     unknown_ = with_context("unk_token", [&] { return require_token(vocabulary_, *unknown); });
   read_merges(array_field(description, "merges"));
@@ -185,20 +178,12 @@ void Bpe::append_symbols(std::string_view word, std::vector<TokenId>& symbols) c
     if (const auto id = vocabulary_.find(character)) {
       release();
       symbols.push_back(*id);
-    } else if (!(byte_fallback_ && append_bytes(character, symbols)) && unknown_) {
+    } else if (!(byte_fallback_ && byte_tokens_.append(character, symbols)) && unknown_) {
       if (!fuse_unknown_) release();
       unknown_held = true;
     }
   }
   release();
-}
-
-bool Bpe::append_bytes(std::string_view character, std::vector<TokenId>& symbols) const {
-  const auto token_of = [&](char byte) { return byte_tokens_[static_cast<unsigned char>(byte)]; };
-  if (!std::all_of(character.begin(), character.end(), [&](char b) { return token_of(b); }))
-    return false;
-  for (const char byte : character) symbols.push_back(*token_of(byte));
-  return true;
 }
 
 // Puts the merge of the symbols at `at` and after it into the heap, if there is one.

@@ -6,7 +6,6 @@
 // Results of short pieces are remembered for the length of one call.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -15,6 +14,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "text/byte_tokens.h"
 #include "text/flat_map.h"
 #include "text/json_fields.h"
 #include "text/vocabulary.h"
@@ -71,13 +71,12 @@ class Bpe {
   void encode_word(std::string_view word, BpeScratch& scratch, std::vector<TokenId>& ids) const;
   void append_tokens(std::string_view word, BpeScratch& scratch, std::vector<TokenId>& ids) const;
   void append_symbols(std::string_view word, std::vector<TokenId>& symbols) const;
-  bool append_bytes(std::string_view character, std::vector<TokenId>& symbols) const;
   void append_merged(BpeScratch& scratch, std::vector<TokenId>& ids) const;
   void offer(int32_t at, BpeScratch& scratch) const;
 
   Vocabulary vocabulary_;
-  FlatMap<MergeRule> merges_;                            // by both ids
-  std::array<std::optional<TokenId>, 256> byte_tokens_;  // <0x00> .. <0xFF>
+  FlatMap<MergeRule> merges_;  // by both ids
+  ByteTokens byte_tokens_;
   std::optional<TokenId> unknown_;
   bool fuse_unknown_ = false, byte_fallback_ = false, ignore_merges_, spell_bytes_;
 

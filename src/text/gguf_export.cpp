@@ -77,6 +77,9 @@ class Exporter {
  private:
   void describe(const Json& file) {
     const Json& model = require_field(file, "model");
+    require(optional_string_field(model, "type").value_or("BPE") == "BPE",
+            "tokenizer.json: {} tokens have no name in GGUF: expected BPE",
+            printable(string_field(model, "type")));
     const Vocabulary vocabulary(require_field(model, "vocab"));
     const Json added = join_added_tokens(find_field(file, "added_tokens"), settings_, vocabulary);
     const PreTokenizers pre_tokenizers(find_field(file, "pre_tokenizer"));

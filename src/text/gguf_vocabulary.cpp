@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
-#include "text/bpe_tokenizer.h"
 #include "text/gguf_pre_tokenizers.h"
+#include "text/hf_tokenizer.h"
 #include "text/sentencepiece_model.h"
 #include "text/sentencepiece_tokenizer.h"
 
@@ -126,7 +126,7 @@ std::unique_ptr<const Tokenizer> open_byte_level(const GgufVocabulary& vocabular
                             usual(vocabulary.bos, row.has_bos), size_of(vocabulary)),
                      around("eos_token_id", vocabulary.add_eos.value_or(false),
                             usual(vocabulary.eos, true), size_of(vocabulary))};
-  return std::make_unique<BpeTokenizer>(description, std::move(model), std::move(special));
+  return std::make_unique<HfTokenizer>(description, std::move(model), std::move(special));
 }
 
 // The one token that unknown characters become; other tokens of this type cannot be told from

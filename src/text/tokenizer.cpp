@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/place.h"
-#include "text/bpe_tokenizer.h"
 #include "text/gpt2_files.h"
+#include "text/hf_tokenizer.h"
 #include "text/sentencepiece_tokenizer.h"
 #include "text/tokenizer_settings.h"
 
@@ -33,12 +33,12 @@ std::unique_ptr<const Tokenizer> open_file(const fs::path& path,
   const MappedFile file(path);
   if (path.extension() != ".json" && !looks_like_json(file.text()))
     return open_sentencepiece(path, settings);
-  return std::make_unique<BpeTokenizer>(parse_json(file.text()), settings);
+  return std::make_unique<HfTokenizer>(parse_json(file.text()), settings);
 }
 
 std::unique_ptr<const Tokenizer> open_gpt2_files(const fs::path& folder,
                                                  const TokenizerSettings& settings) {
-  return std::make_unique<BpeTokenizer>(read_gpt2_files(folder, settings), gpt2_settings(settings));
+  return std::make_unique<HfTokenizer>(read_gpt2_files(folder, settings), gpt2_settings(settings));
 }
 
 }  // namespace

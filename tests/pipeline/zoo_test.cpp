@@ -1,12 +1,15 @@
 // Every family's zoo model quantized, evaluated and converted. A family is a row of support/zoo.h.
 #include "support/zoo.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include "base/files.h"
+#include "checkpoint/safetensors.h"
 #include "pipeline/convert_model.h"
 #include "pipeline/demo_request.h"
 #include "pipeline/evaluate_model.h"
+#include "pipeline/model_tokenizer.h"
 
 namespace halftone {
 namespace {
@@ -47,14 +50,25 @@ class GoldenZooRun : public ::testing::TestWithParam<ZooModel> {
     return evaluate_model(request, progress)["kl"]["mean"].get<double>();
   }
 
-  // The zoo's Gemma 3 has a Unigram tokenizer, published ones BPE.
-  bool reads_text() const { return GetParam().name != std::string("gemma3_text"); }
-
   const TemporaryFolder folder_;
 };
 
+TEST_P(GoldenZooRun, TokensAreThoseOfItsTokenizer) {
+  const auto tokenizer = open_model_tokenizer(GetParam().folder());
+  const std::string text = read_file(shared_data("golden/zoo/heldout_tinystories.txt"));
+  const std::vector<TokenId> ids = tokenizer->encode(text, false);
+  const SafetensorsFile golden(GetParam().golden());
+  const auto expect_same = [&](const char* name, int64_t first, int64_t skipped) {
+    const at::Tensor expected = golden.view(*golden.find(name));
+    const auto* to = expected.const_data_ptr<int32_t>();
+    const auto from = ids.begin() + static_cast<ptrdiff_t>(first);
+    EXPECT_TRUE(std::equal(to + skipped, to + expected.numel(), from)) << name;
+  };
+  expect_same("w96.ids", 0, 1);  // behind BOS
+  expect_same("w200.ids", 1000, 0);
+}
+
 TEST_P(GoldenZooRun, GptqBeatsRoundToNearestAtFourBits) {
-  if (!reads_text()) GTEST_SKIP() << "its tokenizer is of a kind that is not read";
   EXPECT_EQ(testing::run(request(folder_ / "rtn", "rtn", "compressed-tensors"))["verified"], true);
   EXPECT_EQ(testing::run(request(folder_ / "gptq", "gptq", "gptq"))["verified"], true);
   const double rtn = divergence(folder_ / "rtn"), gptq = divergence(folder_ / "gptq");
@@ -63,7 +77,6 @@ TEST_P(GoldenZooRun, GptqBeatsRoundToNearestAtFourBits) {
 }
 
 TEST_P(GoldenZooRun, GradientsReachEveryLinear) {
-  if (!reads_text()) GTEST_SKIP() << "its tokenizer is of a kind that is not read";
   QuantizeRequest guided = request(folder_ / "out", "guided", "native");
   guided.sequences = 4;
   const json report = testing::run(guided);

@@ -1,7 +1,7 @@
 // Token ids of transformers 4.57.6 / tokenizers 0.22.2 and sentencepiece 0.2.3 for 426 texts and
 // four whole files.
 #include "base/files.h"
-#include "text/bpe_tokenizer.h"
+#include "text/hf_tokenizer.h"
 #include "text/library_texts.h"
 
 namespace halftone::testing {
@@ -77,7 +77,7 @@ Json own_smollm2_tokenizer() {
 
 TEST(GoldenSmolLm2, OwnTokenizerTakesDigitsSingly) {
   HALFTONE_REQUIRE_SHARED("tokenizers/smollm2");
-  const BpeTokenizer tokenizer(own_smollm2_tokenizer(), {});
+  const HfTokenizer tokenizer(own_smollm2_tokenizer(), {});
   EXPECT_EQ(pieces_of(tokenizer, tokenizer.encode("In 2024 12.5%", true)),
             (std::vector<std::string>{"In", "\u0120", "2", "0", "2", "4", "\u0120", "1", "2", ".",
                                       "5", "%"}));
@@ -85,7 +85,7 @@ TEST(GoldenSmolLm2, OwnTokenizerTakesDigitsSingly) {
 
 TEST(GoldenSmolLm2, OwnTokenizerGivesEveryTextBack) {
   HALFTONE_REQUIRE_SHARED("tokenizers/smollm2");
-  const BpeTokenizer tokenizer(own_smollm2_tokenizer(), {});
+  const HfTokenizer tokenizer(own_smollm2_tokenizer(), {});
   for (const Json& row : read_json_lines(shared_data("golden/tokenizers/smollm2.jsonl"))) {
     const auto text = row["text"].get<std::string>();
     EXPECT_EQ(tokenizer.decode(tokenizer.encode(text, true), false), text);
@@ -95,7 +95,7 @@ TEST(GoldenSmolLm2, OwnTokenizerGivesEveryTextBack) {
 // ids by tokenizers 0.22.2
 TEST(GoldenSmolLm2, OwnTokenizerGivesTheLibrarysIdsForAWholeFile) {
   HALFTONE_REQUIRE_SHARED("tokenizers/smollm2");
-  const BpeTokenizer tokenizer(own_smollm2_tokenizer(), {});
+  const HfTokenizer tokenizer(own_smollm2_tokenizer(), {});
   const auto ids = tokenizer.encode(read_file(shared_data("text/c4-sample.txt")), true);
   EXPECT_EQ(ids.size(), 401'898U);
   EXPECT_EQ(sha256_of(ids), "f1ad35176fd4fc890ad97523317b2339b13f37993849c9688abfe5d142fb02ec");

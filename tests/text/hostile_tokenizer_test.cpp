@@ -36,7 +36,7 @@ TEST(HostileTokenizer, PartsThatAreNotSupportedAreNamed) {
   expect_named("/pre_tokenizer", "Whitespace", "pre_tokenizer");
   expect_named("/post_processor", "BertProcessing", "post_processor");
   expect_named("/decoder", "WordPiece", "decoder");
-  expect_named("/model", "Unigram", "model");
+  expect_named("/model", "WordPiece", "model");
 }
 
 TEST(HostileTokenizer, SettingsThatAreNotSupportedAreNamed) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "support/fixtures.h"
-#include "text/bpe_tokenizer.h"
+#include "text/hf_tokenizer.h"
 
 namespace halftone::testing {
 
@@ -21,7 +21,7 @@ inline nlohmann::json bpe_model(const std::vector<std::string>& tokens,
 }
 
 inline std::unique_ptr<const Tokenizer> make_tokenizer(const nlohmann::json& description) {
-  return std::make_unique<BpeTokenizer>(description, TokenizerSettings{});
+  return std::make_unique<HfTokenizer>(description, TokenizerSettings{});
 }
 
 inline void write_text(const std::filesystem::path& path, std::string_view content) {

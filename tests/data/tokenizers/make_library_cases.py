@@ -27,13 +27,18 @@ def added(content, **flags):
 
 
 def tokenizer(model, **parts):
-    known = len(model["vocab"])  # the library numbers new tokens on from there, whatever the file says
+    vocab = model["vocab"] if isinstance(model["vocab"], dict) else {text: id for id, (text, _) in enumerate(model["vocab"])}
+    known = len(vocab)  # the library numbers new tokens on from there, whatever the file says
     for token in parts.get("added_tokens", []):
-        token["id"] = model["vocab"].get(token["content"], known)
+        token["id"] = vocab.get(token["content"], known)
         known += token["id"] == known
     empty = dict(version="1.0", truncation=None, padding=None, added_tokens=[], normalizer=None, pre_tokenizer=None,
                  post_processor=None, decoder=None)
     return empty | parts | dict(model=model)
+
+
+def unigram(tokens, unk_id=0, **flags):
+    return dict(type="Unigram", vocab=[list(token) for token in tokens], unk_id=unk_id, **flags)
 
 
 BYTES = ["<0x%02X>" % b for b in range(256)]
@@ -53,6 +58,10 @@ BOS_EOS = dict(type="TemplateProcessing", single=[dict(SpecialToken=dict(id="<s>
                dict(Sequence=dict(id="A", type_id=0)), dict(Sequence=dict(id="B", type_id=0))],
                special_tokens={"<s>": dict(id="<s>", ids=[len(LETTERS)], tokens=["<s>"]),
                                "</s>": dict(id="</s>", ids=[len(LETTERS) + 1, len(LETTERS)], tokens=["</s>", "<s>"])})
+
+
+PIECES = [("<unk>", 0.0), ("a", -3.0), ("b", -3.5), ("ab", -4.0), ("▁", -2.0), ("▁a", -4.5), ("▁ab", -5.5), ("c", -6.0), ("abc", -9.0),
+          ("bc", -5.0), ("aa", -6.0), ("é", -7.0), (">", -8.0), ("x", -8.5)]
 
 
 def split(pattern, behavior, invert=False, **kind):
@@ -99,6 +108,17 @@ CASES = {
         dict(type="Fuse"), dict(type="Strip", content="a", start=2, stop=0)])),
     "compatibility forms": tokenizer(ABC, normalizer=dict(type="NFKC")),
 }
+UNIGRAMS = {
+    "unigram": tokenizer(unigram(PIECES), normalizer=SPM_NORMALIZER, decoder=SPM_DECODER),
+    "unigram with all bytes": tokenizer(unigram([*PIECES, *((byte, -20.0) for byte in BYTES)], byte_fallback=True),
+                                        normalizer=SPM_NORMALIZER, decoder=SPM_DECODER),
+    "unigram without all bytes": tokenizer(unigram([*PIECES, ("<0xC3>", -20.0)], byte_fallback=True)),
+    "unigram in words": tokenizer(unigram(PIECES), added_tokens=[added("<s>", special=True)],
+                                  pre_tokenizer=dict(type="Metaspace", replacement="▁", prepend_scheme="always", split=True),
+                                  decoder=dict(type="Metaspace", replacement="▁", prepend_scheme="always", split=True)),
+    "unigram of one score": tokenizer(unigram([("<unk>", 0.0), ("a", -1.0), ("b", -1.0), ("ab", -2.0), ("ba", -2.0), ("aa", -2.0)])),
+}
+CASES |= UNIGRAMS
 for behavior in ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"]:
     for invert in [False, True]:
         # the pieces show in the tokens: merges across a cut cannot happen

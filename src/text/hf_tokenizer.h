@@ -1,6 +1,8 @@
-// The tokenizer that tokenizer.json describes: added tokens -> normalizer -> pre-tokenizer -> BPE
-// -> post-processor.
+// The tokenizer that tokenizer.json describes: added tokens -> normalizer -> pre-tokenizer -> model
+// (BPE or Unigram) -> post-processor.
 #pragma once
+
+#include <variant>
 
 #include "text/added_tokens.h"
 #include "text/bpe.h"
@@ -11,16 +13,17 @@
 #include "text/special_ids.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_settings.h"
+#include "text/unigram.h"
 
 namespace halftone {
 
-class BpeTokenizer final : public Tokenizer {
+class HfTokenizer final : public Tokenizer {
  public:
   // Errors: a part that is not supported (it is named), a wrong or missing field, ids that
   // contradict each other.
-  BpeTokenizer(const Json& description, const TokenizerSettings& settings);
+  HfTokenizer(const Json& description, const TokenizerSettings& settings);
   // The same of a model that has been read, with `around` put around texts.
-  BpeTokenizer(const Json& description, Bpe model, SpecialIds around);
+  HfTokenizer(const Json& description, Bpe model, SpecialIds around);
 
   std::vector<TokenId> encode(std::string_view text, bool special) const override;
   std::string decode(std::span<const TokenId> ids, bool skip_special) const override;
@@ -29,13 +32,20 @@ class BpeTokenizer final : public Tokenizer {
   std::string description() const override;
 
  private:
-  void encode_ordinary(std::string_view text, bool at_start, BpeScratch& scratch,
+  struct Scratch {
+    BpeScratch bpe;
+    UnigramScratch unigram;
+  };
+
+  const Vocabulary& vocabulary() const;
+  void encode_ordinary(std::string_view text, bool at_start, Scratch& scratch,
                        std::vector<TokenId>& ids) const;
+  void encode_piece(std::string_view piece, Scratch& scratch, std::vector<TokenId>& ids) const;
   void apply(const TokenizerSettings& settings);
 
   Normalizers normalizers_;
   PreTokenizers pre_tokenizers_;
-  Bpe bpe_;
+  std::variant<Bpe, Unigram> model_;
   AddedTokens added_;
   Decoders decoders_;
   SpecialIds around_;
