@@ -33,6 +33,10 @@ LinearPlan OutputPlan::on_grid(const PlannedTensor& tensor) {
           .grid = *tensor.grid};
 }
 
+bool PackedModel::is_packed(std::string_view weight) const {
+  return std::ranges::binary_search(linears(), weight.substr(0, weight.rfind('.')));
+}
+
 const std::vector<Format>& formats() {
   static const std::vector<Format> list = {compressed_tensors_format(),
                                            gptq_format(),

@@ -138,6 +138,8 @@ class PackedModel : public WeightSource {
   virtual std::string format() const = 0;
   virtual std::vector<std::string> linears() const = 0;  // names without ".weight", sorted
   virtual QuantizedLinear read_linear(const std::string& name) const = 0;
+  // Whether a weight is stored as codes of a few bits, on a grid of ours or not.
+  virtual bool is_packed(std::string_view weight) const;
   // All stored bytes that belong to a linear's weight (codes to side data, not the bias).
   virtual size_t linear_bytes(const std::string& name) const = 0;
   virtual const ModelSource& source() const = 0;  // what it reads, as it is stored

@@ -34,6 +34,9 @@ class GgufPacked final : public PackedModel {
     return model_.stored_info(name + ".weight").bytes;
   }
   const ModelSource& source() const override { return model_; }
+  bool is_packed(std::string_view weight) const override {
+    return model_.stored(weight).type->is_block();
+  }
   std::string coarse_weights() const override;
 
  private:

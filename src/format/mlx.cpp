@@ -159,6 +159,7 @@ class MlxModel final : public PackedModel {
   }
   size_t linear_bytes(const std::string& name) const override;
   const ModelSource& source() const override { return *checkpoint_; }
+  bool is_packed(std::string_view weight) const override { return find(weight) != nullptr; }
   std::string coarse_weights() const override;
 
  private:

@@ -105,6 +105,16 @@ void add_tensors(const OpenedModel& source, const ConvertRequest& request, const
   }
 }
 
+// What the report of the source's run says of the model and the recipe that it was made by, be it
+// itself a conversion; null: nothing.
+nlohmann::json run_behind(const std::filesystem::path& model) {
+  const nlohmann::json report = report_of_output(model);
+  if (!report.is_object()) return nullptr;
+  if (report.contains("run")) return report["run"];
+  if (!report.contains("model") || !report.contains("recipe")) return nullptr;
+  return {{"model", report["model"]}, {"recipe", report["recipe"]}};
+}
+
 // A plain folder would be copied; blocks of a format that is only read are no grid of ours.
 void require_convertible(const OpenedModel& source, const ConvertRequest& request) {
   if (source.is_quantized()) return;
@@ -137,6 +147,8 @@ nlohmann::json convert_model(const ConvertRequest& request, Progress& progress) 
                            {"source",
                             {{"bits_per_weight", bits_of(*source.weights, source.model)},
                              {"bytes", source.weights->source().stored_bytes()}}}};
+  if (nlohmann::json run = run_behind(request.model); !run.is_null())
+    report["run"] = std::move(run);
   const std::vector<std::string> linears = source.weights->linears();
   const size_t others = plan.others.size();
   progress.begin("convert", static_cast<int64_t>(others + linears.size()));

@@ -13,7 +13,7 @@
 namespace halftone {
 namespace {
 
-constexpr double kCoarse = 0.1;  // of a matrix outside the blocks, in few bits of a GGUF file
+constexpr double kCoarse = 0.1;  // of a tensor in another type
 constexpr double kZeros = 1;     // the relative error of a weight that is all zeros
 
 double relative_error(const at::Tensor& is, const at::Tensor& should_be) {
@@ -29,10 +29,6 @@ void require_shape(const std::string& name, const OpenedModel& output, const Ope
           fmt::join(should_be, ", "), fmt::join(is, ", "));
 }
 
-bool is_packed(const std::string& name, const OpenedModel& model) {
-  return std::ranges::binary_search(model.weights->linears(), name.substr(0, name.rfind('.')));
-}
-
 // How a tensor's numbers have fared.
 enum class Fate { kSame, kCoarser, kRotated };
 
@@ -45,7 +41,7 @@ Fate fate_of(const std::string& name, const OpenedModel& output, const OpenedMod
   output.weights->release(name);
   source.weights->release(name);
   if (error == 0) return Fate::kSame;
-  if (is_packed(name, output)) {
+  if (output.weights->is_packed(name)) {
     require(error < kZeros, "{}: further from the source's numbers than zeros are, by {:.3g}", name,
             error);
     return Fate::kCoarser;

@@ -145,23 +145,28 @@ std::string of_report(Work&& work) {
   }
 }
 
-bool is_rotated(const json& report) {
-  if (!report.is_object() || !report.contains("recipe")) return false;
-  const Recipe recipe = parse_recipe(report["recipe"].at("toml").get<std::string>(), "report");
+// What a report says of the run, its own or that behind a conversion.
+const json& run_of(const json& report) {
+  return report.is_object() && report.contains("run") ? report["run"] : report;
+}
+
+bool is_rotated(const json& run) {
+  if (!run.is_object() || !run.contains("recipe")) return false;
+  const Recipe recipe = parse_recipe(run["recipe"].at("toml").get<std::string>(), "report");
   return recipe.model.transform.rotation != RotationKind::kNone;
 }
 
-void check_source(const OpenedModel& opened, const OpenedModel& source, const json& report,
+void check_source(const OpenedModel& opened, const OpenedModel& source, const json& run,
                   Progress& progress, Checks& checks, json& result) {
   checks.add("made from the source", [&] {
     return of_report([&]() -> std::string {
-      if (!report.is_object() || !report.contains("model")) return "no report says from what";
-      require(report["model"].at("fingerprint") == source.fingerprint(),
+      if (!run.is_object() || !run.contains("model")) return "no report says from what";
+      require(run["model"].at("fingerprint") == source.fingerprint(),
               "the report names another model's fingerprint");
       return "its fingerprint is the one in the report";
     });
   });
-  const bool rotated = is_rotated(report);
+  const bool rotated = is_rotated(run);
   checks.add("every tensor accounted for",
              [&] { return account_tensors(opened, source, rotated); });
   if (!rotated)
@@ -206,7 +211,7 @@ json verify_output(const fs::path& path, const std::optional<fs::path>& source,
     });
     checks.add("its weights",
                [&] { return of_report([&] { return check_hashes(*opened, report, hashes); }); });
-    if (reference) check_source(*opened, *reference, report, progress, checks, result);
+    if (reference) check_source(*opened, *reference, run_of(report), progress, checks, result);
   }
   result["holds"] = checks.hold();
   result["checks"] = checks.take();

@@ -11,6 +11,7 @@
 #include "base/sha256.h"
 #include "pipeline/convert_model.h"
 #include "pipeline/demo_request.h"
+#include "pipeline/filled_model.h"
 #include "report/verify_report.h"
 #include "support/fixtures.h"
 
@@ -108,6 +109,38 @@ TEST(VerifyOutput, HoldsForRotatedOutputsAndGgufFiles) {
   const json file = verified_against_demo(folder / "out.gguf");
   EXPECT_EQ(first_failure(file), "");
   EXPECT_EQ(found_by(file, "its report"), "of a conversion");
+}
+
+TEST(VerifyOutput, KnowsTheRunBehindAConversion) {
+  const TemporaryFolder folder;
+  run(request_for(folder / "out", "halftone", 4));
+  SilentProgress progress;
+  const auto convert = [&](const char* from, const char* to, const char* format) {
+    convert_model({.model = folder / from, .out = folder / to, .format = format, .type = {}},
+                  progress);
+  };
+  convert("out", "once", "gptq_v2");
+  convert("once", "twice", "dense");
+  for (const char* output : {"once", "twice"}) {
+    const json found = verified_against_demo(folder / output);
+    EXPECT_EQ(first_failure(found), "") << output;
+    EXPECT_EQ(found_by(found, "made from the source"), "its fingerprint is the one in the report");
+    EXPECT_NE(found_by(found, "every tensor accounted for").find("rotated"), std::string::npos);
+  }
+}
+
+TEST(VerifyOutput, TakesAnEmbeddingOfAnyGridForACoarserOne) {
+  const TemporaryFolder folder;
+  const fs::path model = testing::filled_up(folder / "model");
+  for (const char* format : {"native", "mlx"}) {
+    QuantizeRequest request = request_for(folder / format, "rtn", 4);
+    request.model = model;
+    request.recipe.common.grid.group_size = 32;
+    request.format = format;
+    request.embedding_type = "2";
+    run(request);
+    EXPECT_EQ(first_failure(verified(folder / format, model)), "") << format;
+  }
 }
 
 TEST(VerifyOutput, TakesAnEmbeddingInFewBitsForACoarserOne) {
