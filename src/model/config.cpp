@@ -273,7 +273,7 @@ void parse_rope(const json& config, const RopeKeys& keys, ModelConfig& model) {
   if (const char* key = rope_key(config, model)) parse_rope_object(config, key, keys, share, model);
 }
 
-ModelConfig parse_llama_config(const json& config) {
+ModelConfig parse_llama_config(const json& config, const RopeKeys& rope) {
   ModelConfig model;
   model.architecture = architecture_of(config);
   const Defaults defaults = defaults_of(model.architecture);
@@ -293,8 +293,12 @@ ModelConfig parse_llama_config(const json& config) {
           printable(activation));
   model.online_seed = online_seed(config);
   model.embedding_width = model.hidden;
-  parse_rope(config, {}, model);
+  parse_rope(config, rope, model);
   return model;
+}
+
+ModelConfig parse_llama_config(const json& config) {
+  return parse_llama_config(config, {});
 }
 
 }  // namespace halftone

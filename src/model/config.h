@@ -121,8 +121,9 @@ void parse_rope(const nlohmann::json& config, const RopeKeys& keys, ModelConfig&
 // Llama 1-3.x, Mistral, SmolLM2: `rope_theta`/`rope_scaling` and `rope_parameters` spellings;
 // absent keys mean what the architecture's own configuration class fills in (transformers 4.57
 // to 5.24). Errors: missing or senseless numbers; activation other than silu; a rope type other
-// than default, linear, llama3.
-ModelConfig parse_llama_config(const nlohmann::json& config);
+// than default, linear, llama3.   rope: how the family spells it
+ModelConfig parse_llama_config(const nlohmann::json& config, const RopeKeys& rope);
+ModelConfig parse_llama_config(const nlohmann::json& config);  // a whole head rotates
 
 // What Gemma 2 and 3 have in common: all but caps and which layers have the window.
 ModelConfig parse_gemma_config(const nlohmann::json& config);

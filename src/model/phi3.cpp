@@ -1,5 +1,6 @@
-// Phi-3 and Phi-4 (Abdin et al. 2024, arXiv 2404.14219): Llama's block with queries, keys and
-// values of one linear and gate and up of another; LongRoPE in those with a context of 128k. Absent
+// Phi-3 and Phi-4 (Abdin et al. 2024, arXiv 2404.14219; Phi-4-mini: Abouelenin et al. 2025, arXiv
+// 2503.01743): Llama's block with queries, keys and values of one linear and gate and up of
+// another; LongRoPE in those with a context of 128k, over a part of each head in Phi-4-mini. Absent
 // keys mean what transformers' Phi3Config (5.24) fills in.
 #include <cmath>
 
@@ -14,6 +15,7 @@ using nlohmann::json;
 
 constexpr const char *kNormIn = "input_layernorm.weight",
                      *kNormMlp = "post_attention_layernorm.weight";
+constexpr RopeKeys kRope = {.share_key = "partial_rotary_factor"};
 
 // The key of the object that scales rotary embeddings, null for none: as config.cpp chooses it.
 const char* scaling_key(const json& config) {
@@ -31,8 +33,9 @@ bool is_long(const json& rope) {
 std::vector<double> factors_of(const json& rope, const char* key, int64_t count) {
   const json list = rope.value(key, json());
   require(list.is_array() && list.size() == static_cast<size_t>(count),
-          "config.json: {}: expected a list of {} numbers, one for two of a head's, found {}", key,
-          count, shown(list));
+          "config.json: {}: expected a list of {} numbers, one for two of a head's that rotate, "
+          "found {}",
+          key, count, shown(list));
   std::vector<double> factors;
   for (const json& each : list) {
     require(each.is_number() && each.get<double>() > 0 && std::isfinite(each.get<double>()),
@@ -66,7 +69,7 @@ ModelConfig parse_phi3_config(const json& config) {
   if (is_long(rope)) {  // the rest of the object is as in other families
     for (const char* name : {"type", "rope_type"}) full[key].erase(name);
   }
-  ModelConfig model = parse_llama_config(full);
+  ModelConfig model = parse_llama_config(full, kRope);
   if (is_long(rope)) model.rope_scaling = long_scaling(full, rope, model);
   model.sliding_window = positive_or(config, "sliding_window", 0);
   return model;

@@ -120,6 +120,39 @@ TEST(Phi3Config, LongRopeFollowsTheContext) {
   EXPECT_EQ(parsed("Phi3ForCausalLM", given).rope_scaling.amplitude, 2);
 }
 
+// Heads of 8, of which 6 numbers rotate.
+TEST(Phi3Config, APartOfAHeadRotatesInEverySpelling) {
+  const json lists = {{"short_factor", {1, 2, 3}}, {"long_factor", {4, 5, 6}}};
+  const auto with = [](json object, const json& more) {
+    object.update(more);
+    return object;
+  };
+  const json old_object = with(lists, {{"type", "longrope"}});
+  const json new_object =
+      with(lists, {{"rope_type", "longrope"}, {"partial_rotary_factor", 0.75}, {"rope_theta", 7}});
+  for (const json& changes :
+       {json{{"partial_rotary_factor", 0.75}, {"rope_theta", 7}, {"rope_scaling", old_object}},
+        json{{"rope_parameters", new_object}},
+        json{{"partial_rotary_factor", 0.5}, {"rope_parameters", new_object}}}) {
+    const ModelConfig config = parsed("Phi3ForCausalLM", changes);
+    EXPECT_EQ(config.rotary_dim, 6) << changes;
+    EXPECT_EQ(config.rope_theta, 7) << changes;
+    EXPECT_EQ(config.rope_scaling.short_factors, (std::vector<double>{1, 2, 3})) << changes;
+    EXPECT_EQ(config.rope_scaling.long_factors, (std::vector<double>{4, 5, 6})) << changes;
+  }
+  EXPECT_EQ(parsed("Phi3ForCausalLM", {{"partial_rotary_factor", 0.5}}).rotary_dim, 4);
+  EXPECT_EQ(parsed("Phi3ForCausalLM").rotary_dim, 8);
+}
+
+TEST(Phi3Config, AFactorIsOfTwoNumbersThatRotate) {
+  const json list = {1, 2, 3, 4};
+  const json rope = {{"type", "longrope"}, {"short_factor", list}, {"long_factor", list}};
+  EXPECT_NE(
+      refusal("Phi3ForCausalLM", {{"partial_rotary_factor", 0.75}, {"rope_scaling", rope}})
+          .find("short_factor: expected a list of 3 numbers, one for two of a head's that rotate"),
+      std::string::npos);
+}
+
 TEST(Phi3Config, RefusesWhatItDoesNotComputeByName) {
   const json rope = {{"type", "longrope"}, {"short_factor", {1, 2, 3, 4}}, {"long_factor", {1}}};
   EXPECT_NE(refusal("Phi3ForCausalLM", {{"rope_scaling", rope}}).find("long_factor"),

@@ -83,8 +83,7 @@ std::vector<int32_t> part_of(const std::vector<int32_t>& ids, int64_t end) {
   return {ids.begin(), ids.begin() + end};
 }
 
-TEST(HeldModel, BehindTheOriginalContextOfLongRopeAllTokensAreTurnedAnew) {
-  const Model model = open(test_data("forward/phi3_longrope"));
+void expect_same_across_original_context(const Model& model) {
   const std::vector<int32_t> ids = tokens_for(model, 24, 5);
   HeldModel held(model, kExecution);
   CachedSequence sequence;
@@ -93,6 +92,14 @@ TEST(HeldModel, BehindTheOriginalContextOfLongRopeAllTokensAreTurnedAnew) {
     const at::Tensor found = held.next_logits({&sequence});
     expect_same(found[0], all_logits(model, sequence.ids)[end - 1], end - 1);
   }
+}
+
+TEST(HeldModel, BehindTheOriginalContextOfLongRopeAllTokensAreTurnedAnew) {
+  expect_same_across_original_context(open(test_data("forward/phi3_longrope")));
+}
+
+TEST(HeldModel, APartOfAHeadIsTurnedAnewAsAWholeOneIs) {
+  expect_same_across_original_context(open(test_data("forward/phi3/phi4_mini")));
 }
 
 class GoldenHeldModel : public ::testing::TestWithParam<ZooModel> {

@@ -1,5 +1,5 @@
 // The forward pass in configurations that no model of the zoo has, against values of transformers
-// (tests/data/forward: layer_norm, mixtures).
+// (tests/data/forward: layer_norm, mixtures, phi3).
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
@@ -15,7 +15,18 @@ using ::halftone::testing::test_data;
 
 constexpr double kTolerance = 1e-5;  // of a tensor's largest magnitude, float32
 
-class RandomForward : public ::testing::TestWithParam<const char*> {};
+// A folder of tests/data/forward, and its file of values where that has another name.
+struct RandomModel {
+  RandomModel(const char* name) : folder(name), values(name) {}
+  RandomModel(const char* name, const char* other) : folder(name), values(other) {}
+  std::string folder, values;
+};
+
+std::ostream& operator<<(std::ostream& out, const RandomModel& model) {
+  return out << model.folder << ", " << model.values;
+}
+
+class RandomForward : public ::testing::TestWithParam<RandomModel> {};
 
 double relative_difference(const at::Tensor& a, const at::Tensor& b) {
   return ((a - b).abs().max() / b.abs().max()).item<double>();
@@ -23,27 +34,32 @@ double relative_difference(const at::Tensor& a, const at::Tensor& b) {
 
 TEST_P(RandomForward, EqualsTransformers) {
   const at::NoGradGuard no_grad;
-  const auto folder = test_data("forward") / GetParam();
-  const Model model(std::make_shared<const Checkpoint>(folder));
-  const SafetensorsFile golden(folder.string() + ".safetensors");
+  const Model model(std::make_shared<const Checkpoint>(test_data("forward") / GetParam().folder));
+  const SafetensorsFile golden(test_data("forward") / (GetParam().values + ".safetensors"));
   const auto value = [&](const std::string& name) { return golden.view(*golden.find(name)); };
   const Execution execution{at::kCPU, at::kFloat, 1};
   const at::Tensor ids = value("ids");
   const Positions positions = model.positions(ids.size(1), execution);
   BlockState state{model.embed(ids, execution)};
-  for (int64_t i = 0; i <= model.config().layers; ++i) {
-    const std::string name = fmt::format("hidden_{}", i);
+  EXPECT_LT(relative_difference(state.hidden, value("hidden_0")), kTolerance);
+  for (int64_t i = 0; i < model.config().layers; ++i) {
+    const Block block = model.load_block(i, execution, positions);
+    const std::string name = fmt::format("hidden_{}", i + 1);
+    model.run_block(block, state);
     EXPECT_LT(relative_difference(state.hidden, value(name)), kTolerance) << name;
-    if (i < model.config().layers)
-      model.run_block(model.load_block(i, execution, positions), state);
   }
   const at::Tensor logits = model.logits(model.load_head(execution), state.hidden);
   EXPECT_LT(relative_difference(logits, value("logits")), kTolerance);
 }
 
-// The model's own name, of "layer_norm/opt_post_norm".
-std::string model_name(const ::testing::TestParamInfo<const char*>& test) {
-  return std::filesystem::path(test.param).filename();
+// The model's own name, of "layer_norm/opt_post_norm", and that of its values.
+std::string model_name(const ::testing::TestParamInfo<RandomModel>& test) {
+  const RandomModel& model = test.param;
+  const auto last = [](const std::string& path) {
+    return std::filesystem::path(path).filename().string();
+  };
+  const std::string name = last(model.folder);
+  return model.values == model.folder ? name : name + "_as_" + last(model.values);
 }
 
 INSTANTIATE_TEST_SUITE_P(LayerNorm, RandomForward,
@@ -57,6 +73,11 @@ INSTANTIATE_TEST_SUITE_P(Mixtures, RandomForward,
                          ::testing::Values("mixtures/mixtral_window_tied",
                                            "mixtures/qwen2_moe_dense_between",
                                            "mixtures/qwen3_moe_dense_first"),
+                         model_name);
+// Up to the original context of its LongRoPE, and beyond it.
+INSTANTIATE_TEST_SUITE_P(Phi3, RandomForward,
+                         ::testing::Values(RandomModel("phi3/phi4_mini", "phi3/phi4_mini_short"),
+                                           "phi3/phi4_mini"),
                          model_name);
 
 }  // namespace
