@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/attention.h"
 #include "model/config.h"
 #include "model/layers.h"
 #include "model/linear.h"
