@@ -1,5 +1,7 @@
 #include "checkpoint/checkpoint.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <numeric>
 #include <set>
@@ -14,6 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kConfigFile = "config.json";
+constexpr size_t kMxfp4Bytes = 16;  // of the codes that a byte of scale belongs to
 
 using Files = std::vector<std::shared_ptr<const SafetensorsFile>>;
 
@@ -61,6 +64,14 @@ void require_honest(const ShardIndex& index, const Files& files) {
             "tensor \"{}\": expected in {}, which does not hold it", printable(tensor, 200),
             printable(shard));
   }
+}
+
+// What the experts' own tensors say.
+void drop_mxfp4(nlohmann::json& config) {
+  const auto found = config.find("quantization_config");
+  if (found == config.end() || !found->is_object()) return;
+  const auto method = found->find("quant_method");
+  if (method != found->end() && *method == "mxfp4") config.erase(found);
 }
 
 size_t bytes_of_tensors(const Files& files) {
@@ -129,15 +140,53 @@ Checkpoint::Checkpoint(const fs::path& folder)
     files_ = open_shards(folder, notes_);
   else
     fail_without_weights(folder);
-  for (size_t file = 0; file < files_.size(); ++file) {
-    for (size_t i = 0; i < files_[file]->tensors().size(); ++i) {
-      const std::string& stored = files_[file]->tensors()[i].name;
-      const std::string name = full_name(*layout_, stored);
-      const Place place = places_.emplace(name, Place{file, i}).first->second;
-      const std::string& first = files_[place.file]->tensors()[place.tensor].name;
-      require(first == stored, "{}: tensors \"{}\" and \"{}\" are one of the model's",
-              shown(folder_), printable(first, 200), printable(stored, 200));
-    }
+  Places scales;
+  const auto for_each = [&](const auto& use) {
+    for (size_t file = 0; file < files_.size(); ++file)
+      for (size_t i = 0; i < files_[file]->tensors().size(); ++i) use(Place{file, i});
+  };
+  for_each([&](const Place& place) {
+    const auto fused = fused_name(*layout_, stored(place).name);
+    if (fused && fused->kind == FusedKind::kScales) scales.emplace(stored(place).name, place);
+  });
+  if (!scales.empty()) drop_mxfp4(config_);
+  for_each([&](const Place& place) {
+    const std::string& name = stored(place).name;
+    if (const auto fused = fused_name(*layout_, name))
+      with_context(shown(folder_), [&] { add_fused(*fused, place, scales); });
+    else
+      add_place(full_name(*layout_, name), place);
+  });
+  require(scales.empty(), "{}: tensor \"{}\": scales without blocks", shown(folder_),
+          scales.empty() ? "" : printable(scales.begin()->first, 200));
+}
+
+void Checkpoint::add_place(const std::string& name, const Place& place) {
+  const std::string& first = stored(places_.emplace(name, place).first->second).name;
+  require(first == stored(place).name, "{}: tensors \"{}\" and \"{}\" are one of the model's",
+          shown(folder_), printable(first, 200), printable(stored(place).name, 200));
+}
+
+// scales: those of blocks, by their names, from which its own are taken
+void Checkpoint::add_fused(const FusedName& name, const Place& place, Places& scales) {
+  const StoredTensor& tensor = stored(place);
+  Place at = place;
+  if (name.kind == FusedKind::kBlocks) {
+    const auto found = scales.find(fmt::format("{}{}_scales", name.prefix, name.experts->stem));
+    require(found != scales.end(), "{}: its scales are missing", printable(tensor.name, 200));
+    const StoredTensor& theirs = stored(found->second);
+    require(tensor.dtype == "U8" && theirs.dtype == "U8" && tensor.shape.size() == 4 &&
+                std::ranges::equal(theirs.shape, std::span(tensor.shape).first(3)),
+            "{}: expected bytes and a scale for each block, found {} [{}] and {} [{}]",
+            printable(tensor.name, 200), tensor.dtype, fmt::join(tensor.shape, ", "), theirs.dtype,
+            fmt::join(theirs.shape, ", "));
+    at.scales_file = found->second.file;
+    at.scales = found->second.tensor;
+    scales.erase(found);
+  }
+  for (const auto& [part_name, part] : expert_parts(name, tensor.shape)) {
+    at.part = part;
+    add_place(part_name, at);
   }
 }
 
@@ -161,7 +210,7 @@ std::vector<std::string> Checkpoint::names() const {
   return names;
 }
 
-Checkpoint::Place Checkpoint::find(std::string_view name) const {
+const Checkpoint::Place& Checkpoint::find(std::string_view name) const {
   const auto found = places_.find(name);
   if (found == places_.end())  // the closest names are looked for only then
     fail("{}: no tensor \"{}\"; closest: {}", shown(folder_), printable(name, 200),
@@ -170,27 +219,44 @@ Checkpoint::Place Checkpoint::find(std::string_view name) const {
 }
 
 const StoredTensor& Checkpoint::stored(std::string_view name) const {
-  const Place place = find(name);
+  return stored(find(name));
+}
+
+const StoredTensor& Checkpoint::stored(const Place& place) const {
   return files_[place.file]->tensors()[place.tensor];
 }
 
 std::vector<int64_t> Checkpoint::shape_of(std::string_view name) const {
-  std::vector<int64_t> shape = stored(name).shape;
+  const Place& place = find(name);
+  std::vector<int64_t> shape = stored(place).shape;
+  if (place.part) return shape_of_part(*place.part, shape);
   if (shape.size() == 2 && is_turned(*layout_, name)) std::swap(shape[0], shape[1]);
   return shape;
 }
 
 StoredInfo Checkpoint::stored_info(std::string_view name) const {
-  const StoredTensor& tensor = stored(name);
-  return {tensor.dtype, shape_of(name), tensor.end - tensor.begin};
+  const Place& place = find(name);
+  const StoredTensor& tensor = stored(place);
+  const size_t bytes = tensor.end - tensor.begin;
+  if (!place.part) return {tensor.dtype, shape_of(name), bytes};
+  const bool blocks = place.part->kind == FusedKind::kBlocks;
+  const auto parts = static_cast<size_t>(tensor.shape[0] * place.part->parts);
+  return {blocks ? "MXFP4" : tensor.dtype, shape_of(name),
+          (blocks ? bytes + bytes / kMxfp4Bytes : bytes) / parts};
 }
 
 std::span<const std::byte> Checkpoint::stored_data(std::string_view name) const {
-  return files_[find(name).file]->bytes(stored(name));
+  const Place& place = find(name);
+  const std::span<const std::byte> all = files_[place.file]->bytes(stored(place));
+  if (!place.part) return all;  // else what its expert has, parts between one another
+  const size_t own = all.size() / static_cast<size_t>(stored(place).shape[0]);
+  return all.subspan(static_cast<size_t>(place.part->expert) * own, own);
 }
 
 WeightInfo Checkpoint::info(std::string_view name) const {
-  const StoredTensor& tensor = stored(name);
+  const Place& place = find(name);
+  if (place.part && place.part->kind == FusedKind::kBlocks) return {shape_of(name), at::kBFloat16};
+  const StoredTensor& tensor = stored(place);
   const Dtype* dtype = find_dtype(tensor.dtype);
   require(dtype && dtype->scalar,
           "{}: tensor \"{}\": dtype {} can be listed but not loaded: torch has no such type",
@@ -199,12 +265,17 @@ WeightInfo Checkpoint::info(std::string_view name) const {
 }
 
 at::Tensor Checkpoint::load(std::string_view name) const {
-  return turned_if_needed(*layout_, name, files_[find(name).file]->view(stored(name)));
+  const Place& place = find(name);
+  const at::Tensor whole = files_[place.file]->view(stored(place));
+  if (!place.part) return turned_if_needed(*layout_, name, whole);
+  const at::Tensor own = taken_out(whole, *place.part);
+  if (place.part->kind != FusedKind::kBlocks) return own;
+  const SafetensorsFile& file = *files_[place.scales_file];
+  return mxfp4_numbers(own, taken_out(file.view(file.tensors()[place.scales]), *place.part));
 }
 
 void Checkpoint::release(std::string_view name) const {
-  const SafetensorsFile& file = *files_[find(name).file];
-  file.file().release_pages(file.bytes(stored(name)));
+  files_[find(name).file]->file().release_pages(stored_data(name));
 }
 
 size_t Checkpoint::stored_bytes() const {

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/fused_experts.h"
 #include "checkpoint/model_source.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/stored_layout.h"
@@ -39,7 +40,8 @@ class Checkpoint final : public ModelSource {
 
   bool contains(std::string_view name) const override;
   std::vector<std::string> names() const override;
-  // As the file has it. Error naming the tensor (and the closest names) if absent.
+  // As the file has it; of an expert's part the whole that holds it. Error naming the tensor (and
+  // the closest names) if absent.
   const StoredTensor& stored(std::string_view name) const;
   StoredInfo stored_info(std::string_view name) const override;
   std::span<const std::byte> stored_data(std::string_view name) const override;
@@ -51,15 +53,21 @@ class Checkpoint final : public ModelSource {
  private:
   struct Place {
     size_t file, tensor;
+    std::optional<ExpertPart> part = {};  // of it
+    size_t scales_file = 0, scales = 0;   // of a part of blocks
   };
-  Place find(std::string_view name) const;
+  using Places = std::map<std::string, Place, std::less<>>;
+  void add_place(const std::string& name, const Place& place);
+  void add_fused(const FusedName& name, const Place& place, Places& scales);
+  const Place& find(std::string_view name) const;
+  const StoredTensor& stored(const Place& place) const;
   std::vector<int64_t> shape_of(std::string_view name) const;  // as `load` has it
 
   std::filesystem::path folder_;
   nlohmann::json config_;
   const StoredLayout* layout_;
   std::vector<std::shared_ptr<const SafetensorsFile>> files_;
-  std::map<std::string, Place, std::less<>> places_;
+  Places places_;
   std::vector<std::string> notes_;
 };
 

@@ -15,12 +15,22 @@ constexpr std::array<string_view, 3> kGpt2Turned = {".c_attn.weight", ".c_proj.w
                                                     ".c_fc.weight"};
 constexpr std::array<string_view, 1> kOptInner = {"decoder."};
 
-constexpr std::array<StoredLayout, 2> kLayouts = {
+constexpr std::array<string_view, 2> kGateUp = {"gate_proj", "up_proj"};
+constexpr std::array<string_view, 1> kDown = {"down_proj"};
+constexpr std::array<FusedExperts, 2> kGptOssFused = {
+    {{"gate_up_proj", kGateUp}, {"down_proj", kDown}}};
+
+constexpr std::array<StoredLayout, 3> kLayouts = {
     {{.model_class = "GPT2LMHeadModel",
       .prefix = "transformer.",
       .inner = kGpt2Inner,
       .turned = kGpt2Turned},
-     {.model_class = "OPTForCausalLM", .prefix = "model.", .inner = kOptInner, .turned = {}}}};
+     {.model_class = "OPTForCausalLM", .prefix = "model.", .inner = kOptInner, .turned = {}},
+     {.model_class = "GptOssForCausalLM",
+      .prefix = "",
+      .inner = {},
+      .turned = {},
+      .fused = kGptOssFused}}};
 constexpr StoredLayout kPlain = {};
 
 }  // namespace

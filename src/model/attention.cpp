@@ -47,19 +47,25 @@ at::Tensor visible_in_tree(const TokenTrees& trees, Span tokens, int64_t window)
 
 // What attention reads, as many heads each unless they are shared.
 struct Heads {
-  at::Tensor q, k, v;  // (batch, heads, length, head_dim)
+  at::Tensor q, k, v;     // (batch, heads, length, head_dim)
+  at::Tensor sinks = {};  // (1, heads, 1 or length of q, 1); undefined: none
 
   Heads part(Span queries, Span keys) const {
     const auto of = [](const at::Tensor& x, Span span) {
       return x.narrow(2, span.begin, span.end - span.begin);
     };
-    return {of(q, queries), of(k, keys), of(v, keys)};
+    return {of(q, queries), of(k, keys), of(v, keys), sinks};
   }
 };
 
-// Attention whose scores are capped before the softmax.   seen: (queries, keys), or none: all -> as
-// q
-at::Tensor capped_attention(const Heads& heads, const std::optional<at::Tensor>& seen,
+// Whether scores are not the library's.
+bool is_apart(const AttentionOptions& options) {
+  return options.cap > 0 || options.sinks != nullptr;
+}
+
+// Attention whose scores are capped before the softmax, or stand beside those of sinks.   seen:
+// (queries, keys), or none: all -> as q
+at::Tensor scored_attention(const Heads& heads, const std::optional<at::Tensor>& seen,
                             const AttentionOptions& options) {
   const double scale =
       options.scale > 0 ? options.scale : 1 / std::sqrt(static_cast<double>(heads.q.size(3)));
@@ -67,11 +73,18 @@ at::Tensor capped_attention(const Heads& heads, const std::optional<at::Tensor>&
   scores = soft_capped(scores, options.cap);
   if (seen)
     scores = scores.masked_fill(seen->logical_not(), -std::numeric_limits<double>::infinity());
-  return at::matmul(at::softmax(scores, -1).to(heads.v.scalar_type()), heads.v);
+  const auto shares = [&] {
+    if (!heads.sinks.defined()) return at::softmax(scores, -1);
+    std::vector<int64_t> column = scores.sizes().vec();
+    column.back() = 1;
+    const at::Tensor sinks = heads.sinks.to(scores.scalar_type()).expand(column);
+    return at::softmax(at::cat({scores, sinks}, -1), -1).narrow(-1, 0, scores.size(-1));
+  };
+  return at::matmul(shares().to(heads.v.scalar_type()), heads.v);
 }
 
 // The same of sequences, some queries at a time.
-at::Tensor capped_causal_attention(const Heads& heads, const AttentionOptions& options) {
+at::Tensor scored_causal_attention(const Heads& heads, const AttentionOptions& options) {
   const int64_t length = heads.q.size(2);
   std::vector<at::Tensor> mixed;
   for (int64_t begin = 0; begin < length; begin += kQueriesAtOnce) {
@@ -79,7 +92,7 @@ at::Tensor capped_causal_attention(const Heads& heads, const AttentionOptions& o
     const Span keys{options.window > 0 ? std::max<int64_t>(0, begin - options.window + 1) : 0,
                     queries.end};
     const at::Tensor seen = visible(queries, keys, options.window, heads.q.device());
-    mixed.push_back(capped_attention(heads.part(queries, keys), seen, options));
+    mixed.push_back(scored_attention(heads.part(queries, keys), seen, options));
   }
   return at::cat(mixed, 2);
 }
@@ -95,9 +108,9 @@ at::Tensor plain_attention(const Heads& heads, const std::optional<at::Tensor>& 
 
 at::Tensor sequence_attention(const Heads& heads, const AttentionOptions& options) {
   if (!options.causal)
-    return options.cap > 0 ? capped_attention(heads, std::nullopt, options)
-                           : plain_attention(heads, std::nullopt, options);
-  if (options.cap > 0) return capped_causal_attention(heads, options);
+    return is_apart(options) ? scored_attention(heads, std::nullopt, options)
+                             : plain_attention(heads, std::nullopt, options);
+  if (is_apart(options)) return scored_causal_attention(heads, options);
   const Span all{0, heads.q.size(2)};
   const bool windowed = options.window > 0 && options.window < all.end;
   std::optional<at::Tensor> seen;
@@ -112,24 +125,27 @@ at::Tensor tree_attention(const Heads& heads, const AttentionOptions& options) {
     const Span tokens{trees.begins[tree], trees.begins[tree + 1]};
     const at::Tensor seen = visible_in_tree(trees, tokens, options.window);
     const Heads part = heads.part(tokens, tokens);
-    mixed.push_back(options.cap > 0 ? capped_attention(part, seen, options)
-                                    : plain_attention(part, seen, options));
+    mixed.push_back(is_apart(options) ? scored_attention(part, seen, options)
+                                      : plain_attention(part, seen, options));
   }
   return at::cat(mixed, 2);
 }
 
 // Keys and values a head each, where several heads share them.
 Heads spread(const Heads& heads, int64_t sharing) {
-  return {heads.q, heads.k.repeat_interleave(sharing, 1), heads.v.repeat_interleave(sharing, 1)};
+  return {heads.q, heads.k.repeat_interleave(sharing, 1), heads.v.repeat_interleave(sharing, 1),
+          heads.sinks};
 }
 
 // Of one token: the heads that share keys and values are so many queries of one head, and all see
 // everything.   -> as q
 at::Tensor last_attention(const Heads& heads, const AttentionOptions& options) {
   const at::IntArrayRef shape = heads.q.sizes();
-  const Heads folded{heads.q.reshape({1, heads.k.size(1), -1, shape[3]}), heads.k, heads.v};
-  const at::Tensor mixed = options.cap > 0 ? capped_attention(folded, std::nullopt, options)
-                                           : plain_attention(folded, std::nullopt, options);
+  const at::Tensor sinks =
+      heads.sinks.defined() ? heads.sinks.view({1, heads.k.size(1), -1, 1}) : at::Tensor();
+  const Heads folded{heads.q.reshape({1, heads.k.size(1), -1, shape[3]}), heads.k, heads.v, sinks};
+  const at::Tensor mixed = is_apart(options) ? scored_attention(folded, std::nullopt, options)
+                                             : plain_attention(folded, std::nullopt, options);
   return mixed.reshape(shape);
 }
 
@@ -145,8 +161,8 @@ at::Tensor attention_behind(const Heads& heads, const AttentionOptions& options)
   const Heads each = sharing > 1 ? spread(part, sharing) : part;
   if (queries.begin == 0) return sequence_attention(each, options);
   const at::Tensor seen = visible(queries, keys, options.window, heads.q.device());
-  return options.cap > 0 ? capped_attention(each, seen, options)
-                         : plain_attention(each, seen, options);
+  return is_apart(options) ? scored_attention(each, seen, options)
+                           : plain_attention(each, seen, options);
 }
 
 // heads: of the row's tokens, keys and values shared
@@ -157,7 +173,7 @@ at::Tensor cached_attention(const Heads& heads, const AttentionOptions& options)
     const Span tokens{row.begins[i], row.begins[i + 1]};
     const Heads part = heads.part(tokens, tokens);
     const KeysAndValues all = row.caches[i]->append(part.k, part.v);
-    mixed.push_back(attention_behind({part.q, all.keys, all.values}, options));
+    mixed.push_back(attention_behind({part.q, all.keys, all.values, part.sinks}, options));
   }
   return mixed.size() == 1 ? mixed.front() : at::cat(mixed, 2);
 }
@@ -179,8 +195,10 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   // on copies, and on other devices not all of its kernels can share
   const int64_t sharing = options.heads / options.kv_heads;
   const bool backward = at::GradMode::is_enabled() && q.requires_grad();
-  const bool copied = sharing > 1 && (backward || options.cap > 0 || !q.is_cpu());
-  const Heads shared{queries, turned(k, options.kv_heads), by_head(v, options.kv_heads)};
+  const bool copied = sharing > 1 && (backward || is_apart(options) || !q.is_cpu());
+  const at::Tensor sinks =
+      options.sinks != nullptr ? options.sinks->view({1, options.heads, 1, 1}) : at::Tensor();
+  const Heads shared{queries, turned(k, options.kv_heads), by_head(v, options.kv_heads), sinks};
   const auto mix = [&] {
     if (options.cached) return cached_attention(shared, options);
     const Heads parts = copied ? spread(shared, sharing) : shared;

@@ -22,10 +22,13 @@ struct CachedSequences;  // model/key_value_cache.h
 
 struct AttentionOptions {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
-  bool causal = true;                 // a position sees those before it and itself; else all
-  int64_t window = 0;                 // each position sees so many, itself the last; 0: all before
-  double scale = 0;                   // of q k^T; 0: head_dim^-1/2
-  double cap = 0;                     // scores s become cap * tanh(s / cap); 0: they stay
+  bool causal = true;  // a position sees those before it and itself; else all
+  int64_t window = 0;  // each position sees so many, itself the last; 0: all before
+  double scale = 0;    // of q k^T; 0: head_dim^-1/2
+  double cap = 0;      // scores s become cap * tanh(s / cap); 0: they stay
+  // (heads): of each head a score beside those of the positions, whose share of the softmax goes
+  // nowhere (Xiao et al. 2023, arXiv 2309.17453, learned); null: none
+  const at::Tensor* sinks = nullptr;
   const TokenTrees* trees = nullptr;  // of the one row that runs; null: every row is a sequence
   // Of the one row that runs: what its tokens go on from; null: from nothing.
   const CachedSequences* cached = nullptr;

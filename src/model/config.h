@@ -11,14 +11,17 @@
 namespace halftone {
 
 struct RopeScaling {
-  enum class Kind { kNone, kLinear, kLlama3, kLong };
+  enum class Kind { kNone, kLinear, kLlama3, kLong, kYarn };
   Kind kind = Kind::kNone;
   double factor = 1, low_frequency_factor = 1, high_frequency_factor = 4;
   int64_t original_context = 8192;
-  // Of kLong: what divides each frequency, in sequences up to the original context and beyond it;
-  // and times cos and sin.
+  // Of kLong: what divides each frequency, in sequences up to the original context and beyond it.
   std::vector<double> short_factors = {}, long_factors = {};
-  double amplitude = 1;
+  // Of kYarn: frequencies of so many turns in the original context and more stay, of so many and
+  // fewer are divided by the factor; and whether the pairs where that begins and ends are whole.
+  double fast_turns = 32, slow_turns = 1;
+  bool whole_pairs = true;
+  double amplitude = 1;  // of kLong and kYarn: times cos and sin
 };
 
 // What hidden units of an MLP go through.
@@ -31,6 +34,12 @@ enum class Residual {
   kPostNorm,    // norm(x + attention(x)), then the same with the MLP
 };
 
+// A gated product whose gates are at most `limit` and whose ups lie within it:
+// gate sigmoid(slope gate) (up + 1).   limit 0: there is none
+struct GateClamp {
+  double slope = 1, limit = 0;
+};
+
 // A mixture of experts in the place of a block's MLP.
 struct Mixture {
   int64_t experts = 0;           // 0: there is none
@@ -38,6 +47,7 @@ struct Mixture {
   int64_t intermediate = 0;      // of an expert
   int64_t shared = 0;            // intermediate of the expert that every token goes to; 0: none
   bool renormalized = false;     // the weights of a token's experts are divided by their sum
+  bool biased = false;           // router and experts have biases
   std::vector<bool> dense = {};  // by layer, whether it has an MLP all the same; empty: none has
 };
 
@@ -70,6 +80,7 @@ struct ModelConfig {
   std::vector<bool> rotary;     // by layer, whether positions turn queries and keys; empty: all do
   double local_rope_theta = 0;  // of layers with a window, unscaled; 0: as the others
   Activation activation = Activation::kSilu;
+  GateClamp gate_clamp;
   double norm_offset = 0;                   // added to the weights of all norms
   double embedding_scale = 1;               // times the embedding's rows
   double residual_scale = 1;                // times what is added to the residual stream
@@ -113,9 +124,11 @@ struct RopeKeys {
   const char* theta = "rope_theta";
   const char* share_key = nullptr;  // "partial_rotary_factor"
   double share = 1;
+  bool yarn = false;  // a rope type that it knows
 };
 // rope_theta, rope_scaling and rotary_dim, by head_dim. Errors: a rope type other than default,
-// linear, llama3; a share that is no even number of a head, or one below 1 without a key for it.
+// linear, llama3 or, where the family knows it, yarn; a share that is no even number of a head, or
+// one below 1 without a key for it.
 void parse_rope(const nlohmann::json& config, const RopeKeys& keys, ModelConfig& model);
 
 // Llama 1-3.x, Mistral, SmolLM2: `rope_theta`/`rope_scaling` and `rope_parameters` spellings;

@@ -50,13 +50,17 @@ Positions Positions::at(const at::Tensor& positions) const {
 
 const std::vector<Family>& families() {
   static const std::vector<Family> list = {
-      llama_family(),      qwen2_family(),     qwen3_family(),
-      granite_family(),    olmo2_family(),     phi3_family(),
-      smollm3_family(),    gemma2_family(),    gemma3_family(),
-      starcoder2_family(), gpt_neox_family(),  opt_family(),
-      gpt2_family(),       phi_family(),       falcon_family(),
-      mixtral_family(),    qwen2_moe_family(), qwen3_moe_family(),
-      vit_family(),        deit_family(),      deit_with_teacher_family(),
+      llama_family(),     qwen2_family(),
+      qwen3_family(),     granite_family(),
+      olmo2_family(),     phi3_family(),
+      smollm3_family(),   gemma2_family(),
+      gemma3_family(),    starcoder2_family(),
+      gpt_neox_family(),  opt_family(),
+      gpt2_family(),      phi_family(),
+      falcon_family(),    mixtral_family(),
+      qwen2_moe_family(), qwen3_moe_family(),
+      gpt_oss_family(),   vit_family(),
+      deit_family(),      deit_with_teacher_family(),
   };
   return list;
 }
@@ -79,6 +83,8 @@ int64_t size_of(Dim dim, const ModelConfig& config) {
       return config.vocab;
     case Dim::kHidden:
       return config.hidden;
+    case Dim::kHeads:
+      return config.heads;
     case Dim::kQuery:
       return config.heads * config.head_dim;
     case Dim::kKeyValue:

@@ -26,6 +26,7 @@ namespace halftone {
 enum class Dim {
   kVocab,
   kHidden,
+  kHeads,
   kQuery,
   kKeyValue,
   kQueryKeyValue,  // queries, keys, values in one
@@ -119,9 +120,9 @@ enum class QueryKeyValueLayout { kSeparate, kWhole, kGroups };
 struct Routing {
   int64_t experts = 0, per_token = 0;  // 0: the block has none
   bool renormalized = false, shared = false;
-  // Places in Block::tensors: of the router (experts, hidden) and, where an expert is shared, of
-  // the gate of its output (1, hidden).
-  int router = -1, shared_gate = -1;
+  // Places in Block::tensors: of the router (experts, hidden), of its bias (experts) if it has one
+  // and, where an expert is shared, of the gate of its output (1, hidden).
+  int router = -1, router_bias = -1, shared_gate = -1;
 };
 
 // What may differ from one block to the next.
@@ -130,8 +131,10 @@ struct LayerConfig {
   double norm_epsilon = 1e-5, norm_offset = 0;
   double residual_scale = 1;
   Activation activation = Activation::kSilu;
+  GateClamp gate_clamp = {};
   RopeKind rope = RopeKind::kOwn;
   NormPlaces norms = {};
+  int sinks = -1;  // place in Block::tensors of attention's sinks (heads); -1: none
   Residual residual = Residual::kSequential;
   QueryKeyValueLayout layout = QueryKeyValueLayout::kSeparate;
   Routing routing = {};
@@ -266,6 +269,7 @@ Family falcon_family();
 Family mixtral_family();
 Family qwen2_moe_family();
 Family qwen3_moe_family();
+Family gpt_oss_family();
 Family vit_family();
 Family deit_family();
 Family deit_with_teacher_family();

@@ -24,7 +24,9 @@ RopeTable rope_of(const Block& block) {
 }
 
 at::Tensor attention(const Block& block, std::span<const at::Tensor> outputs) {
-  const AttentionOptions& options = block.layer.attention;
+  AttentionOptions options = block.layer.attention;
+  if (const int place = block.layer.sinks; place >= 0)
+    options.sinks = &block.tensors[static_cast<size_t>(place)];
   const QueryKeyValue parts = outputs.size() > 1 ? QueryKeyValue{outputs[0], outputs[1], outputs[2]}
                                                  : split_whole(outputs[0], options);
   const NormPlaces& norms = block.layer.norms;
@@ -73,6 +75,7 @@ LayerConfig gated_layer(const ModelConfig& config, int64_t index) {
           .norm_offset = config.norm_offset,
           .residual_scale = config.residual_scale,
           .activation = config.activation,
+          .gate_clamp = config.gate_clamp,
           .rope = !config.is_rotary(index) ? RopeKind::kNone
                   : local                  ? RopeKind::kLocal
                                            : RopeKind::kOwn};

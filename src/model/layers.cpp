@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -10,6 +11,7 @@
 #include "model/row_access.h"
 
 namespace halftone {
+
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon, double offset) {
   if (lies_in_rows(x) && lies_in_rows(weight) && x.scalar_type() == weight.scalar_type())
     return fused_rms_norm(x, weight, epsilon, offset);
@@ -30,17 +32,52 @@ at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::T
   return at::layer_norm(x, weight.sizes(), weight, bias, epsilon);
 }
 
-// Llama-3 and LongRoPE (Ding et al. 2024, arXiv 2402.13753): transformers' modeling_rope_utils,
-// _compute_llama3_parameters and _compute_longrope_parameters.
+namespace {
+
+// What YaRN keeps of each frequency's own value, 0 to 1: by its pair, from all of fast ones to
+// nothing of slow ones.   -> dim / 2
+std::vector<double> kept_by_yarn(const RopeOptions& options) {
+  const RopeScaling& scaling = options.scaling;
+  const auto dim = static_cast<double>(options.dim);
+  // the pair that turns so often in the original context
+  const auto pair_of = [&](double turns) {
+    const auto context = static_cast<double>(scaling.original_context);
+    return dim * std::log(context / (turns * 2 * std::numbers::pi)) / (2 * std::log(options.theta));
+  };
+  double low = pair_of(scaling.fast_turns), high = pair_of(scaling.slow_turns);
+  if (scaling.whole_pairs) {
+    low = std::floor(low);
+    high = std::ceil(high);
+  }
+  low = std::max(low, 0.0);
+  high = std::min(high, dim - 1);
+  if (low == high) high += 0.001;
+  std::vector<double> kept;
+  for (int64_t i = 0; i < options.dim / 2; ++i)
+    kept.push_back(1 - std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0));
+  return kept;
+}
+
+}  // namespace
+
+// Llama-3, LongRoPE (Ding et al. 2024, arXiv 2402.13753) and YaRN (Peng et al. 2023, arXiv
+// 2309.00071): transformers' modeling_rope_utils, _compute_llama3_parameters,
+// _compute_longrope_parameters and _compute_yarn_parameters.
 std::vector<double> rope_frequencies(const RopeOptions& options, int64_t length) {
   const RopeScaling& scaling = options.scaling;
   const std::vector<double>& factors =
       length > scaling.original_context ? scaling.long_factors : scaling.short_factors;
+  const bool yarn = scaling.kind == RopeScaling::Kind::kYarn;
+  const std::vector<double> kept_of = yarn ? kept_by_yarn(options) : std::vector<double>();
   std::vector<double> frequencies;
   for (int64_t i = 0; i < options.dim; i += 2) {
     double f = std::pow(options.theta, -static_cast<double>(i) / static_cast<double>(options.dim));
     if (scaling.kind == RopeScaling::Kind::kLinear) f /= scaling.factor;
     if (scaling.kind == RopeScaling::Kind::kLong) f /= factors[static_cast<size_t>(i / 2)];
+    if (yarn) {
+      const double kept = kept_of[static_cast<size_t>(i / 2)];
+      f = (1 - kept) * f / scaling.factor + kept * f;
+    }
     if (scaling.kind == RopeScaling::Kind::kLlama3) {
       const double wavelength = 2 * std::numbers::pi / f;
       const double turns = static_cast<double>(scaling.original_context) / wavelength;
@@ -94,6 +131,11 @@ at::Tensor activated(const at::Tensor& x, Activation activation) {
 
 at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, Activation activation) {
   return activation == Activation::kSilu ? gated_silu(gate, up) : activated(gate, activation) * up;
+}
+
+at::Tensor clamped_gate(const at::Tensor& gate, const at::Tensor& up, const GateClamp& clamp) {
+  const at::Tensor below = gate.clamp_max(clamp.limit);
+  return below * at::sigmoid(below * clamp.slope) * (up.clamp(-clamp.limit, clamp.limit) + 1);
 }
 
 at::Tensor soft_capped(const at::Tensor& x, double cap) {

@@ -49,6 +49,9 @@ at::Tensor activated(const at::Tensor& x, Activation activation);
 // activated(gate) * up
 at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, Activation activation);
 
+// min(gate, limit) sigmoid(slope min(gate, limit)) (clamp(up, -limit, limit) + 1)
+at::Tensor clamped_gate(const at::Tensor& gate, const at::Tensor& up, const GateClamp& clamp);
+
 // cap * tanh(x / cap); 0: x.
 at::Tensor soft_capped(const at::Tensor& x, double cap);
 

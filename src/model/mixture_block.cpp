@@ -25,6 +25,18 @@ at::Tensor times(const at::Tensor& x, const Block& block, int place) {
   return at::linear(x, block.tensors[static_cast<size_t>(place)]);
 }
 
+// -> (batch, length, experts)
+at::Tensor router_scores(const at::Tensor& x, const Block& block) {
+  const at::Tensor scores = times(x, block, block.layer.routing.router);
+  const int bias = block.layer.routing.router_bias;
+  return bias < 0 ? scores : scores + block.tensors[static_cast<size_t>(bias)];
+}
+
+at::Tensor gate_product(const LayerConfig& layer, const at::Tensor& gate, const at::Tensor& up) {
+  return layer.gate_clamp.limit > 0 ? clamped_gate(gate, up, layer.gate_clamp)
+                                    : gated(gate, up, layer.activation);
+}
+
 ExpertTokens tokens_of(const Block& block, const BlockState& state) {
   return {state.experts, block.layer.routing.experts};
 }
@@ -49,7 +61,7 @@ void multiply_gates(const Block& block, std::span<const at::Tensor> outputs, Blo
   const LayerConfig& layer = block.layer;
   state.parts.resize(layer.routing.shared ? 2 : 1);
   if (layer.routing.shared) {
-    state.parts[kShared] = gated(outputs[0], outputs[1], layer.activation);
+    state.parts[kShared] = gate_product(layer, outputs[0], outputs[1]);
     outputs = outputs.subspan(2);
   }
   std::vector<at::Tensor> gates, ups;
@@ -57,7 +69,7 @@ void multiply_gates(const Block& block, std::span<const at::Tensor> outputs, Blo
     gates.push_back(outputs[i]);
     ups.push_back(outputs[i + 1]);
   }
-  const at::Tensor products = gated(at::cat(gates), at::cat(ups), layer.activation);
+  const at::Tensor products = gate_product(layer, at::cat(gates), at::cat(ups));
   state.parts[kOwn] = tokens_of(block, state).give_back(products).flatten(2);
 }
 
@@ -67,7 +79,7 @@ void add_experts(const Block& block, std::span<const at::Tensor> outputs, BlockS
   const Routing& routing = block.layer.routing;
   const at::Tensor x = mlp_input(block, state);
   const at::Tensor weights =
-      expert_weights(times(x, block, routing.router), state.experts, routing.renormalized);
+      expert_weights(router_scores(x, block), state.experts, routing.renormalized);
   const std::vector<at::Tensor> own(outputs.begin() + (routing.shared ? 1 : 0), outputs.end());
   const at::Tensor given = tokens_of(block, state).give_back(at::cat(own));
   at::Tensor mixed = (given * weights.unsqueeze(-1)).sum(2);
@@ -85,8 +97,8 @@ void advance(const Block& block, int stage, std::span<const at::Tensor> outputs,
   if (routing.experts > 0 && stage == kGatedMlpOut) return add_experts(block, outputs, state);
   gated_advance(block, stage, outputs, state);
   if (routing.experts > 0 && stage == kGatedAttentionOut)
-    state.experts = chosen_experts(times(mlp_input(block, state).detach(), block, routing.router),
-                                   routing.per_token);
+    state.experts =
+        chosen_experts(router_scores(mlp_input(block, state).detach(), block), routing.per_token);
 }
 
 std::vector<bool> dense_layers(const json& config, int64_t layers) {
@@ -123,7 +135,9 @@ BlockTable mixture_table(BlockTable table, const ModelConfig& config, int64_t in
         {prefix + name + ".weight", {rows, kHidden}, Rotation::kReader, Presence::kAlways, norm});
   };
   const bool shared = config.mixture.shared > 0;
-  reader("gate", kExperts);
+  const Presence bias = config.mixture.biased ? Presence::kAlways : Presence::kNever;
+  reader(names.router, kExperts);
+  if (config.mixture.biased) table.tensors.push_back({prefix + names.router + ".bias", {kExperts}});
   if (shared) reader("shared_expert_gate", kOne);
   const auto add = [&](const std::string& name, int stage, int expert) {
     const Dim wide = expert < 0 ? kSharedIntermediate : kExpertIntermediate;
@@ -131,6 +145,7 @@ BlockTable mixture_table(BlockTable table, const ModelConfig& config, int64_t in
     if (stage == kGatedMlpOut) linear = {prefix + name, kHidden, wide, stage, Rotation::kWriter};
     linear.input = expert + (shared ? 1 : 0);
     linear.expert = expert;
+    linear.bias = bias;
     table.linears.push_back(std::move(linear));
   };
   const auto own = [](int expert, const char* name) {
@@ -161,7 +176,8 @@ LayerConfig mixture_layer(LayerConfig layer, const ModelConfig& config, int64_t 
                    .renormalized = mixture.renormalized,
                    .shared = shared,
                    .router = tensors,
-                   .shared_gate = shared ? tensors + 1 : -1};
+                   .router_bias = mixture.biased ? tensors + 1 : -1,
+                   .shared_gate = shared ? tensors + (mixture.biased ? 2 : 1) : -1};
   return layer;
 }
 

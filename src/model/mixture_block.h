@@ -12,6 +12,7 @@ namespace halftone {
 struct ExpertNames {
   const char* prefix;  // "mlp."
   const char *gate, *up, *down;
+  const char* router = "gate";
 };
 
 // The table of a dense block with the mixture's tensors behind its own, and the mixture's linears

@@ -1,4 +1,6 @@
 // What config.json says of rotary embeddings.
+#include <cmath>
+
 #include "base/error.h"
 #include "model/config.h"
 #include "model/config_values.h"
@@ -56,6 +58,29 @@ void parse_llama3(const json& rope, const std::string& place, RopeScaling& scali
           "{}: high_freq_factor must be above low_freq_factor", place);
 }
 
+// YaRN (Peng et al. 2023, arXiv 2309.00071) as transformers' _compute_yarn_parameters has it. The
+// original context counts first where it stands beside the object.
+void parse_yarn(const json& config, const json& rope, ModelConfig& model) {
+  constexpr const char* kOriginal = "original_max_position_embeddings";
+  RopeScaling& scaling = model.rope_scaling;
+  scaling.original_context =
+      positive_or(config, kOriginal, positive_or(rope, kOriginal, model.context));
+  scaling.factor =
+      number_or(rope, "factor",
+                static_cast<double>(model.context) / static_cast<double>(scaling.original_context));
+  scaling.fast_turns = number_or(rope, "beta_fast", scaling.fast_turns);
+  scaling.slow_turns = number_or(rope, "beta_slow", scaling.slow_turns);
+  scaling.whole_pairs = flag_or(rope, "truncate", scaling.whole_pairs);
+  const auto amplitude = [&](double scale) {
+    return scaling.factor <= 1 ? 1 : 0.1 * scale * std::log(scaling.factor) + 1;
+  };
+  const bool two = given(rope, "mscale") && given(rope, "mscale_all_dim");
+  scaling.amplitude = number_or(rope, "attention_factor",
+                                two ? amplitude(number_or(rope, "mscale", 1)) /
+                                          amplitude(number_or(rope, "mscale_all_dim", 1))
+                                    : amplitude(1));
+}
+
 constexpr const char* kShare = "partial_rotary_factor";
 
 // What the object of rope's parameters says; it goes before what stands beside it.
@@ -71,10 +96,15 @@ void parse_rope_object(const json& config, const char* key, const RopeKeys& keys
   const std::string type = text_or(rope, "rope_type", text_or(rope, "type", "default"));
   model.rotary_dim = rotary_dim(model, rotary_share(rope, place, kShare, keys, share));
   if (type == "default") return;
-  require(type == "linear" || type == "llama3",
-          "{}: rope type '{}' is not supported; supported are default, linear, llama3", place,
-          printable(type));
+  const bool yarn = keys.yarn && type == "yarn";
+  require(yarn || type == "linear" || type == "llama3",
+          "{}: rope type '{}' is not supported; supported are default, linear, llama3{}", place,
+          printable(type), keys.yarn ? ", yarn" : "");
   RopeScaling& scaling = model.rope_scaling;
+  if (yarn) {
+    scaling.kind = RopeScaling::Kind::kYarn;
+    return parse_yarn(config, rope, model);
+  }
   require(given(rope, "factor"), "{}: factor is missing", place);
   scaling.factor = number_or(rope, "factor", 1);
   scaling.kind = type == "linear" ? RopeScaling::Kind::kLinear : RopeScaling::Kind::kLlama3;

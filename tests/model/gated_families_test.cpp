@@ -332,6 +332,71 @@ TEST(MixtureConfig, LayersAreDenseByTheirStepOrByAList) {
             std::string::npos);
 }
 
+TEST(GptOssConfig, AbsentKeysMeanWhatTheLibraryFillsIn) {
+  const ModelConfig config = parsed("GptOssForCausalLM");
+  EXPECT_EQ(config.kv_heads, 8);
+  EXPECT_EQ(config.head_dim, 64);
+  EXPECT_EQ(config.context, 131072);
+  EXPECT_TRUE(config.attention_bias);
+  EXPECT_EQ(config.norm_epsilon, 1e-5);
+  EXPECT_EQ(config.rope_theta, 150000);
+  EXPECT_EQ(windows_of(config), (Windows{128, 0, 128, 0, 128, 0}));
+  EXPECT_EQ(config.gate_clamp.slope, 1.702);
+  EXPECT_EQ(config.gate_clamp.limit, 7);
+  EXPECT_EQ(config.mixture.experts, 128);
+  EXPECT_EQ(config.mixture.per_token, 4);
+  EXPECT_EQ(config.mixture.intermediate, 96);
+  EXPECT_EQ(config.rope_scaling.kind, RopeScaling::Kind::kYarn);
+  EXPECT_EQ(config.rope_scaling.factor, 32);
+  EXPECT_EQ(config.rope_scaling.original_context, 4096);
+  EXPECT_FALSE(config.rope_scaling.whole_pairs);
+  EXPECT_DOUBLE_EQ(config.rope_scaling.amplitude, 0.1 * std::log(32.0) + 1);
+}
+
+TEST(GptOssConfig, YarnIsReadInBothSpellings) {
+  const auto scaling = [](const json& changes) {
+    return parsed("GptOssForCausalLM", changes).rope_scaling;
+  };
+  const json keys = {{"rope_type", "yarn"}, {"factor", 8}, {"beta_fast", 20}, {"beta_slow", 2}};
+  for (const char* name : {"rope_scaling", "rope_parameters"}) {
+    const RopeScaling found = scaling({{name, keys}, {"max_position_embeddings", 64}});
+    EXPECT_EQ(found.kind, RopeScaling::Kind::kYarn);
+    EXPECT_EQ(found.factor, 8);
+    EXPECT_EQ(found.fast_turns, 20);
+    EXPECT_EQ(found.slow_turns, 2);
+    EXPECT_EQ(found.original_context, 64);
+    EXPECT_TRUE(found.whole_pairs);  // where an object is there and does not say otherwise
+  }
+  json more = keys;
+  more.update({{"mscale", 0.7}, {"mscale_all_dim", 2}});
+  EXPECT_NEAR(scaling({{"rope_scaling", more}}).amplitude, 0.8090757591352083, 1e-12);
+  more["attention_factor"] = 3;
+  EXPECT_EQ(scaling({{"rope_scaling", more}}).amplitude, 3);
+  EXPECT_EQ(scaling({{"rope_scaling", {{"rope_type", "default"}}}}).kind, RopeScaling::Kind::kNone);
+}
+
+TEST(GptOssConfig, RefusesWhatItDoesNotComputeByName) {
+  EXPECT_NE(refusal("GptOssForCausalLM", {{"rope_scaling", {{"rope_type", "dynamic"}}}})
+                .find("'dynamic' is not supported; supported are default, linear, llama3, yarn"),
+            std::string::npos);
+  EXPECT_NE(refusal("GptOssForCausalLM", {{"num_local_experts", 3}}).find("there are 3 experts"),
+            std::string::npos);
+}
+
+TEST(GptOssFamily, RouterAndExpertsHaveBiasesAndAttentionHasSinks) {
+  const ModelConfig config =
+      parsed("GptOssForCausalLM", {{"num_local_experts", 3}, {"num_experts_per_tok", 2}});
+  const Family& family = find_family("GptOssForCausalLM");
+  const BlockTable table = family.block(config, 0);
+  const LayerConfig layer = family.layer(config, 0);
+  const auto name_at = [&](int place) { return table.tensors[static_cast<size_t>(place)].name; };
+  EXPECT_EQ(name_at(layer.sinks), "self_attn.sinks");
+  EXPECT_EQ(name_at(layer.routing.router), "mlp.router.weight");
+  EXPECT_EQ(name_at(layer.routing.router_bias), "mlp.router.bias");
+  ASSERT_EQ(table.linears.size(), 4u + 3u * 3u);
+  for (const LinearSpec& linear : table.linears) EXPECT_TRUE(is_present(linear.bias, config));
+}
+
 TEST(MixtureConfig, WindowsAreEachArchitecturesOwn) {
   EXPECT_EQ(windows_of(parsed("MixtralForCausalLM")), Windows(6, 0));
   EXPECT_EQ(windows_of(parsed("MixtralForCausalLM", {{"sliding_window", 8}})), Windows(6, 8));

@@ -79,6 +79,10 @@ TEST(HeldModel, LayersWithoutRotaryEmbeddingsAreKept) {
   expect_same_token_by_token(open(test_data("forward/smollm3")), 24, 4);
 }
 
+TEST(HeldModel, SinksAreKept) {
+  expect_same_token_by_token(open(test_data("forward/mixtures/gpt_oss")), 24, 4);
+}
+
 std::vector<int32_t> part_of(const std::vector<int32_t>& ids, int64_t end) {
   return {ids.begin(), ids.begin() + end};
 }

@@ -129,6 +129,38 @@ TEST(Rope, Llama3ScalingKeepsFastTurnsAndSlowsSlowOnes) {
   EXPECT_NEAR(scaled.sin[1][31].item<double>() * 8, plain.sin[1][31].item<double>(), 1e-9);
 }
 
+// Values of transformers 5.24 (_compute_yarn_parameters).
+TEST(Rope, YarnStretchesWhatTurnsSlowly) {
+  RopeOptions options{.dim = 16};
+  options.scaling.kind = RopeScaling::Kind::kYarn;
+  options.scaling.factor = 8;
+  options.scaling.original_context = 512;
+  const std::vector<double> whole = {1,       0.2470529,    0.05625,  0.01087033,
+                                     0.00125, 0.0003952847, 0.000125, 3.952847e-05};
+  const std::vector<double> between = {1,       0.2989363,    0.06546508, 0.01151012,
+                                       0.00125, 0.0003952847, 0.000125,   3.952847e-05};
+  for (const bool truncated : {true, false}) {
+    options.scaling.whole_pairs = truncated;
+    const std::vector<double> found = rope_frequencies(options);
+    const std::vector<double>& expected = truncated ? whole : between;
+    ASSERT_EQ(found.size(), expected.size());
+    for (size_t i = 0; i < found.size(); ++i)
+      EXPECT_NEAR(found[i], expected[i], 1e-6 * expected[i]) << i;
+  }
+}
+
+TEST(ClampedGate, BoundsGatesFromAboveAndUpsOnBothSides) {
+  const GateClamp clamp{.slope = 2, .limit = 3};
+  const auto value = [&](double gate, double up) {
+    return clamped_gate(at::tensor({gate}, at::kDouble), at::tensor({up}, at::kDouble), clamp)
+        .item<double>();
+  };
+  const auto gated = [](double gate) { return gate / (1 + std::exp(-2 * gate)); };
+  EXPECT_NEAR(value(1, 0.5), gated(1) * 1.5, 1e-12);
+  EXPECT_NEAR(value(5, 9), gated(3) * 4, 1e-12);
+  EXPECT_NEAR(value(-5, -9), gated(-5) * -2, 1e-12);
+}
+
 TEST(Attention, EqualsItsDefinition) {
   const AttentionOptions options = kSmall;
   const at::Tensor q = at::randn({1, 12, 32}), k = at::randn({1, 12, 16}),
@@ -212,6 +244,32 @@ TEST(Attention, InARowOfTreesEveryBranchIsASequenceByItself) {
             << "window " << window << ", cap " << cap;
       }
     }
+}
+
+// As if each head had one more position, with this score and a value of zeros.
+TEST(Attention, SinksTakeTheirShareOfTheSoftmax) {
+  const at::Tensor q = at::randn({1, 9, 32}, at::kDouble), k = at::randn({1, 9, 16}, at::kDouble),
+                   v = at::randn({1, 9, 16}, at::kDouble), sinks = at::randn({4}, at::kDouble);
+  for (const int64_t window : {0, 3}) {
+    AttentionOptions options = kSmall;
+    options.window = window;
+    options.sinks = &sinks;
+    const at::Tensor found = attend(q, k, v, {}, options);
+    for (int64_t head = 0; head < 4; ++head)
+      for (int64_t at = 0; at < 9; ++at) {
+        const int64_t first = window > 0 ? std::max<int64_t>(0, at - window + 1) : 0,
+                      seen = at - first + 1;
+        const auto part = [&](const at::Tensor& x) {
+          return x[0].narrow(0, first, seen).narrow(1, head / 2 * 8, 8);
+        };
+        const at::Tensor query = q[0][at].narrow(0, head * 8, 8);
+        const at::Tensor shares = at::exp(at::mv(part(k), query) / std::sqrt(8.0));
+        const at::Tensor expected =
+            at::mv(part(v).t(), shares) / (shares.sum() + at::exp(sinks[head]));
+        EXPECT_LT(largest_difference(found[0][at].narrow(0, head * 8, 8), expected), 1e-12)
+            << "window " << window << ", head " << head << ", position " << at;
+      }
+  }
 }
 
 // One pass over what lies in rows, separate operations over what does not.

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include "checkpoint/checkpoint.h"
 #include "model/model.h"
@@ -44,8 +45,13 @@ TEST_P(RandomForward, EqualsTransformers) {
   EXPECT_LT(relative_difference(state.hidden, value("hidden_0")), kTolerance);
   for (int64_t i = 0; i < model.config().layers; ++i) {
     const Block block = model.load_block(i, execution, positions);
-    const std::string name = fmt::format("hidden_{}", i + 1);
-    model.run_block(block, state);
+    const std::string chosen = fmt::format("experts_{}", i), name = fmt::format("hidden_{}", i + 1);
+    for (int stage = 0; stage < model.family().stages; ++stage) {
+      (void)model.advance(block, stage, model.inputs(block, stage, state), state);
+      if (state.experts.defined() && golden.find(chosen) != nullptr) {
+        EXPECT_TRUE(state.experts.equal(value(chosen))) << chosen;
+      }
+    }
     EXPECT_LT(relative_difference(state.hidden, value(name)), kTolerance) << name;
   }
   const at::Tensor logits = model.logits(model.load_head(execution), state.hidden);
@@ -69,16 +75,43 @@ INSTANTIATE_TEST_SUITE_P(LayerNorm, RandomForward,
                                            "layer_norm/phi_grouped", "layer_norm/gpt2_inner",
                                            "layer_norm/starcoder2_no_bias"),
                          model_name);
-INSTANTIATE_TEST_SUITE_P(Mixtures, RandomForward,
-                         ::testing::Values("mixtures/mixtral_window_tied",
-                                           "mixtures/qwen2_moe_dense_between",
-                                           "mixtures/qwen3_moe_dense_first"),
-                         model_name);
+INSTANTIATE_TEST_SUITE_P(
+    Mixtures, RandomForward,
+    ::testing::Values("mixtures/mixtral_window_tied", "mixtures/qwen2_moe_dense_between",
+                      "mixtures/qwen3_moe_dense_first", "mixtures/gpt_oss",
+                      RandomModel("mixtures/gpt_oss_mxfp4", "mixtures/gpt_oss")),
+    model_name);
 // Up to the original context of its LongRoPE, and beyond it.
 INSTANTIATE_TEST_SUITE_P(Phi3, RandomForward,
                          ::testing::Values(RandomModel("phi3/phi4_mini", "phi3/phi4_mini_short"),
                                            "phi3/phi4_mini"),
                          model_name);
+
+// All blocks of GPT-OSS and its head, in float64: sinks and clamps included.
+TEST(GptOss, GradientsEqualFiniteDifferences) {
+  const Model model(std::make_shared<const Checkpoint>(test_data("forward") / "mixtures/gpt_oss"));
+  const Execution execution{at::kCPU, at::kDouble, 1};
+  const Positions positions = model.positions(12, execution);
+  const Head head = model.load_head(execution);
+  std::vector<Block> blocks;
+  for (int64_t i = 0; i < model.config().layers; ++i)
+    blocks.push_back(model.load_block(i, execution, positions));
+  const at::Tensor direction = at::randn({1, 12, model.config().vocab}, at::kDouble);
+  const auto value = [&](const at::Tensor& x) {
+    BlockState state{x};
+    for (const Block& block : blocks) model.run_block(block, state);
+    return (model.logits(head, state.hidden) * direction).sum();
+  };
+  const at::Tensor x = at::randn({1, 12, model.config().hidden}, at::kDouble);
+  const at::Tensor step = at::randn_like(x);
+  const at::Tensor leaf = x.clone().set_requires_grad(true);
+  const at::Tensor gradient = torch::autograd::grad({value(leaf)}, {leaf})[0];
+  const at::NoGradGuard no_grad;
+  constexpr double kStep = 1e-7;
+  const double slope =
+      ((value(x + kStep * step) - value(x - kStep * step)) / (2 * kStep)).item<double>();
+  EXPECT_NEAR((gradient * step).sum().item<double>(), slope, 1e-6 * std::abs(slope));
+}
 
 }  // namespace
 }  // namespace halftone
