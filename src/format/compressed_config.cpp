@@ -138,6 +138,9 @@ std::vector<CompressedGrid> CompressedConfig::allowed(const std::string& linear)
 }
 
 std::string compressed_caution(const OutputPlan& plan) {
+  if (has_fused_experts(plan))
+    return "transformers 5.24 reads experts of this architecture in one tensor alone: --format "
+           "dense loads there";
   if (has_one_grid(plan)) return "";
   if (is_planned(plan, plan.embedding))
     return "transformers 5.24 opens a quantized embedding in compressed-tensors folders of one "

@@ -20,7 +20,7 @@ namespace {
 class DenseWriter final : public FolderWriter {
  public:
   DenseWriter(const std::filesystem::path& folder, const OutputPlan& plan)
-      : FolderWriter(folder, plan) {}
+      : FolderWriter(folder, plan, {}, /*join_experts=*/true) {}
 
  private:
   std::string pack(const LinearPlan& planned, const FinishedLinear& linear) override {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "format/unquantized.h"
+
 namespace halftone {
 namespace {
 
@@ -39,6 +41,7 @@ std::string vllm(const Format& format, const OutputPlan& plan) {
   if (format.name == "dense") return "";
   const bool gptq = format.name == "gptq";
   if (!gptq && format.name != "compressed-tensors") return reads_none(format);
+  if (has_fused_experts(plan)) return "not tried with experts of this architecture";
   if (!all_have_four_bits(plan)) return "takes 4 bits alone: --bits 4";
   return gptq && !all_are_symmetric(plan)
              ? "takes symmetric gptq folders alone: --set grid.symmetric=true"

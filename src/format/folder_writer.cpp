@@ -27,18 +27,33 @@ const nlohmann::json& config_of(const OutputPlan& plan, const std::filesystem::p
   return plan.config.is_null() ? plan.source->config() : plan.config;
 }
 
+// Of all weights that will come.
+std::vector<std::string> names_of(const OutputPlan& plan) {
+  std::vector<std::string> names;
+  for (const PlannedTensor& tensor : plan.others) names.push_back(tensor.name);
+  for (const LinearPlan& linear : plan.linears) names.push_back(linear.name + ".weight");
+  return names;
+}
+
 }  // namespace
 
 FolderWriter::FolderWriter(std::filesystem::path folder, const OutputPlan& plan,
-                           std::map<std::string, std::string> metadata)
+                           std::map<std::string, std::string> metadata, bool join_experts)
     : folder_(std::move(folder)),
       plan_(plan),
       layout_(stored_layout(config_of(plan_, folder_))),
       written_(plan.on_grids()),
       shards_(folder_, with_framework(std::move(metadata))) {
+  if (join_experts) joiner_.emplace(layout_, names_of(plan_));
   // before any work, which a file that cannot be read would make worthless
   if (const auto companions = plan_.source->companion_folder(); companions && plan_.companions)
     copy_companions(*companions, folder_);
+}
+
+void FolderWriter::store(const std::string& name, const at::Tensor& tensor) {
+  if (!joiner_ || !joiner_->takes(name))
+    return shards_.add(name, turned_if_needed(layout_, name, tensor));
+  if (const auto whole = joiner_->add(name, tensor)) shards_.add(whole->first, whole->second);
 }
 
 void FolderWriter::add_linear(const FinishedLinear& linear) {
@@ -70,6 +85,7 @@ void FolderWriter::add_rows(const std::string& name, const at::Tensor& matrix,
 
 void FolderWriter::finish(const nlohmann::json& report) {
   written_.require_all();
+  if (joiner_) joiner_->require_whole();
   shards_.finish();
   nlohmann::json config = without_quantization(config_of(plan_, folder_));
   if (const nlohmann::json quantization = quantization_config(); !quantization.is_null())

@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "checkpoint/fused_experts.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/stored_layout.h"
 #include "format/format.h"
@@ -25,8 +26,10 @@ class FolderWriter : public ModelWriter {
 
  protected:
   // metadata: what the safetensors files say besides "format", which is "pt" unless it is there.
+  // Experts of a layer that folders of the architecture hold in one tensor are put into one where
+  // they `join_experts`, which waits in memory for its last part.
   FolderWriter(std::filesystem::path folder, const OutputPlan& plan,
-               std::map<std::string, std::string> metadata = {});
+               std::map<std::string, std::string> metadata = {}, bool join_experts = false);
 
   // Stores the tensors of one linear that is as planned; of a matrix that came by rows `weights` is
   // undefined. Returns the fingerprint of the weights that they give back.
@@ -38,9 +41,7 @@ class FolderWriter : public ModelWriter {
   virtual void write_files() const {}
 
   // In the layout of the model's architecture.
-  void store(const std::string& name, const at::Tensor& tensor) {
-    shards_.add(name, turned_if_needed(layout_, name, tensor));
-  }
+  void store(const std::string& name, const at::Tensor& tensor);
   void write_json(const std::string& file, const nlohmann::json& content) const;
   const OutputPlan& plan() const { return plan_; }
   // Names (without ".weight") of the matrices that were added unchanged, sorted: layers that stay
@@ -51,6 +52,7 @@ class FolderWriter : public ModelWriter {
   std::filesystem::path folder_;
   OutputPlan plan_;
   const StoredLayout& layout_;
+  std::optional<ExpertJoiner> joiner_;
   WrittenLinears written_;
   std::set<std::string> unquantized_matrices_;
   ShardedWriter shards_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "checkpoint/stored_layout.h"
+
 namespace halftone {
 
 bool is_planned(const OutputPlan& plan, std::string_view linear) {
@@ -15,6 +17,10 @@ std::vector<std::string> plain_linears(const OutputPlan& plan,
   for (const std::string& name : unquantized)
     if (name != plan.head && name != plan.embedding) names.push_back(name);
   return names;
+}
+
+bool has_fused_experts(const OutputPlan& plan) {
+  return plan.source != nullptr && !stored_layout(plan.source->config()).fused.empty();
 }
 
 }  // namespace halftone

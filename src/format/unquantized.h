@@ -1,4 +1,4 @@
-// How engines are told which modules a folder leaves unquantized.
+// What engines are told, and asked, of modules of a folder.
 #pragma once
 
 #include <set>
@@ -16,5 +16,9 @@ bool is_planned(const OutputPlan& plan, std::string_view linear);
 // for quantized linears: neither head nor embedding.
 std::vector<std::string> plain_linears(const OutputPlan& plan,
                                        const std::set<std::string>& unquantized);
+
+// Whether folders of the architecture hold the experts of a layer in one tensor, which packed ones
+// of ours do not (checkpoint/fused_experts.h).
+bool has_fused_experts(const OutputPlan& plan);
 
 }  // namespace halftone
