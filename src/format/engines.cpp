@@ -56,6 +56,8 @@ std::string gptqmodel(const Format& format, const OutputPlan& plan) {
 std::string mlx_lm(const Format& format, const OutputPlan& plan) {
   if (format.name == "dense" || format.name == "mlx") return "";
   if (format.name != "awq") return reads_none(format);
+  if (std::ranges::any_of(plan.linears, is_expert, &LinearPlan::name))
+    return "not tried with experts";
   const int64_t size = plan.linears.empty() ? 64 : plan.linears.front().grid.group_size;
   return size == 32 || size == 64 || size == 128
              ? ""

@@ -21,6 +21,7 @@
 #include "format/linear_check.h"
 #include "format/packed_rows.h"
 #include "format/stored_numbers.h"
+#include "format/unquantized.h"
 #include "format/verify.h"
 
 namespace halftone {
@@ -69,7 +70,7 @@ std::string refusal(const OutputPlan& plan) {
   const nlohmann::json& config =
       plan.config.is_null() && plan.source ? plan.source->config() : plan.config;
   for (const LinearPlan& linear : plan.on_grids()) {
-    if (linear.name.find(".experts.") != std::string::npos)
+    if (is_expert(linear.name))
       return fmt::format(
           "{}: MLX holds the experts of a block as one tensor, which is not written yet",
           linear.name);

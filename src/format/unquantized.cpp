@@ -11,6 +11,10 @@ bool is_planned(const OutputPlan& plan, std::string_view linear) {
                              [&](const LinearPlan& planned) { return planned.name == linear; });
 }
 
+bool is_expert(std::string_view linear) {
+  return linear.find(".experts.") != std::string_view::npos;
+}
+
 std::vector<std::string> plain_linears(const OutputPlan& plan,
                                        const std::set<std::string>& unquantized) {
   std::vector<std::string> names;

@@ -12,6 +12,9 @@ namespace halftone {
 
 bool is_planned(const OutputPlan& plan, std::string_view linear);
 
+// Whether a linear is one expert's of a mixture, by its name.
+bool is_expert(std::string_view linear);
+
 // Of the matrices that were added unchanged (names without ".weight") those that engines would take
 // for quantized linears: neither head nor embedding.
 std::vector<std::string> plain_linears(const OutputPlan& plan,
