@@ -119,7 +119,7 @@ TEST(VerifyOutput, KnowsTheRunBehindAConversion) {
     convert_model({.model = folder / from, .out = folder / to, .format = format, .type = {}},
                   progress);
   };
-  convert("out", "once", "gptq_v2");
+  convert("out", "once", "native");
   convert("once", "twice", "dense");
   for (const char* output : {"once", "twice"}) {
     const json found = verified_against_demo(folder / output);

@@ -71,6 +71,14 @@ TEST(GoldenRotatedWeights, KeepTheLogitsOfSmolLM2) {  // models/smollm2/get_smol
   expect_same_function(shared_data("models/smollm2/hf"));
 }
 
+TEST(RotatedWeights, KeepTheLogitsOfGptOss) {  // biases of experts and of the router, sinks
+  expect_same_function(testing::test_data("forward/mixtures/gpt_oss"), /*turns_online=*/false);
+}
+
+TEST(RotatedWeights, KeepTheLogitsOfPhi4Mini) {  // a part of each head turns
+  expect_same_function(testing::test_data("forward/phi3/phi4_mini"));
+}
+
 class GoldenZooRotation : public ::testing::TestWithParam<testing::ZooModel> {};
 
 TEST_P(GoldenZooRotation, KeepsTheLogitsOrIsRefusedWithTheReason) {
