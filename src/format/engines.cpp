@@ -10,6 +10,12 @@
 namespace halftone {
 namespace {
 
+constexpr const char* kNotTriedWithExperts = "not tried with experts";
+
+bool has_experts(const OutputPlan& plan) {
+  return std::ranges::any_of(plan.linears, is_expert, &LinearPlan::name);
+}
+
 std::string reads_none(const Format& format) {
   return fmt::format("reads no {} outputs", format.name);
 }
@@ -39,6 +45,7 @@ std::string transformers(const Format& format, const OutputPlan& plan) {
 
 std::string vllm(const Format& format, const OutputPlan& plan) {
   if (format.name == "dense") return "";
+  if (format.name == "awq") return has_experts(plan) ? kNotTriedWithExperts : "";
   const bool gptq = format.name == "gptq";
   if (!gptq && format.name != "compressed-tensors") return reads_none(format);
   if (has_fused_experts(plan)) return "not tried with experts of this architecture";
@@ -56,8 +63,7 @@ std::string gptqmodel(const Format& format, const OutputPlan& plan) {
 std::string mlx_lm(const Format& format, const OutputPlan& plan) {
   if (format.name == "dense" || format.name == "mlx") return "";
   if (format.name != "awq") return reads_none(format);
-  if (std::ranges::any_of(plan.linears, is_expert, &LinearPlan::name))
-    return "not tried with experts";
+  if (has_experts(plan)) return kNotTriedWithExperts;
   const int64_t size = plan.linears.empty() ? 64 : plan.linears.front().grid.group_size;
   return size == 32 || size == 64 || size == 128
              ? ""

@@ -87,7 +87,7 @@ TEST(OpenModel, AMethodThatIsNotOursListsThoseThatAre) {
     write_folder(folder / "m", config, {{"x.weight", at::zeros({2, 2})}});
     return testing::reading_error(folder / "m");
   };
-  EXPECT_NE(error_for({{"quantization_config", {{"quant_method", "awq"}}}}).find("found awq"),
+  EXPECT_NE(error_for({{"quantization_config", {{"quant_method", "quip"}}}}).find("found quip"),
             std::string::npos);
   EXPECT_NE(error_for({{"quantization_config", 3}}).find("expected an object"), std::string::npos);
   EXPECT_NE(error_for({{"quantization", {{"bits", 4}}}}), "");
