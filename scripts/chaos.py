@@ -3,7 +3,7 @@
 
     scripts/chaos.py PROGRAM [--kills 200] [--seed 0] [NAME...]
 
-Quantizes the demo model, its MLP widened to whole blocks by zeros, in seven pairs of recipe and format. KILLS times, dealt out among the pairs, a run gets SIGKILL at a
+Quantizes the demo model, its MLP widened to whole blocks by zeros, in nine pairs of recipe and format. KILLS times, dealt out among the pairs, a run gets SIGKILL at a
 random moment (half of the times its resumption does too) and is resumed: the output has to be byte for byte that of an
 undisturbed run, and nothing else may be left beside it. Then, once a pair: files that may not grow beyond a random
 size, two runs to one place, a calibration text that vanishes. Each has to end in the same bytes or in one line that
@@ -30,6 +30,8 @@ PAIRS = {  # output's name, options
     "halftone-native": ("out", ["--recipe", "halftone", "--bits", "3", "--group-size", "64", "--format", "native"]),
     "gptq-compressed": ("out", ["--recipe", "gptq", "--bits", "4", "--group-size", "0", "--format", "compressed-tensors"]),
     "gptq-gptq": ("out", ["--recipe", "gptq", "--bits", "4", "--group-size", "32", "--format", "gptq"]),
+    "gptq-awq": ("out", ["--recipe", "gptq", "--bits", "4", "--group-size", "32", "--format", "awq"]),
+    "qep-mlx": ("out", ["--recipe", "qep", "--bits", "3", "--group-size", "32", "--format", "mlx"]),
     "tied-gguf": ("out.gguf", ["--recipe", "halftone-tied", "--type", "Q4_0"]),
     "spqr-native": ("out", ["--recipe", "spqr", "--format", "native"]),
     "oac-native": ("out", ["--recipe", "oac", "--format", "native"]),
