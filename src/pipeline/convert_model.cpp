@@ -110,7 +110,7 @@ void add_tensors(const OpenedModel& source, const ConvertRequest& request, const
 nlohmann::json run_behind(const std::filesystem::path& model) {
   const nlohmann::json report = report_of_output(model);
   if (!report.is_object()) return nullptr;
-  if (report.contains("run")) return report["run"];
+  if (report.contains("run")) return report["run"].is_object() ? report["run"] : nullptr;
   if (!report.contains("model") || !report.contains("recipe")) return nullptr;
   return {{"model", report["model"]}, {"recipe", report["recipe"]}};
 }

@@ -116,7 +116,11 @@ std::string check_hashes(const OpenedModel& opened, const json& report, const js
 // The run's own report against what is there.
 std::string check_report(const OpenedModel& opened, const json& report) {
   if (report.is_null()) return "none: not written by `halftone quantize` or `convert`";
-  if (!report.contains("recipe")) return "of a conversion";
+  if (!report.contains("recipe")) {
+    require(!report.contains("run") || report.at("run").is_object(),
+            "run: expected the model and the recipe behind a conversion, found something else");
+    return "of a conversion";
+  }
   const std::string toml = report.at("recipe").at("toml"),
                     sha256 = sha256_hex(std::as_bytes(std::span(toml.data(), toml.size())));
   require(report.at("recipe").at("sha256") == sha256,
@@ -150,10 +154,17 @@ const json& run_of(const json& report) {
   return report.is_object() && report.contains("run") ? report["run"] : report;
 }
 
+// A report that does not say is no rotated one's; that it is damaged is said elsewhere.
 bool is_rotated(const json& run) {
-  if (!run.is_object() || !run.contains("recipe")) return false;
-  const Recipe recipe = parse_recipe(run["recipe"].at("toml").get<std::string>(), "report");
-  return recipe.model.transform.rotation != RotationKind::kNone;
+  try {
+    if (!run.is_object() || !run.contains("recipe")) return false;
+    const Recipe recipe = parse_recipe(run["recipe"].at("toml").get<std::string>(), "report");
+    return recipe.model.transform.rotation != RotationKind::kNone;
+  } catch (const json::exception&) {
+    return false;
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 void check_source(const OpenedModel& opened, const OpenedModel& source, const json& run,

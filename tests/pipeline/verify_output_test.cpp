@@ -129,6 +129,23 @@ TEST(VerifyOutput, KnowsTheRunBehindAConversion) {
   }
 }
 
+TEST(VerifyOutput, AReportThatLiesOfTheRunIsACheckThatFails) {
+  const TemporaryFolder folder;
+  run(request_for(folder / "out", "rtn", 4));
+  const fs::path file = folder / "out" / "halftone.json";
+  const json good = json::parse(read_file(file));
+  for (const json& lie : {json(3), json{{"recipe", 3}, {"model", 4}},
+                          json{{"recipe", {{"toml", "x = "}}}, {"model", json::object()}},
+                          json{{"recipe", {{"toml", 7}}}, {"model", json::object()}}}) {
+    json bad = good;
+    bad.erase("recipe");
+    bad["run"] = lie;
+    fs::remove(file);
+    write_file_atomically(file, bad.dump());
+    EXPECT_NE(first_failure(verified_against_demo(folder / "out")), "") << lie;
+  }
+}
+
 TEST(VerifyOutput, TakesAnEmbeddingOfAnyGridForACoarserOne) {
   const TemporaryFolder folder;
   const fs::path model = testing::filled_up(folder / "model");
