@@ -40,16 +40,6 @@ int64_t parse_size(const std::string& text) {
   return static_cast<int64_t>(bytes);
 }
 
-double parse_number(std::string_view option, const std::string& text, double least, double most) {
-  double number = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc() || stop != end || !(number >= least && number <= most))
-    throw UsageError(fmt::format("{}: expected a number from {} to {}, found {}", option, least,
-                                 most, text.empty() ? "nothing" : printable(text)));
-  return number;
-}
-
 std::vector<std::string> names_in(const std::string& list) {
   std::vector<std::string> names = {""};
   for (const char c : list)
@@ -82,28 +72,22 @@ void print_allocation(const Allocation& allocation) {
 
 void add_bit_target_options(CLI::App& command, BitTargetOptions& options) {
   BitTarget& target = options.target;
-  command
-      .add_option_function<std::string>(
-          "--target-bits",
-          [&target](const std::string& text) {
-            target.bits = parse_number("--target-bits", text, kLeastBits, kMostBits);
-          },
-          "bits a weight of the linears, all that is stored counted: what each one gets is chosen "
-          "by what it costs, measured on the calibration text")
-      ->type_name("X");
+  add_number(command,
+             {"--target-bits",
+              "bits a weight of the linears, all that is stored counted: what each one gets is "
+              "chosen by what it costs, measured on the calibration text",
+              kLeastBits, kMostBits},
+             target.bits);
   command
       .add_option_function<std::string>(
           "--target-size", [&target](const std::string& text) { target.bytes = parse_size(text); },
           "the same for the size of all tensors: 300MiB, 4G")
       ->type_name("SIZE");
-  command
-      .add_option_function<std::string>(
-          "--target-kl",
-          [&target](const std::string& text) {
-            target.kl = parse_number("--target-kl", text, kLeastKl, kMostKl);
-          },
-          "the fewest bits whose estimated KL (nats a token) is no more than that")
-      ->type_name("X");
+  add_number(
+      command,
+      {"--target-kl", "the fewest bits whose estimated KL (nats a token) is no more than that",
+       kLeastKl, kMostKl},
+      target.kl);
   command
       .add_option_function<std::string>(
           "--candidates",

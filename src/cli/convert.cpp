@@ -9,6 +9,7 @@
 #include "cli/console_progress.h"
 #include "cli/exit_status.h"
 #include "cli/options.h"
+#include "format/format_names.h"
 #include "pipeline/convert_model.h"
 #include "pipeline/output_parts.h"
 #include "report/convert_report.h"
@@ -61,11 +62,7 @@ void add_convert(CLI::App& program, Action& action) {
   command.add_option("--out", options->out, "folder to write, or NAME.gguf")
       ->required()
       ->type_name("PATH");
-  command
-      .add_option("--format", options->format,
-                  "compressed-tensors, gptq, gptq_v2, awq, mlx, gguf, native or dense")
-      ->required()
-      ->type_name("FORMAT");
+  command.add_option("--format", options->format, format_names())->required()->type_name("FORMAT");
   command
       .add_option(
           "--type", options->type,

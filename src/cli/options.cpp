@@ -49,7 +49,10 @@ void add_integer(CLI::App& command, const IntegerOption& option, int64_t& target
   command.add_option_function<std::string>(option.name, set, option.help)->type_name("N");
 }
 
-void add_number(CLI::App& command, const NumberOption& option, double& target) {
+namespace {
+
+template <class Target>
+void add_number_to(CLI::App& command, const NumberOption& option, Target& target) {
   const auto set = [option, &target](const std::string& text) {
     double value = 0;
     const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -61,6 +64,15 @@ void add_number(CLI::App& command, const NumberOption& option, double& target) {
     target = value;
   };
   command.add_option_function<std::string>(option.name, set, option.help)->type_name("X");
+}
+
+}  // namespace
+
+void add_number(CLI::App& command, const NumberOption& option, double& target) {
+  add_number_to(command, option, target);
+}
+void add_number(CLI::App& command, const NumberOption& option, std::optional<double>& target) {
+  add_number_to(command, option, target);
 }
 
 void add_seed(CLI::App& command, uint64_t& target, const char* help) {

@@ -41,6 +41,7 @@ struct NumberOption {
   double least = 0, most = 0;
 };
 void add_number(CLI::App& command, const NumberOption& option, double& target);
+void add_number(CLI::App& command, const NumberOption& option, std::optional<double>& target);
 
 // --seed: any unsigned 64-bit number.
 void add_seed(CLI::App& command, uint64_t& target,

@@ -5,6 +5,7 @@
 #include "base/place.h"
 #include "cli/exit_status.h"
 #include "cli/recipe_choice.h"
+#include "format/format_names.h"
 #include "format/gguf_blocks.h"
 #include "recipe/mix.h"
 
@@ -131,10 +132,7 @@ void add_calibration_options(CLI::App& command, QuantizeOptions& options) {
 }
 
 void add_format_options(CLI::App& command, QuantizeOptions& options) {
-  command
-      .add_option("--format", options.format,
-                  "compressed-tensors, gptq, gptq_v2, awq, mlx, gguf, native or dense (the first "
-                  "that fits)")
+  command.add_option("--format", options.format, format_names() + " (the first that fits)")
       ->type_name("FORMAT");
   command
       .add_option("--type", options.type,

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "format/detect.h"
 #include "format/format_entries.h"
+#include "format/format_names.h"
 
 namespace halftone {
 namespace {
@@ -46,6 +47,14 @@ const std::vector<Format>& formats() {
                                            gguf_format(),
                                            native_format(),
                                            dense_format()};
+  return list;
+}
+
+std::string format_names() {
+  std::string list;
+  const std::vector<Format>& all = formats();
+  for (size_t i = 0; i < all.size(); ++i)
+    list += (i == 0 ? "" : i + 1 < all.size() ? ", " : " or ") + all[i].name;
   return list;
 }
 
