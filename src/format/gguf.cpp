@@ -6,13 +6,12 @@
 
 #include "base/error.h"
 #include "checkpoint/gguf_model.h"
+#include "format/coarse_weights.h"
 #include "format/format_entries.h"
 #include "format/gguf_output.h"
 
 namespace halftone {
 namespace {
-
-constexpr double kFine = 8;  // bits of a weight from which on its own error counts for little
 
 class GgufPacked final : public PackedModel {
  public:
@@ -51,13 +50,10 @@ std::string GgufPacked::coarse_weights() const {
   std::map<std::string, int> counts;
   for (const std::string& name : model_.names()) {
     const GgufTensor& tensor = model_.stored(name);
-    if (tensor.type->is_block() && tensor.type->bits_per_weight() < kFine)
+    if (tensor.type->is_block() && tensor.type->bits_per_weight() < kFineBits)
       counts[std::string(tensor.type->name)] += 1;
   }
-  std::string text;
-  for (const auto& [type, count] : counts)
-    text += fmt::format("{}{} in {}", text.empty() ? "" : ", ", count, type);
-  return text;
+  return coarse_text(counts);
 }
 
 std::unique_ptr<PackedModel> open_file(const std::filesystem::path& file) {
